@@ -1,0 +1,86 @@
+# rkd: `make demo` runs the main job, `make test` all tests; both set up what is missing. `make help` lists the rest.
+# It runs on GNU make 3.81, the one of macOS, too: that ignores .SHELLFLAGS, so recipes of several commands set them again.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+STRICT := set -eu -o pipefail
+TOOL := go tool -modfile=.ci/tools/go.mod
+VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+CONFIG ?= examples/mnist-unseen.yaml
+SEEDS ?=
+FUZZTIME ?= 20s
+BENCHTIME ?= 1s
+
+.PHONY: setup
+setup: ## fetch ONNX Runtime's library and MNIST into the cache folder, pinned and checksummed
+	@.ci/setup
+
+.PHONY: build
+build: ## build bin/rkd
+	go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o bin/rkd ./cmd/rkd
+
+.PHONY: demo
+demo: setup build ## distil a real teacher on real images (SEEDS=1,2,3 for three seeds)
+	bin/rkd run $(CONFIG)$(if $(SEEDS), --set 'seeds=[$(SEEDS)]')
+
+.PHONY: test
+test: setup ## run all tests
+	go test -timeout 15m ./...
+
+.PHONY: test-crash
+test-crash: setup ## kill precompute and distill at random moments and require the bytes of an undisturbed run (slow)
+	go test -timeout 40m -tags crash -run Crash -v ./cmd/rkd/...
+
+.PHONY: race
+race: setup ## run all tests under the race detector (slow)
+	go test -race -timeout 30m ./...
+
+.PHONY: fuzz
+fuzz: setup ## run every fuzz target, each for FUZZTIME
+	@$(STRICT); \
+	packages=$$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n 1 dirname | sort -u); \
+	for package in $$packages; do \
+		targets=$$(go test -list '^Fuzz' "$$package" | grep '^Fuzz'); \
+		for target in $$targets; do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$package"; \
+		done; \
+	done
+
+.PHONY: bench
+bench: setup ## run all benchmarks, each for BENCHTIME
+	go test -timeout 30m -run '^$$' -bench . -benchtime $(BENCHTIME) ./...
+
+.PHONY: generate
+generate: ## generate the Go files of the ONNX messages (needs protoc)
+	@command -v protoc >/dev/null || \
+		{ echo "protoc is missing (Debian: apt-get install protobuf-compiler; macOS: brew install protobuf)" >&2; exit 1; }
+	go build -o bin/protoc-gen-go google.golang.org/protobuf/cmd/protoc-gen-go
+	PATH="$(CURDIR)/bin:$$PATH" go generate ./...
+
+.PHONY: lint
+lint: ## run the linters, the rule on layers among them
+	$(TOOL) golangci-lint run
+
+.PHONY: fmt
+fmt: ## format all Go files
+	$(TOOL) gofumpt -l -w .
+
+.PHONY: check
+check: lint ## lint, vet, and check formatting and go.mod without writing
+	@$(STRICT); \
+	unformatted=$$($(TOOL) gofumpt -l .); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
+	go vet -tags crash ./...
+	go mod tidy -diff
+
+.PHONY: clean
+clean: ## remove what was built and run here; the cache folder stays
+	rm -rf bin runs
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
