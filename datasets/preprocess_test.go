@@ -1,0 +1,423 @@
+package datasets
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// golden is one case of testdata/preprocess_golden.json, made by the Python script beside it.
+type golden struct {
+	Name  string
+	Image struct {
+		Height, Width, Channels int
+		Pixels                  string
+	}
+	Height, Width  int
+	Pixels, Values string
+}
+
+func unhex(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func readGolden(t *testing.T) map[string]golden {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "preprocess_golden.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []golden
+	if err := json.Unmarshal(data, &cases); err != nil {
+		t.Fatal(err)
+	}
+	byName := make(map[string]golden)
+	for _, c := range cases {
+		byName[c.Name] = c
+	}
+	return byName
+}
+
+func TestPreprocessAgreesWithTorchvision(t *testing.T) {
+	mean, std := []float64{0.485, 0.456, 0.406}, []float64{0.229, 0.224, 0.225}
+	cases := readGolden(t)
+	for _, tt := range []struct {
+		name string
+		p    Preprocess
+	}{
+		{name: "rgb normalised by channel", p: Preprocess{Mean: mean, Std: std}},
+		{name: "rgb to bgr", p: Preprocess{Color: "bgr", Mean: mean, Std: std}},
+		{name: "rgb to gray", p: Preprocess{Color: "gray", Mean: []float64{0.5}}},
+		{name: "gray to rgb", p: Preprocess{Color: "rgb", Mean: mean, Std: std}},
+		{name: "centre crop with odd margins", p: Preprocess{Crop: Size{6, 7}}},
+		{name: "centre crop with margins of three", p: Preprocess{Crop: Size{16, 10}}},
+		{name: "shorter side down", p: Preprocess{Resize: Size{8}}},
+		{name: "shorter side up", p: Preprocess{Resize: Size{24}}},
+		{name: "shorter side down, gray", p: Preprocess{Resize: Size{5}}},
+		{name: "exactly, down and up", p: Preprocess{Resize: Size{7, 20}}},
+		{name: "exactly, down by more than two", p: Preprocess{Resize: Size{5, 4}}},
+		{name: "shorter side up, then centre crop", p: Preprocess{Resize: Size{20}, Crop: Size{16}}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, ok := cases[tt.name]
+			if !ok {
+				t.Fatal("no such case in the golden file")
+			}
+			delete(cases, tt.name)
+			img := Image{c.Image.Height, c.Image.Width, c.Image.Channels, unhex(t, c.Image.Pixels)}
+			got, err := tt.p.Pixels(img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := unhex(t, c.Pixels)
+			if got.Height != c.Height || got.Width != c.Width {
+				t.Fatalf("%d × %d, expected %d × %d", got.Height, got.Width, c.Height, c.Width)
+			}
+			// Pillow rounds after each of its two passes, the library once: a level apart where an image is resized.
+			levels := 0
+			if len(tt.p.Resize) > 0 {
+				levels = 1
+			}
+			for i, w := range want {
+				if d := int(got.Pixels[i]) - int(w); d < -levels || d > levels {
+					t.Fatalf("byte %d is %d, torchvision has %d, expected at most %d levels between them", i, got.Pixels[i], w, levels)
+				}
+			}
+			if c.Values != "" && levels == 0 {
+				checkValues(t, tt.p, img, unhex(t, c.Values))
+			}
+		})
+	}
+	for name := range cases {
+		t.Errorf("golden case %q is not tested", name)
+	}
+}
+
+// checkValues wants the same bits in NCHW, and the same numbers in NHWC.
+func checkValues(t *testing.T, p Preprocess, img Image, raw []byte) {
+	t.Helper()
+	want := make([]float32, len(raw)/4)
+	for i := range want {
+		want[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	got := apply(t, p, img)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("NCHW differs (-want +got):\n%s", diff)
+	}
+	shape, err := p.Shape(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Layout = "NHWC"
+	last := apply(t, p, img)
+	channels, plane := shape[0], shape[1]*shape[2]
+	for i, v := range last {
+		if w := want[i%channels*plane+i/channels]; v != w {
+			t.Fatalf("NHWC: number %d is %v, expected %v", i, v, w)
+		}
+	}
+}
+
+func apply(t *testing.T, p Preprocess, img Image) []float32 {
+	t.Helper()
+	shape, err := p.Shape(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dst := make([]float32, shape[0]*shape[1]*shape[2])
+	if err := p.Apply(img, dst); err != nil {
+		t.Fatal(err)
+	}
+	return dst
+}
+
+func TestPreprocessByHand(t *testing.T) {
+	// Two by two: red, green / blue, and (10,20,30).
+	img := Image{2, 2, 3, []uint8{255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30}}
+	gray := Image{1, 3, 1, []uint8{0, 51, 255}}
+	for _, tt := range []struct {
+		name  string
+		p     Preprocess
+		img   Image
+		shape []int
+		want  []float32
+	}{
+		{
+			name: "default is a division by 255, channels first", p: Preprocess{}, img: gray,
+			shape: []int{1, 1, 3}, want: []float32{0, 0.2, 1},
+		},
+		{
+			name: "scale, mean and std", p: Preprocess{Scale: 2, Mean: []float64{2}, Std: []float64{4}}, img: gray,
+			shape: []int{1, 1, 3}, want: []float32{-0.5, 25, 127},
+		},
+		{
+			name: "channels first", p: Preprocess{Scale: 1}, img: img, shape: []int{3, 2, 2},
+			want: []float32{255, 0, 0, 10, 0, 255, 0, 20, 0, 0, 255, 30},
+		},
+		{
+			name: "channels last", p: Preprocess{Scale: 1, Layout: "NHWC"}, img: img, shape: []int{2, 2, 3},
+			want: []float32{255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30},
+		},
+		{
+			name: "mean in the order of the colour", img: img, shape: []int{2, 2, 3},
+			p:    Preprocess{Scale: 1, Layout: "NHWC", Color: "bgr", Mean: []float64{1, 2, 3}},
+			want: []float32{-1, -2, 252, -1, 253, -3, 254, -2, -3, 29, 18, 7},
+		},
+		{
+			name: "luma", p: Preprocess{Scale: 1, Color: "gray"}, img: img, shape: []int{1, 2, 2},
+			want: []float32{76, 150, 29, 18},
+		},
+		{
+			name: "resize to the size it has", p: Preprocess{Scale: 1, Resize: Size{1}}, img: gray, shape: []int{1, 1, 3},
+			want: []float32{0, 51, 255},
+		},
+		{
+			name: "a mean of two by two pixels", shape: []int{1, 1, 1},
+			p:   Preprocess{Scale: 1, Resize: Size{1, 1}},
+			img: Image{2, 2, 1, []uint8{0, 100, 100, 200}}, want: []float32{100},
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			shape, err := tt.p.Shape(tt.img)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(tt.shape, shape); diff != "" {
+				t.Fatalf("shape (-want +got):\n%s", diff)
+			}
+			got := apply(t, tt.p, tt.img)
+			for i, w := range tt.want {
+				if math.Abs(float64(got[i]-w)) > 1e-6 {
+					t.Fatalf("%v, expected %v", got, tt.want)
+				}
+			}
+		})
+	}
+}
+
+// A model with normalisation baked in takes Pixels and normalises itself: that must give the bits of Apply.
+func TestApplyIsNormalisedPixels(t *testing.T) {
+	img := noise(37, 53, 3)
+	for _, p := range []Preprocess{
+		{},
+		{Resize: Size{20}, Crop: Size{16}, Color: "bgr", Mean: []float64{0.1, 0.2, 0.3}, Std: []float64{0.4, 0.5, 0.6}},
+		{Crop: Size{30, 41}, Color: "gray", Scale: 0.01, Mean: []float64{1}},
+		{Resize: Size{60, 40}, Color: "rgb", Mean: []float64{0.5}},
+	} {
+		p.Layout = "NHWC"
+		pixels, err := p.Pixels(img)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rest := Preprocess{Layout: "NHWC", Scale: p.Scale, Mean: p.Mean, Std: p.Std}
+		if diff := cmp.Diff(apply(t, rest, pixels), apply(t, p, img)); diff != "" {
+			t.Errorf("%s (-pixels +apply):\n%s", p.Canonical(), diff)
+		}
+	}
+}
+
+// noise is an image of pseudo-random bytes.
+func noise(height, width, channels int) Image {
+	img := Image{height, width, channels, make([]uint8, height*width*channels)}
+	state := uint32(1)
+	for i := range img.Pixels {
+		state = state*1664525 + 1013904223
+		img.Pixels[i] = uint8(state >> 24)
+	}
+	return img
+}
+
+// What Normalization returns must be what Apply does, to the bit.
+func TestNormalizationIsThatOfApply(t *testing.T) {
+	img := noise(3, 4, 3)
+	for _, p := range []Preprocess{
+		{},
+		{Mean: []float64{0.5}, Std: []float64{0.25}},
+		{Scale: 0.01, Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225}},
+	} {
+		p.Layout = "NHWC"
+		scale, mean, std := p.Normalization(3)
+		want := make([]float32, len(img.Pixels))
+		for i, v := range img.Pixels {
+			want[i] = (float32(float32(v)*scale) - mean[i%3]) / std[i%3]
+		}
+		if diff := cmp.Diff(want, apply(t, p, img)); diff != "" {
+			t.Errorf("%s (-normalization +apply):\n%s", p.Canonical(), diff)
+		}
+	}
+}
+
+func TestPreprocessRefuses(t *testing.T) {
+	img := Image{28, 28, 1, make([]uint8, 784)}
+	for _, tt := range []struct {
+		name string
+		p    Preprocess
+		img  Image
+		want string
+	}{
+		{"unknown colour", Preprocess{Color: "cmyk"}, img, `color is "cmyk", expected rgb, bgr, gray or nothing`},
+		{"unknown layout", Preprocess{Layout: "nchw"}, img, `layout is "nchw", expected NCHW or NHWC`},
+		{"negative size", Preprocess{Resize: Size{-1}}, img, "resize is -1, expected 1 to 16384 pixels"},
+		{"absurd size", Preprocess{Crop: Size{1, 1 << 40}}, img, "crop is 1099511627776, expected"},
+		{"three numbers as a size", Preprocess{Crop: Size{1, 2, 3}}, img, "crop is 3 numbers, expected"},
+		{"negative scale", Preprocess{Scale: -1}, img, "scale is -1, expected a positive number"},
+		{"scale that is no number", Preprocess{Scale: math.NaN()}, img, "scale is NaN"},
+		{"scale beyond float32", Preprocess{Scale: 1e39}, img, "scale is 1e+39"},
+		{"scale that vanishes in float32", Preprocess{Scale: 1e-60}, img, "scale is 1e-60"},
+		{"infinite mean", Preprocess{Mean: []float64{math.Inf(1)}}, img, "mean[0] is +Inf, expected a finite number"},
+		{"std of zero", Preprocess{Std: []float64{0}}, img, "std[0] is 0, expected a positive number"},
+		{
+			"two means",
+			Preprocess{Mean: []float64{1, 2}},
+			img,
+			"mean has 2 values, expected one, or one for each of 3",
+		},
+		{
+			"three means for gray",
+			Preprocess{Color: "gray", Mean: []float64{1, 2, 3}},
+			img,
+			"mean has 3 values, expected one",
+		},
+		{
+			"three stds for a gray image",
+			Preprocess{Std: []float64{1, 2, 3}},
+			img,
+			"an image of 1 channels, expected one or 1",
+		},
+		{
+			"crop larger than the image",
+			Preprocess{Crop: Size{32}},
+			img,
+			"crop is 32 × 32, expected at most the image's 28 × 28",
+		},
+		{
+			"resize beyond all memory",
+			Preprocess{Resize: Size{16384}},
+			Image{1, 9000, 1, make([]uint8, 9000)},
+			"resizing 1 × 9000",
+		},
+		{"too few pixels", Preprocess{}, Image{28, 28, 1, make([]uint8, 783)}, "with 783 bytes, expected 784"},
+		{"two channels", Preprocess{}, Image{1, 1, 2, make([]uint8, 2)}, "image of 2 channels, expected 1 or 3"},
+		{"empty image", Preprocess{}, Image{}, "image of 0 × 0 pixels"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			err := tt.p.Apply(tt.img, make([]float32, 784))
+			if !errors.Is(err, ErrPreprocess) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("Apply: %v, expected ErrPreprocess with %q", err, tt.want)
+			}
+			if _, err := tt.p.Pixels(tt.img); !errors.Is(err, ErrPreprocess) {
+				t.Errorf("Pixels: %v, expected ErrPreprocess", err)
+			}
+		})
+	}
+	err := Preprocess{}.Apply(img, make([]float32, 783))
+	if !errors.Is(err, ErrPreprocess) || !strings.Contains(err.Error(), "room for 783 numbers, expected 1 × 28 × 28") {
+		t.Errorf("Apply into too little room: %v", err)
+	}
+}
+
+func TestPreprocessCanonical(t *testing.T) {
+	for _, tt := range []struct{ name, yaml, want string }{
+		{
+			"nothing", "{}",
+			"resize=keep crop=keep color=keep layout=NCHW scale=0.003921569 mean=0 std=1",
+		},
+		{
+			"defaults spelt out", "{layout: NCHW, scale: 0.00392156862745098, mean: [0, 0, -0.0], std: [1], resize: 0}",
+			"resize=keep crop=keep color=keep layout=NCHW scale=0.003921569 mean=0 std=1",
+		},
+		{
+			"everything", "{resize: 256, crop: 224, color: bgr, layout: NHWC, scale: 1, mean: [1, 2, 3], std: [4, 4, 4.5]}",
+			"resize=bilinear:256 crop=224x224 color=bgr layout=NHWC scale=1 mean=1,2,3 std=4,4,4.5",
+		},
+		{
+			"an exact size is not the shorter side", "{resize: [256, 256], crop: [224, 224]}",
+			"resize=bilinear:256x256 crop=224x224 color=keep layout=NCHW scale=0.003921569 mean=0 std=1",
+		},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var p Preprocess
+			if err := yaml.Unmarshal([]byte(tt.yaml), &p); err != nil {
+				t.Fatal(err)
+			}
+			if got := p.Canonical(); got != tt.want {
+				t.Errorf("%s\nexpected\n%s", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestApplyDoesNotAllocateWithoutResizing(t *testing.T) {
+	img, dst := noise(28, 28, 1), make([]float32, 784)
+	p := Preprocess{Mean: []float64{0.5}, Std: []float64{1}}
+	if n := testing.AllocsPerRun(10, func() {
+		if err := p.Apply(img, dst); err != nil {
+			t.Fatal(err)
+		}
+	}); n != 0 {
+		t.Errorf("%v allocations, expected none", n)
+	}
+}
+
+func BenchmarkApply(b *testing.B) {
+	imagenet := Preprocess{
+		Resize: Size{256}, Crop: Size{224}, Color: "rgb",
+		Mean: []float64{0.485, 0.456, 0.406}, Std: []float64{0.229, 0.224, 0.225},
+	}
+	for _, bb := range []struct {
+		name string
+		p    Preprocess
+		img  Image
+	}{
+		{"mnist", Preprocess{Mean: []float64{0.5}}, noise(28, 28, 1)},
+		{"224, no resize", Preprocess{Mean: imagenet.Mean, Std: imagenet.Std}, noise(224, 224, 3)},
+		{"from 64", imagenet, noise(64, 64, 3)},
+		{"from 375x500", imagenet, noise(375, 500, 3)},
+	} {
+		b.Run(bb.name, func(b *testing.B) {
+			shape, err := bb.p.Shape(bb.img)
+			if err != nil {
+				b.Fatal(err)
+			}
+			dst := make([]float32, shape[0]*shape[1]*shape[2])
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := bb.p.Apply(bb.img, dst); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func ExamplePreprocess() {
+	p := Preprocess{Crop: Size{2}, Color: "rgb", Mean: []float64{0.5}, Std: []float64{0.5}}
+	img := Image{Height: 2, Width: 4, Channels: 1, Pixels: []uint8{9, 0, 255, 9, 9, 51, 204, 9}}
+	shape, err := p.Shape(img)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	dst := make([]float32, shape[0]*shape[1]*shape[2])
+	if err := p.Apply(img, dst); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%v %.1f\n", shape, dst)
+	// Output: [3 2 2] [-1.0 1.0 -0.6 0.6 -1.0 1.0 -0.6 0.6 -1.0 1.0 -0.6 0.6]
+}
