@@ -1,0 +1,150 @@
+package teacher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"rkd/datasets"
+	"rkd/models/ort"
+)
+
+// Embeddings are what the model says of a batch of N samples.
+type Embeddings struct {
+	Rows      int
+	Embedding []float32 // (N,D)
+	Logits    []float32 // (N,C), nil when none were asked for
+}
+
+// NotFiniteError reports a NaN or an infinity in the model's output.
+type NotFiniteError struct {
+	Row    int    // in the batch, from 0
+	Tensor string // the output's name
+	Value  float32
+}
+
+func (e *NotFiniteError) Error() string {
+	return fmt.Sprintf("output %q is %v in row %d of the batch, expected finite numbers", e.Tensor, e.Value, e.Row)
+}
+
+// Embed is Prepare and Run.
+func (t *Teacher) Embed(ctx context.Context, images []datasets.Image) (Embeddings, error) {
+	b, err := t.Prepare(images)
+	if err != nil {
+		return Embeddings{}, err
+	}
+	return t.Run(ctx, b)
+}
+
+// Run computes the embeddings of a batch, and is the second half of Embed. With normalisation l2 each row x of the
+// embedding becomes x / max(‖x‖₂, 1e-12), so that a row of zeros stays one; logits are as the model gives them. The same
+// batch gives the same bits, on one machine with one number of threads.
+//
+// It returns a *NotFiniteError for the first row with a NaN or an infinity, before normalisation.
+func (t *Teacher) Run(ctx context.Context, b Batch) (Embeddings, error) {
+	defer t.release(b)
+	if err := ctx.Err(); err != nil {
+		return Embeddings{}, err
+	}
+	results := t.room(b)
+	if err := t.compute(b, results); err != nil {
+		return Embeddings{}, err
+	}
+	for i, o := range t.outputs {
+		results[i] = results[i][:b.rows*o.size]
+		if at := slices.IndexFunc(results[i], notFinite); at >= 0 {
+			return Embeddings{}, &NotFiniteError{Row: at / o.size, Tensor: o.name, Value: results[i][at]}
+		}
+	}
+	e := Embeddings{Rows: b.rows, Embedding: results[0]}
+	if t.options.Normalize == NormalizeL2 {
+		for row := range slices.Chunk(e.Embedding, t.outputs[0].size) {
+			normalize(row)
+		}
+	}
+	if len(results) > 1 {
+		e.Logits = results[1]
+	}
+	return e, nil
+}
+
+// compute runs the model once, into memory of the results.
+func (t *Teacher) compute(b Batch, results [][]float32) (err error) {
+	var values []ort.Value // the input, then the outputs
+	defer func() {
+		for _, v := range values {
+			err = errors.Join(err, v.Close())
+		}
+	}()
+	in, err := t.inputValue(b)
+	if err != nil {
+		return err
+	}
+	values = append(values, in)
+	for i, o := range t.outputs {
+		v, err := ort.NewTensor(append([]int{b.capacity}, o.shape...), results[i])
+		if err != nil {
+			return err
+		}
+		values = append(values, v)
+	}
+	return t.session.Run(values[:1], values[1:])
+}
+
+// room is memory for the outputs of a batch, one slice each.
+func (t *Teacher) room(b Batch) [][]float32 {
+	results := make([][]float32, len(t.outputs))
+	for i, o := range t.outputs {
+		results[i] = make([]float32, b.capacity*o.size)
+	}
+	return results
+}
+
+func notFinite(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }
+
+// normalize scales a row to length 1. The sum is taken in float64, in order.
+func normalize(row []float32) {
+	var sum float64
+	for _, v := range row {
+		sum += float64(v) * float64(v)
+	}
+	length := max(math.Sqrt(sum), 1e-12)
+	for i, v := range row {
+		row[i] = float32(float64(v) / length)
+	}
+}
+
+// warmUps are runs that Latency makes before it measures: the runtime plans its memory in the first ones.
+const warmUps = 3
+
+// Latency is the median time in milliseconds of a run with one sample, over the given number of runs. Preprocessing is
+// not part of it; a model whose batch dimension is fixed computes its whole batch for the one sample.
+func (t *Teacher) Latency(ctx context.Context, image datasets.Image, runs int) (float64, error) {
+	if runs < 1 {
+		return 0, fmt.Errorf("measuring latency: %d runs, expected 1 or more", runs)
+	}
+	b, err := t.Prepare([]datasets.Image{image})
+	if err != nil {
+		return 0, err
+	}
+	defer t.release(b)
+	results := t.room(b)
+	var millis []float64
+	for i := range warmUps + runs {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		start := time.Now()
+		if err := t.compute(b, results); err != nil {
+			return 0, err
+		}
+		if i >= warmUps {
+			millis = append(millis, float64(time.Since(start).Nanoseconds())/1e6)
+		}
+	}
+	slices.Sort(millis)
+	return (millis[(runs-1)/2] + millis[runs/2]) / 2, nil
+}

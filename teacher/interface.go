@@ -1,0 +1,184 @@
+package teacher
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"rkd/datasets"
+	"rkd/models/onnx"
+)
+
+// tap makes the embedding, and the logits if wanted, the model's outputs. What the file says to be of another precision
+// is cast to float32.
+func tap(m *onnx.Model, o Options) error {
+	output := o.Output
+	if output == "" {
+		rest := slices.DeleteFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == o.Logits })
+		if len(rest) != 1 {
+			return fmt.Errorf("%w: output is empty, but the model has %d besides logits, expected the name of one: %s",
+				ErrOptions, len(rest), list(rest))
+		}
+		output = rest[0].Name
+	}
+	names := []string{output}
+	if o.Logits != "" {
+		names = append(names, o.Logits)
+	}
+	if err := m.Tap(names...); err != nil {
+		return err
+	}
+	for _, t := range m.Outputs() {
+		switch {
+		case t.Elem == onnx.Undefined || t.Elem == onnx.Float32:
+		case t.Elem.IsFloat():
+			if err := m.CastToFloat(t.Name); err != nil {
+				return err
+			}
+		default:
+			return notFloat(t.Name, t.Elem)
+		}
+	}
+	return nil
+}
+
+// chooseInput finds the input that takes the samples: the one that is named, or the only one that the outputs depend on.
+// Another precision than float32 is cast to inside the model.
+func chooseInput(m *onnx.Model, o Options) (onnx.Tensor, error) {
+	inputs := m.Inputs()
+	i := slices.IndexFunc(inputs, func(t onnx.Tensor) bool { return o.Input == "" || t.Name == o.Input })
+	switch {
+	case len(inputs) == 0:
+		return onnx.Tensor{}, fmt.Errorf("%w: the outputs depend on no input of the model", ErrShape)
+	case i < 0:
+		return onnx.Tensor{}, fmt.Errorf("%w: input: %w %q, expected one that the outputs depend on: %s", ErrOptions,
+			onnx.ErrUnknownTensor, o.Input, list(inputs))
+	case len(inputs) > 1:
+		return onnx.Tensor{}, fmt.Errorf("%w: the outputs depend on %d inputs, expected one that takes the samples: %s",
+			ErrShape, len(inputs), list(inputs))
+	}
+	in := inputs[i]
+	if in.Elem == onnx.Float32 || in.Elem == onnx.Uint8 {
+		return in, nil
+	}
+	if !in.Elem.IsFloat() {
+		return in, fmt.Errorf("%w: input %s, expected floating-point numbers or uint8 pixels", ErrShape, in)
+	}
+	if err := m.CastFromFloat(in.Name); err != nil {
+		return in, err
+	}
+	in.Elem = onnx.Float32
+	return in, nil
+}
+
+// list writes tensors for a message.
+func list(ts []onnx.Tensor) string {
+	parts := make([]string, len(ts))
+	for i, t := range ts {
+		parts[i] = t.String()
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Values of datasets.Preprocess.Layout; NCHW is also its default.
+const (
+	layoutNCHW = "NCHW"
+	layoutNHWC = "NHWC"
+)
+
+// layout is how one sample lies in the model's input.
+type layout struct {
+	preprocess datasets.Preprocess
+	sample     []int // shape after preprocessing
+	shape      []int // the same elements in the model's dimensions, without the batch
+	size       int
+	pixels     bool // uint8 pixels instead of normalised numbers
+}
+
+// fit compares the model's input with a sample. Dimensions of 1 may be missing on either side, and an input of two
+// dimensions takes a sample's numbers in a row. An input of pixels is laid out as the model says, where its dimensions
+// tell; a configured layout is about numbers.
+func fit(in onnx.Tensor, p datasets.Preprocess, sample datasets.Image) (layout, error) {
+	l := layout{preprocess: p, pixels: in.Elem == onnx.Uint8}
+	var err error
+	if l.sample, err = p.Shape(sample); err != nil {
+		return l, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	l.size = 1
+	for _, d := range l.sample {
+		l.size *= d
+	}
+	ok := false
+	if l.shape, ok = match(in.Shape, l.sample); ok {
+		return l, nil
+	}
+	if l.pixels {
+		other := p
+		other.Layout = layoutNHWC
+		if p.Layout == other.Layout {
+			other.Layout = layoutNCHW
+		}
+		swapped, err := other.Shape(sample)
+		if err != nil {
+			return l, fmt.Errorf("%w: %w", ErrOptions, err)
+		}
+		if shape, ok := match(in.Shape, swapped); ok {
+			l.preprocess, l.sample, l.shape = other, swapped, shape
+			return l, nil
+		}
+	}
+	return l, fmt.Errorf("%w: the model takes %s, the preprocessed sample is %s", ErrShape, in, batchShape(l.sample))
+}
+
+// batchShape writes the shape of samples with the batch in front.
+func batchShape(sample []int) string {
+	dims := []onnx.Dim{{Param: "N"}}
+	for _, d := range sample {
+		dims = append(dims, onnx.Dim{Value: int64(d)})
+	}
+	return onnx.ShapeString(dims)
+}
+
+// match gives a sample's elements the dimensions of the model's input.
+func match(declared []onnx.Dim, sample []int) ([]int, bool) {
+	if declared == nil {
+		return sample, true // the file does not say; the runtime will
+	}
+	if len(declared) < 1 {
+		return nil, false
+	}
+	declared = declared[1:]
+	if len(declared) == len(sample) && agree(declared, sample) {
+		return sample, true
+	}
+	if len(declared) == 1 {
+		n := 1
+		for _, d := range sample {
+			n *= d
+		}
+		return []int{n}, agree(declared, []int{n})
+	}
+	// Take dimensions of 1 out of the sample and put them in where the model has them.
+	squeezed := slices.DeleteFunc(slices.Clone(sample), func(d int) bool { return d == 1 })
+	shape := make([]int, len(declared))
+	for i, d := range declared {
+		switch {
+		case d.Value == 1:
+			shape[i] = 1
+		case len(squeezed) > 0:
+			shape[i], squeezed = squeezed[0], squeezed[1:]
+		default:
+			return nil, false
+		}
+	}
+	return shape, len(squeezed) == 0 && agree(declared, shape)
+}
+
+func agree(declared []onnx.Dim, shape []int) bool {
+	for i, d := range declared {
+		if d.Fixed() && d.Value != int64(shape[i]) {
+			return false
+		}
+	}
+	return true
+}

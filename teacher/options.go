@@ -1,0 +1,59 @@
+package teacher
+
+import (
+	"errors"
+	"fmt"
+
+	"rkd/datasets"
+)
+
+// Sentinels of the package's errors.
+var (
+	ErrOptions = errors.New("teacher options")                 // a configuration that cannot work
+	ErrShape   = errors.New("the model does not fit the data") // shapes of the model and of the samples, or its outputs
+)
+
+// Values of Options.Normalize.
+const (
+	NormalizeNone = "none"
+	NormalizeL2   = "l2"
+)
+
+// DefaultBatch is the number of samples per batch when Options.Batch is 0.
+const DefaultBatch = 32
+
+// Options are the `teacher:` section of a configuration.
+type Options struct {
+	Model  string `yaml:"model"`            // ONNX file
+	Input  string `yaml:"input,omitempty"`  // may be left out when the model has one
+	Output string `yaml:"output,omitempty"` // tensor that is the embedding; may be left out when the model has one
+	Logits string `yaml:"logits,omitempty"` // tensor with class scores, kept beside the embedding; none when empty
+
+	Preprocess datasets.Preprocess `yaml:"preprocess,omitempty"`
+	Normalize  string              `yaml:"normalize,omitempty"` // none (default) or l2: rows of the embedding to length 1
+
+	Batch           int               `yaml:"batch,omitempty"`    // samples per run; default 32; a fixed batch dimension wins
+	Threads         int               `yaml:"threads,omitempty"`  // per operator; 0: one per core
+	Provider        string            `yaml:"provider,omitempty"` // execution provider; cpu when empty
+	ProviderOptions map[string]string `yaml:"provider_options,omitempty"`
+}
+
+// Validate checks the fields on their own, without touching a file. Errors wrap ErrOptions.
+func (o Options) Validate() error {
+	switch {
+	case o.Model == "":
+		return fmt.Errorf("%w: model is empty, expected an ONNX file", ErrOptions)
+	case o.Logits != "" && o.Logits == o.Output:
+		return fmt.Errorf("%w: logits and output are both %q, expected two tensors", ErrOptions, o.Output)
+	case o.Normalize != "" && o.Normalize != NormalizeNone && o.Normalize != NormalizeL2:
+		return fmt.Errorf("%w: normalize is %q, expected %s or %s", ErrOptions, o.Normalize, NormalizeNone, NormalizeL2)
+	case o.Batch < 0:
+		return fmt.Errorf("%w: batch is %d, expected 1 or more", ErrOptions, o.Batch)
+	case o.Threads < 0:
+		return fmt.Errorf("%w: threads is %d, expected 0 or more", ErrOptions, o.Threads)
+	}
+	if err := o.Preprocess.Validate(); err != nil {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	return nil
+}
