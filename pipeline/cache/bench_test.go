@@ -1,0 +1,118 @@
+package cache
+
+import (
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+const (
+	benchRows = 30_000
+	benchDim  = 512
+)
+
+// benchTable is 30,000×512 numbers of which only their being finite matters.
+func benchTable(b *testing.B) (Plan, Rows) {
+	plan := mustResolve(b, testPlan(benchRows, 1, 8192, benchDim, 0))
+	whole := plan
+	whole.RowsPerShard = benchRows
+	rows := whole.rows(0)
+	rows.Embeddings = make([]float32, benchRows*benchDim)
+	rng := rand.New(rand.NewPCG(1, 1))
+	for i := range rows.Embeddings {
+		rows.Embeddings[i] = rng.Float32()
+	}
+	return plan, rows
+}
+
+func benchCache(b *testing.B) string {
+	plan, rows := benchTable(b)
+	dir := b.TempDir()
+	w := create(b, dir, plan)
+	for i := range w.Shards() {
+		from := i * plan.RowsPerShard
+		must(b, w.WriteShard(b.Context(), i, rows.slice(from, min(from+plan.RowsPerShard, benchRows), benchDim, 0)))
+	}
+	_, err := w.Commit(b.Context())
+	must(b, err)
+	return dir
+}
+
+func BenchmarkEncode(b *testing.B) {
+	plan, rows := benchTable(b)
+	b.SetBytes(benchRows * benchDim * 4)
+	for b.Loop() {
+		must(b, encodeShard(io.Discard, shardHeader{Header: plan.header()}, rows))
+	}
+}
+
+func BenchmarkWriteShard(b *testing.B) {
+	plan, rows := benchTable(b)
+	b.SetBytes(int64(plan.RowsPerShard * benchDim * 4))
+	rows = rows.slice(0, plan.RowsPerShard, benchDim, 0)
+	for b.Loop() {
+		w := create(b, b.TempDir(), plan)
+		must(b, w.WriteShard(b.Context(), 0, rows))
+	}
+}
+
+func BenchmarkResume(b *testing.B) {
+	plan, _ := benchTable(b)
+	dir := benchCache(b)
+	for name, finished := range map[string]bool{"unfinished": false, "finished": true} {
+		b.Run(name, func(b *testing.B) {
+			if !finished {
+				must(b, os.Remove(filepath.Join(dir, ManifestName)))
+			}
+			b.SetBytes(benchRows * benchDim * 4)
+			for b.Loop() {
+				if w := create(b, dir, plan); !w.Done() {
+					b.Fatal(w.Broken())
+				}
+			}
+			_, err := create(b, dir, plan).Commit(b.Context())
+			must(b, err)
+		})
+	}
+}
+
+func BenchmarkLoad(b *testing.B) {
+	c, err := Open(benchCache(b))
+	must(b, err)
+	for _, bench := range []struct {
+		name string
+		load func() (*Table, error)
+	}{
+		{"hashed", func() (*Table, error) { return c.Load(b.Context()) }},
+		{"unhashed", func() (*Table, error) { return c.LoadUnhashed(b.Context()) }},
+	} {
+		b.Run(bench.name, func(b *testing.B) {
+			b.SetBytes(benchRows * benchDim * 4)
+			for b.Loop() {
+				_, err := bench.load()
+				must(b, err)
+			}
+		})
+	}
+}
+
+// BenchmarkGenericReader is parquet-go's reader of rows on the same files, for comparison.
+func BenchmarkGenericReader(b *testing.B) {
+	dir := benchCache(b)
+	b.SetBytes(benchRows * benchDim * 4)
+	for b.Loop() {
+		n := 0
+		for i := range 4 {
+			rows, err := parquet.ReadFile[record](filepath.Join(dir, shardName(i, 4)))
+			must(b, err)
+			n += len(rows)
+		}
+		if n != benchRows {
+			b.Fatal(n)
+		}
+	}
+}

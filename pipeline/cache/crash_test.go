@@ -1,0 +1,128 @@
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The environment that turns the test binary into a writer that can be killed.
+const (
+	crashDir   = "RKD_CACHE_TEST_DIR"
+	crashDelay = "RKD_CACHE_TEST_DELAY" // nanoseconds that each write of 512 bytes takes
+)
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(crashDir); dir != "" {
+		if err := writeSlowly(context.Background(), dir, os.Getenv(crashDelay)); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func crashPlan() Plan { return testPlan(120, 1, 20, 64, 0) }
+
+// slowFile spends time inside a file, so that a kill finds it half written.
+type slowFile struct {
+	tempFile
+	delay time.Duration
+}
+
+func (f slowFile) Write(p []byte) (n int, err error) {
+	for chunk := range slices.Chunk(p, 512) {
+		time.Sleep(f.delay)
+		k, err := f.tempFile.Write(chunk)
+		n += k
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+func writeSlowly(ctx context.Context, dir, delay string) error {
+	nanos, err := strconv.Atoi(delay)
+	if err != nil {
+		return err
+	}
+	plan := crashPlan()
+	w, err := Create(ctx, dir, plan)
+	if err != nil {
+		return err
+	}
+	w.create = func(path string) (tempFile, error) {
+		f, err := createFile(path)
+		return slowFile{f, time.Duration(nanos)}, err
+	}
+	for _, i := range w.Missing() {
+		if err := w.WriteShard(ctx, i, embed(w.Rows(i), plan.Dim, plan.LogitsDim)); err != nil {
+			return err
+		}
+	}
+	_, err = w.Commit(ctx)
+	return err
+}
+
+func TestKilledWriterResumesToTheSameBytes(t *testing.T) {
+	want := contents(t, build(t, crashPlan()))
+	dir := t.TempDir()
+	run := func(patience time.Duration) (killed bool) {
+		cmd := exec.CommandContext(t.Context(), os.Args[0])
+		cmd.Env = append(os.Environ(), crashDir+"="+dir, crashDelay+"=200000")
+		var stderr strings.Builder
+		cmd.Stderr = &stderr
+		must(t, cmd.Start())
+		if patience > 0 {
+			timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+			defer timer.Stop()
+		}
+		err := cmd.Wait()
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() && patience > 0 {
+				return true
+			}
+		}
+		if err != nil {
+			t.Fatalf("%v: %s", err, &stderr)
+		}
+		return false
+	}
+	kills, halves := 0, 0
+	for i := range 12 {
+		// Patience grows from before the first shard to the middle of the second one.
+		if !run(time.Duration(10+i*7) * time.Millisecond) {
+			break
+		}
+		kills++
+		for name := range contents(t, dir) {
+			if tempPattern.MatchString(name) {
+				halves++
+			}
+		}
+		if _, err := Open(dir); err == nil {
+			break // the kill came after the manifest
+		} else if !errors.Is(err, ErrNoCache) {
+			t.Fatalf("Open after kill %d: %v, want ErrNoCache", i, err)
+		}
+	}
+	if kills < 3 {
+		t.Fatalf("killed %d times, expected at least 3", kills)
+	}
+	if halves == 0 {
+		t.Error("no kill hit a file that was being written")
+	}
+	run(0)
+	sameFiles(t, contents(t, dir), want)
+	must(t, Verify(t.Context(), dir))
+}

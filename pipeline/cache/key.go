@@ -1,0 +1,119 @@
+package cache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"reflect"
+)
+
+// FormatVersion is the version of the files that this package writes. It is part of every key's hash.
+const FormatVersion = 1
+
+// Key is what decides an embedding: two runs with equal keys make equal caches. It never holds a path or a date.
+type Key struct {
+	Model      string `json:"model"`       // SHA-256 of the model's bytes, external data included
+	Output     string `json:"output"`      // tensor tapped as the embedding
+	Logits     string `json:"logits"`      // tensor tapped as the logits, empty without
+	Preprocess string `json:"preprocess"`  // canonical description of what happens to a sample before the model
+	Normalize  string `json:"normalize"`   // what happens to the embedding after the model: none or l2
+	Views      int    `json:"views"`       // views of each sample
+	ViewPolicy string `json:"view_policy"` // canonical description of the augmentation, empty without
+	ViewSeed   uint64 `json:"view_seed"`   // seed of the augmentation
+	DType      string `json:"dtype"`       // type of the stored values; shards hold float32
+	Dataset    string `json:"dataset"`     // content fingerprint of the samples and their order
+}
+
+// Hash returns the hexadecimal SHA-256 of the key's canonical JSON: an object of the key's fields and format_version,
+// names sorted, no spaces.
+func (k Key) Hash() string {
+	sum := sha256.Sum256(k.canonical())
+	return hex.EncodeToString(sum[:])
+}
+
+func (k Key) canonical() []byte {
+	fields := map[string]any{"format_version": FormatVersion} // a map, because its JSON is sorted by name
+	v := reflect.ValueOf(k)
+	for i, name := range keyFields() {
+		fields[name] = v.Field(i).Interface()
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(fields) // strings and integers always encode
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// Diff returns the fields in which k, what is there, differs from want, in the order of declaration. It is nil for
+// equal keys.
+func (k Key) Diff(want Key) []Difference {
+	var diffs []Difference
+	have, expected := reflect.ValueOf(k), reflect.ValueOf(want)
+	for i, name := range keyFields() {
+		if h, w := have.Field(i).Interface(), expected.Field(i).Interface(); h != w {
+			diffs = append(diffs, Difference{Field: name, Have: fmt.Sprint(h), Want: fmt.Sprint(w)})
+		}
+	}
+	return diffs
+}
+
+// keyFields lists the JSON names of Key's fields in the order of declaration.
+func keyFields() []string {
+	t := reflect.TypeFor[Key]()
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Tag.Get("json")
+	}
+	return names
+}
+
+// Header says what a manifest or a shard belongs to: the key, and how the rows were laid out over shards. Every shard
+// carries it, so that a shard can be judged without its manifest.
+type Header struct {
+	FormatVersion int    `json:"format_version"`
+	KeyHash       string `json:"key"`
+	Key           Key    `json:"key_fields"`
+	Samples       string `json:"samples"` // SHA-256 of the planned ids and labels
+	Dim           int    `json:"dim"`
+	LogitsDim     int    `json:"logits_dim"` // 0 without logits
+	RowsPerShard  int    `json:"rows_per_shard"`
+	ShardCount    int    `json:"shard_count"`
+}
+
+// diff returns what keeps h, what is there, from being want.
+func (h Header) diff(want Header) []Difference {
+	if h.FormatVersion != want.FormatVersion {
+		return []Difference{{"format_version", fmt.Sprint(h.FormatVersion), fmt.Sprint(want.FormatVersion)}}
+	}
+	diffs := h.Key.Diff(want.Key)
+	add := func(field string, have, want any) {
+		if have != want {
+			diffs = append(diffs, Difference{field, fmt.Sprint(have), fmt.Sprint(want)})
+		}
+	}
+	add("samples", h.Samples, want.Samples)
+	add("dim", h.Dim, want.Dim)
+	add("logits_dim", h.LogitsDim, want.LogitsDim)
+	add("rows_per_shard", h.RowsPerShard, want.RowsPerShard)
+	return diffs
+}
+
+// validate tells whether the header agrees with itself.
+func (h Header) validate() error {
+	switch {
+	case h.KeyHash != h.Key.Hash():
+		return fmt.Errorf("key is %s, but its fields hash to %s", brief(h.KeyHash), brief(h.Key.Hash()))
+	case h.Key.Views < 1:
+		return fmt.Errorf("views is %d, expected at least 1", h.Key.Views)
+	case !isDigest(h.Samples):
+		return fmt.Errorf("samples is %q, expected a SHA-256", h.Samples)
+	case h.Dim < 1 || h.LogitsDim < 0:
+		return fmt.Errorf("dim is %d and logits_dim %d, expected at least 1 and 0", h.Dim, h.LogitsDim)
+	case h.RowsPerShard < 1 || h.ShardCount < 1:
+		return fmt.Errorf("rows_per_shard is %d and shard_count %d, expected at least 1",
+			h.RowsPerShard, h.ShardCount)
+	}
+	return nil
+}

@@ -1,0 +1,179 @@
+package cache
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// ManifestName is the file that makes a folder a cache.
+const ManifestName = "manifest.json"
+
+// Manifest lists what a cache holds. Its JSON is indented and its bytes depend on the rows alone.
+type Manifest struct {
+	Header
+	CreatedBy string  `json:"created_by"`
+	Rows      int     `json:"rows"`
+	Skipped   Skipped `json:"skipped"`
+	Shards    []Shard `json:"shards"`
+	Checksum  string  `json:"checksum"` // SHA-256 of these bytes with an empty checksum
+}
+
+// Skipped names the planned samples of which at least one row is absent, by ascending id.
+type Skipped struct {
+	Count int     `json:"count"`
+	IDs   []int64 `json:"ids"`
+}
+
+// Shard is one file of a cache. FirstID and LastID are those of its first and last row, 0 without rows.
+type Shard struct {
+	File    string `json:"file"`
+	Rows    int    `json:"rows"`
+	FirstID int64  `json:"first_id"`
+	LastID  int64  `json:"last_id"`
+	Bytes   int64  `json:"bytes"`
+	SHA256  string `json:"sha256"`
+}
+
+// shardPattern matches the final names of shards, tempPattern the temporary names of everything that is written.
+var (
+	shardPattern = regexp.MustCompile(`^shard-\d{5,}-of-\d{5,}\.parquet$`)
+	tempPattern  = regexp.MustCompile(`^\.(shard-\d{5,}-of-\d{5,}\.parquet|manifest\.json)\.[A-Z2-7]+\.tmp$`)
+)
+
+func shardName(i, count int) string { return fmt.Sprintf("shard-%05d-of-%05d.parquet", i, count) }
+
+// encode returns the manifest's file, its checksum filled in.
+func (m Manifest) encode() ([]byte, error) {
+	m.Checksum = ""
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(data)
+	m.Checksum = hex.EncodeToString(sum[:])
+	data, err = json.MarshalIndent(m, "", "  ")
+	return append(data, '\n'), err
+}
+
+// parseManifest reads a manifest's file and makes sure that it agrees with itself. A manifest of another format
+// version is a MismatchError, anything else that is wrong says what.
+func parseManifest(data []byte) (*Manifest, error) {
+	var version struct {
+		FormatVersion *int `json:"format_version"`
+	}
+	if err := json.Unmarshal(data, &version); err != nil {
+		return nil, fmt.Errorf("%d bytes are not its JSON: %w", len(data), err)
+	}
+	if version.FormatVersion == nil {
+		return nil, errors.New("it has no format_version")
+	}
+	if *version.FormatVersion != FormatVersion {
+		return nil, &MismatchError{Differences: Header{FormatVersion: *version.FormatVersion}.diff(
+			Header{FormatVersion: FormatVersion})}
+	}
+	m := new(Manifest)
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(m); err != nil {
+		return nil, err
+	}
+	if err := m.validate(); err != nil {
+		return nil, err
+	}
+	canonical, err := m.encode()
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(canonical, data) {
+		return nil, errors.New("its bytes changed since they were written: the checksum does not fit")
+	}
+	return m, nil
+}
+
+func (m *Manifest) validate() error {
+	if err := m.Header.validate(); err != nil {
+		return err
+	}
+	if len(m.Shards) != m.ShardCount {
+		return fmt.Errorf("%d shards are listed, expected %d", len(m.Shards), m.ShardCount)
+	}
+	if m.Skipped.Count != len(m.Skipped.IDs) {
+		return fmt.Errorf("skipped.count is %d for %d ids", m.Skipped.Count, len(m.Skipped.IDs))
+	}
+	rows := 0
+	for i, s := range m.Shards {
+		switch name := shardName(i, m.ShardCount); {
+		case s.File != name:
+			return fmt.Errorf("shard %d is %q, expected %q", i, s.File, name)
+		case s.Rows < 0 || s.Rows > m.RowsPerShard:
+			return fmt.Errorf("%q has %d rows, expected at most %d", s.File, s.Rows, m.RowsPerShard)
+		case int64(s.Rows) > s.Bytes/4/int64(m.Dim): // also keeps the products below from overflowing
+			return fmt.Errorf("%q has %d rows in %d bytes", s.File, s.Rows, s.Bytes)
+		case !isDigest(s.SHA256):
+			return fmt.Errorf("%q has sha256 %q, expected a SHA-256", s.File, s.SHA256)
+		}
+		rows += s.Rows
+	}
+	if m.Rows != rows || rows < 1 {
+		return fmt.Errorf("rows is %d, but the shards have %d", m.Rows, rows)
+	}
+	return nil
+}
+
+// readManifest reads the manifest of a folder. It returns ErrNoCache where there is none, a MismatchError for
+// another format version and ErrCorrupt for one that is cut short or changed.
+func readManifest(dir string) (*Manifest, error) {
+	path := filepath.Join(dir, ManifestName)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, noManifest(dir)
+		}
+		return nil, fmt.Errorf("reading manifest %q: %w", path, err)
+	}
+	m, err := parseManifest(data)
+	if mismatch, ok := errors.AsType[*MismatchError](err); ok {
+		mismatch.Dir = dir
+		return nil, mismatch
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading manifest %q: %w", ErrCorrupt, path, err)
+	}
+	return m, nil
+}
+
+// noManifest says what a folder without a manifest is instead.
+func noManifest(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w in %q: the folder does not exist", ErrNoCache, dir)
+	}
+	if err != nil {
+		return fmt.Errorf("%w in %q: %w", ErrNoCache, dir, err)
+	}
+	shards := 0
+	for _, e := range entries {
+		if shardPattern.MatchString(e.Name()) {
+			shards++
+		}
+	}
+	if shards > 0 {
+		return fmt.Errorf("%w in %q: it is unfinished, %d shards are there but no %s", ErrNoCache, dir, shards, ManifestName)
+	}
+	return fmt.Errorf("%w in %q: no %s", ErrNoCache, dir, ManifestName)
+}
+
+// ours tells whether data can be a manifest that was cut short, and not some other program's file of this name.
+func ours(data []byte) bool {
+	const start = "{\n  \"format_version\": "
+	n := min(len(data), len(start))
+	return string(data[:n]) == start[:n]
+}
