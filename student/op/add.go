@@ -1,0 +1,45 @@
+package op
+
+import (
+	"gorgonia.org/gorgonia"
+
+	"rkd/models/onnx"
+	"rkd/student/internal/blas"
+)
+
+// add is the operator of Add.
+type add struct{ operator }
+
+// Add is y = a + b of one shape, the sum of a residual connection.
+//
+// It returns ErrShape when the shapes differ: nothing is broadcast.
+func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) {
+	return apply(&add{operator{
+		name:  "Add",
+		ranks: []int{rank(a), rank(a), rank(a)},
+		infer: sameShape,
+		exec:  kernels(addForward[float32], addForward[float64]),
+	}}, a, b)
+}
+
+func addForward[T blas.Float](a args[T]) {
+	rows(a.outShape, func(from, to int) {
+		dst, b := a.out[from:to], a.in[1][from:to]
+		for i, v := range a.in[0][from:to] {
+			dst[i] = v + b[i]
+		}
+	})
+}
+
+// DiffWRT says that both inputs have a gradient.
+func (*add) DiffWRT(inputs int) []bool { return all(inputs) }
+
+// SymDiff returns gy twice.
+func (*add) SymDiff(_ gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
+	return gorgonia.Nodes{gy, gy}, nil
+}
+
+// Lower adds an Add.
+func (o *add) Lower(b *onnx.Builder, inputs []string) (string, error) {
+	return o.lowerTo(b, "Add", inputs)
+}

@@ -1,0 +1,121 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"rkd/models/onnx"
+	"rkd/student/internal/blas"
+)
+
+// batchNormInference is the operator of BatchNormInference.
+type batchNormInference struct {
+	operator
+	eps float64
+}
+
+// BatchNormInference normalises with given statistics, as in inference and in fine-tuning with frozen statistics:
+//
+//	y = γ[c]·(x − μ[c])/√(σ²[c] + ε) + β[c]
+//
+// x is (N,C) or (N,C,H,W); mean, variance, gamma and beta are (C). It has gradients with respect to x, gamma and beta; mean
+// and variance are constants.
+//
+// It returns ErrShape when the shapes do not fit and ErrOption unless eps > 0.
+func BatchNormInference(x, mean, variance, gamma, beta *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
+	name := fmt.Sprintf("BatchNormInference{eps=%g}", eps)
+	if err := channelRank(name, x); err != nil {
+		return nil, err
+	}
+	if err := positive(name, "eps", eps); err != nil {
+		return nil, err
+	}
+	return apply(&batchNormInference{eps: eps, operator: operator{
+		name:  name,
+		ranks: []int{rank(x), 1, 1, 1, 1, rank(x)},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			return in[0].Clone(), expectVectors(in, in[0][1], 1, 2, 3, 4)
+		},
+		exec: kernels(
+			func(a args[float32]) { batchNormInferenceForward(a, eps) },
+			func(a args[float64]) { batchNormInferenceForward(a, eps) }),
+	}}, x, mean, variance, gamma, beta)
+}
+
+func batchNormInferenceForward[T blas.Float](a args[T], eps float64) {
+	normalise(a.out, a.in[0], layoutOf(a.inShape[0]), a.in[1], a.in[2], a.in[3], a.in[4], eps)
+}
+
+// DiffWRT says that x, gamma and beta have a gradient, mean and variance not.
+func (*batchNormInference) DiffWRT(int) []bool { return []bool{true, false, false, true, true} }
+
+// SymDiff returns the gradients with respect to x, gamma and beta, and nil for mean and variance.
+func (b *batchNormInference) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
+	x, mean, variance, gamma := inputs[0], inputs[1], inputs[2], inputs[3]
+	gx, err := apply(&operator{
+		name:  fmt.Sprintf("BatchNormInferenceInputGrad{eps=%g}", b.eps),
+		ranks: []int{1, 1, rank(x), rank(x)},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			return in[2].Clone(), expectVectors(in, in[2][1], 0, 1)
+		},
+		exec: kernels(
+			func(a args[float32]) { batchNormInferenceBackward(a, b.eps) },
+			func(a args[float64]) { batchNormInferenceBackward(a, b.eps) }),
+	}, variance, gamma, gy)
+	if err != nil {
+		return nil, err
+	}
+	ggamma, err := apply(&operator{
+		name:  fmt.Sprintf("BatchNormInferenceScaleGrad{eps=%g}", b.eps),
+		ranks: []int{rank(x), 1, 1, rank(x), 1},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			if err := expectShape(in, 3, in[0]...); err != nil {
+				return nil, err
+			}
+			return in[1].Clone(), expectVectors(in, in[0][1], 1, 2)
+		},
+		exec: kernels(
+			func(a args[float32]) { batchNormInferenceScaleBackward(a, b.eps) },
+			func(a args[float64]) { batchNormInferenceScaleBackward(a, b.eps) }),
+	}, x, mean, variance, gy)
+	if err != nil {
+		return nil, err
+	}
+	gbeta, err := channelSum(gy)
+	if err != nil {
+		return nil, err
+	}
+	return gorgonia.Nodes{gx, nil, nil, ggamma, gbeta}, nil
+}
+
+// batchNormInferenceBackward computes gx = gy·γ/√(σ²+ε).
+func batchNormInferenceBackward[T blas.Float](a args[T], eps float64) {
+	l := layoutOf(a.outShape)
+	scale := scales(a.in[0], a.in[1], eps)
+	blas.For(l.samples, func(n int) {
+		for c := range l.channels {
+			dst, s := plane(l, a.out, n, c), scale[c]
+			for i, v := range plane(l, a.in[2], n, c) {
+				dst[i] = v * s
+			}
+		}
+	})
+}
+
+// batchNormInferenceScaleBackward computes Σ gy·x̂ of each channel.
+func batchNormInferenceScaleBackward[T blas.Float](a args[T], eps float64) {
+	l := layoutOf(a.inShape[0])
+	blas.For(l.channels, func(c int) {
+		a.out[c], _ = channelGrads(a.in[0], a.in[3], l, c, a.in[1][c], a.in[2][c], eps)
+	})
+}
+
+// Lower adds a BatchNormalization, whose inputs stand in another order.
+func (b *batchNormInference) Lower(builder *onnx.Builder, inputs []string) (string, error) {
+	if len(inputs) == b.Arity() {
+		inputs = []string{inputs[0], inputs[3], inputs[4], inputs[1], inputs[2]}
+	}
+	return b.lowerTo(builder, "BatchNormalization", inputs, onnx.Float("epsilon", float32(b.eps)))
+}

@@ -1,0 +1,27 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+)
+
+// Bridge is y = f(x), y of x's shape, for an f in plain Go: f reads x and fills out, whose contents are anything at
+// first. Both belong to the graph and are not to be kept. Between an embedding and gorgonia.Backpropagate's gradient on
+// it, a bridge computes ∂L/∂embedding, so that forward, loss and backward are one program.
+//
+// A bridge is not differentiable, is never merged with another, and fails when f does.
+//
+// It returns ErrOption when f is nil.
+func Bridge(x *gorgonia.Node, f func(x, out gorgonia.Value) error) (*gorgonia.Node, error) {
+	if f == nil {
+		return nil, fmt.Errorf("Bridge: %w: the function is nil", ErrOption)
+	}
+	b := &operator{
+		ranks: []int{rank(x), rank(x)},
+		infer: sameShape,
+		exec:  func(out gorgonia.Value, in []gorgonia.Value) error { return f(in[0], out) },
+	}
+	b.name = fmt.Sprintf("Bridge{%p}", b) // the address is what tells it from every other bridge
+	return apply(b, x)
+}

@@ -1,0 +1,171 @@
+package op
+
+import (
+	"fmt"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"rkd/models/onnx"
+)
+
+// ConvOptions are the attributes of Conv2D, rows before columns. A zero stride, dilation or number of groups means 1.
+type ConvOptions struct {
+	Stride, Pad, Dilation [2]int
+	Groups                int
+}
+
+func (o ConvOptions) String() string {
+	return fmt.Sprintf("stride=%v,pad=%v,dilation=%v,groups=%d", o.Stride, o.Pad, o.Dilation, o.Groups)
+}
+
+// normalised replaces zeros by their meaning, so that equal convolutions have equal hashes.
+func (o ConvOptions) normalised() (ConvOptions, error) {
+	for i := range 2 {
+		if o.Stride[i] == 0 {
+			o.Stride[i] = 1
+		}
+		if o.Dilation[i] == 0 {
+			o.Dilation[i] = 1
+		}
+		if o.Stride[i] < 0 || o.Pad[i] < 0 || o.Dilation[i] < 0 {
+			return o, fmt.Errorf("convolution with %v: %w: expected stride and dilation ≥ 1 and padding ≥ 0", o, ErrOption)
+		}
+	}
+	if o.Groups == 0 {
+		o.Groups = 1
+	}
+	if o.Groups < 0 {
+		return o, fmt.Errorf("convolution with %v: %w: expected groups ≥ 1", o, ErrOption)
+	}
+	return o, nil
+}
+
+// infer is the output's shape (N,O,OH,OW) for x (N,C,H,W) and w (O,C/g,kh,kw).
+func (o ConvOptions) infer(x, w tensor.Shape) (tensor.Shape, error) {
+	if x[1] != w[1]*o.Groups || w[0]%o.Groups != 0 {
+		return nil, fmt.Errorf("%w: x is %v and w is %v, expected (N,C,H,W) and (O,C/%d,kh,kw)", ErrShape, x, w, o.Groups)
+	}
+	out := tensor.Shape{x[0], w[0], 0, 0}
+	for i := range 2 {
+		span := x[2+i] + 2*o.Pad[i] - o.Dilation[i]*(w[2+i]-1) - 1
+		if span < 0 {
+			return nil, fmt.Errorf("%w: the kernel of w %v is larger than the padded x %v", ErrShape, w, x)
+		}
+		out[2+i] = span/o.Stride[i] + 1
+	}
+	return out, nil
+}
+
+// conv is the operator of Conv2D.
+type conv struct {
+	operator
+	opts ConvOptions
+}
+
+// Conv2D is the two-dimensional convolution (cross-correlation, as everywhere in the field)
+//
+//	y[n,o,i,j] = b[o] + Σ_{c,u,v} w[o,c,u,v] · x[n, g·C/G + c, i·stride + u·dilation − pad, j·stride + v·dilation − pad]
+//
+// where g is the group of output channel o, G the number of groups, and x is 0 outside its borders. x is (N,C,H,W), w is
+// (O,C/G,kh,kw), b is (O) or nil, y is (N,O,OH,OW) with OH = ⌊(H + 2·pad − dilation·(kh−1) − 1)/stride⌋ + 1 and OW alike.
+// It has gradients with respect to x, w and b. The weights' gradient is added up over a fixed partition of the batch.
+//
+// It returns ErrShape when the shapes do not fit, ErrOption for negative attributes, ErrType for mixed element types.
+func Conv2D(x, w, b *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
+	opts, err := opts.normalised()
+	if err != nil {
+		return nil, err
+	}
+	buffers := new(scratch)
+	c := &conv{opts: opts, operator: operator{
+		name:  fmt.Sprintf("Conv2D{%v}", opts),
+		ranks: []int{4, 4, 4},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			if len(in) == 3 {
+				if err := expectShape(in, 2, in[1][0]); err != nil {
+					return nil, err
+				}
+			}
+			return opts.infer(in[0], in[1])
+		},
+		exec: kernels(
+			func(a args[float32]) { convForward(a, opts, buffers) },
+			func(a args[float64]) { convForward(a, opts, buffers) }),
+	}}
+	inputs := []*gorgonia.Node{x, w}
+	if b != nil {
+		inputs = append(inputs, b)
+		c.ranks = []int{4, 4, 1, 4}
+	}
+	return apply(c, inputs...)
+}
+
+// DiffWRT says that every input has a gradient.
+func (c *conv) DiffWRT(inputs int) []bool { return all(inputs) }
+
+// SymDiff returns the gradients with respect to x, w and, if there is one, b.
+func (c *conv) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
+	x, w := inputs[0], inputs[1]
+	gx, err := convInputGrad(x, w, gy, c.opts)
+	if err != nil {
+		return nil, err
+	}
+	gw, err := convWeightGrad(x, w, gy, c.opts)
+	if err != nil {
+		return nil, err
+	}
+	grads := gorgonia.Nodes{gx, gw}
+	if len(inputs) == 3 {
+		gb, err := channelSum(gy)
+		if err != nil {
+			return nil, err
+		}
+		grads = append(grads, gb)
+	}
+	return grads, nil
+}
+
+// convInputGrad is gx = the adjoint of the convolution in x, applied to gy. x is an input for its shape only.
+func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
+	buffers := new(scratch)
+	return apply(&operator{
+		name:  fmt.Sprintf("Conv2DInputGrad{%v}", opts),
+		ranks: []int{4, 4, 4, 4},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
+		exec: kernels(
+			func(a args[float32]) { convInputBackward(a, opts, buffers) },
+			func(a args[float64]) { convInputBackward(a, opts, buffers) }),
+	}, x, w, gy)
+}
+
+// convWeightGrad is gw = the adjoint of the convolution in w, applied to gy. w is an input for its shape only.
+func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
+	buffers := new(scratch)
+	return apply(&operator{
+		name:  fmt.Sprintf("Conv2DWeightGrad{%v}", opts),
+		ranks: []int{4, 4, 4, 4},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 1) },
+		exec: kernels(
+			func(a args[float32]) { convWeightBackward(a, opts, buffers) },
+			func(a args[float64]) { convWeightBackward(a, opts, buffers) }),
+	}, x, w, gy)
+}
+
+// inferGrad checks (x, w, gy) and returns the shape of the input that the gradient belongs to.
+func (o ConvOptions) inferGrad(in []tensor.Shape, wrt int) (tensor.Shape, error) {
+	y, err := o.infer(in[0], in[1])
+	if err != nil {
+		return nil, err
+	}
+	if err := expectShape(in, 2, y...); err != nil {
+		return nil, err
+	}
+	return in[wrt].Clone(), nil
+}
+
+// Lower adds a Conv.
+func (c *conv) Lower(b *onnx.Builder, inputs []string) (string, error) {
+	return c.lowerTo(b, "Conv", inputs, pair("strides", c.opts.Stride), pads(c.opts.Pad),
+		pair("dilations", c.opts.Dilation), onnx.Int("group", int64(c.opts.Groups)))
+}

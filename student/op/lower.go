@@ -1,0 +1,30 @@
+package op
+
+import (
+	"fmt"
+
+	"rkd/models/onnx"
+)
+
+// Lowerer is an operator's third face: it adds to a model the ONNX nodes (operator set 17, float32) that compute the same
+// as Do. inputs are the names of its inputs' tensors, in the operator's order; it returns the name of its output. Every
+// operator of this package that can stand in an inference graph is one; BatchNorm, of training, and gradients are not.
+type Lowerer interface {
+	Lower(b *onnx.Builder, inputs []string) (string, error)
+}
+
+// lowerTo adds one node of the ONNX operator.
+func (o *operator) lowerTo(b *onnx.Builder, operator string, inputs []string, attrs ...onnx.Attr) (string, error) {
+	if len(inputs) != o.Arity() {
+		return "", fmt.Errorf("lowering %s: %d inputs, expected %d", o.name, len(inputs), o.Arity())
+	}
+	return b.Node(operator, inputs, attrs...), nil
+}
+
+// pair is an attribute of two numbers, rows before columns.
+func pair(name string, v [2]int) onnx.Attr { return onnx.Ints(name, int64(v[0]), int64(v[1])) }
+
+// pads is the padding, the same at the beginning and at the end of each axis.
+func pads(v [2]int) onnx.Attr {
+	return onnx.Ints("pads", int64(v[0]), int64(v[1]), int64(v[0]), int64(v[1]))
+}
