@@ -1,0 +1,106 @@
+package sampler
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+)
+
+// ErrBatch reports a batch shape that the data cannot fill.
+var ErrBatch = errors.New("batch")
+
+// Shape is the `train.batch` section of a configuration.
+type Shape struct {
+	// Classes is P, the number of classes in a batch. Default 5.
+	Classes int `yaml:"classes,omitempty"`
+	// PerClass is K, the number of samples of each. Default 13.
+	PerClass int `yaml:"per_class,omitempty"`
+	// Size cuts the batch after so many samples; 0 keeps all P·K. The classes drawn last lose samples.
+	Size int `yaml:"size,omitempty"`
+}
+
+// Rows is the number of rows of a batch: Size, or P·K where that is smaller or Size is 0.
+func (s Shape) Rows() int {
+	if s.Size > 0 {
+		return min(s.Size, s.Classes*s.PerClass)
+	}
+	return s.Classes * s.PerClass
+}
+
+// PK draws batches of P classes with K rows each, both without replacement (Hermans et al. 2017, "In Defense of the
+// Triplet Loss", section 2). Batches are independent of each other: an epoch is a number of steps, not one visit to
+// every row.
+type PK struct {
+	shape   Shape
+	seed    uint64
+	classes [][]int // rows of each class, ascending
+}
+
+// NewPK prepares batches over rows, given as indices into labels. It returns ErrBatch where there are fewer classes than
+// P, where a class has fewer rows than K, or where a batch would hold fewer than 2 rows.
+func NewPK(labels []int32, rows []int, shape Shape, seed uint64) (*PK, error) {
+	if shape.Classes < 1 || shape.PerClass < 1 || shape.Size < 0 || shape.Rows() < 2 {
+		return nil, fmt.Errorf("%w: classes %d, per_class %d, size %d: a batch needs at least 2 rows", ErrBatch,
+			shape.Classes, shape.PerClass, shape.Size)
+	}
+	classes, names := byClass(labels, rows)
+	if len(classes) < shape.Classes {
+		return nil, fmt.Errorf("%w: %d classes a batch, but the training data has %d", ErrBatch, shape.Classes, len(classes))
+	}
+	for i, c := range classes {
+		if len(c) < shape.PerClass {
+			return nil, fmt.Errorf("%w: %d samples per class, but class %d has %d", ErrBatch, shape.PerClass, names[i], len(c))
+		}
+	}
+	return &PK{shape: shape, seed: seed, classes: classes}, nil
+}
+
+// Rows is the number of rows of every batch.
+func (s *PK) Rows() int { return s.shape.Rows() }
+
+// Batch returns the rows of one step's batch, class by class. It depends on the seed and the step alone.
+func (s *PK) Batch(step int) []int {
+	r := Stream(s.seed, "batch", step)
+	batch := make([]int, 0, s.shape.Classes*s.shape.PerClass)
+	for _, c := range draw(r, len(s.classes), s.shape.Classes) {
+		class := s.classes[c]
+		for _, i := range draw(r, len(class), s.shape.PerClass) {
+			batch = append(batch, class[i])
+		}
+	}
+	return batch[:s.Rows()]
+}
+
+// draw returns k different numbers below n, in random order (Floyd's algorithm, then a shuffle: k draws whatever n is).
+func draw(r *rand.Rand, n, k int) []int {
+	drawn := make([]int, 0, k)
+	seen := make(map[int]bool, k)
+	for j := n - k; j < n; j++ {
+		i := r.IntN(j + 1)
+		if seen[i] {
+			i = j
+		}
+		seen[i] = true
+		drawn = append(drawn, i)
+	}
+	r.Shuffle(k, func(i, j int) { drawn[i], drawn[j] = drawn[j], drawn[i] })
+	return drawn
+}
+
+// byClass groups rows by label, classes ascending, and returns the label of each group too.
+func byClass(labels []int32, rows []int) (classes [][]int, names []int32) {
+	groups := map[int32][]int{}
+	for _, r := range rows {
+		groups[labels[r]] = append(groups[labels[r]], r)
+	}
+	for label := range groups {
+		names = append(names, label)
+	}
+	slices.Sort(names)
+	for _, label := range names {
+		slices.Sort(groups[label])
+		classes = append(classes, groups[label])
+	}
+	return classes, names
+}

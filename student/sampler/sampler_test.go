@@ -1,0 +1,135 @@
+package sampler_test
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	"rkd/student/sampler"
+)
+
+// labels of 4 classes with 10 rows each, interleaved.
+func labels() ([]int32, []int) {
+	l, rows := make([]int32, 40), make([]int, 40)
+	for i := range l {
+		l[i], rows[i] = int32(i%4)*10, i
+	}
+	return l, rows
+}
+
+func TestBatchHoldsPClassesWithKRowsEach(t *testing.T) {
+	l, rows := labels()
+	pk, err := sampler.NewPK(l, rows, sampler.Shape{Classes: 3, PerClass: 5}, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	drawn := map[int]bool{}
+	for step := range 50 {
+		batch := pk.Batch(step)
+		count := map[int32]int{}
+		for _, row := range batch {
+			count[l[row]]++
+			drawn[row] = true
+		}
+		if len(batch) != 15 || len(count) != 3 || len(slices.Compact(slices.Sorted(slices.Values(batch)))) != 15 {
+			t.Fatalf("step %d: batch %v has classes %v, expected 3 of 5 different rows each", step, batch, count)
+		}
+		for class, n := range count {
+			if n != 5 {
+				t.Errorf("step %d: class %d has %d rows, expected 5", step, class, n)
+			}
+		}
+	}
+	if len(drawn) != 40 {
+		t.Errorf("50 batches visit %d rows, expected all 40", len(drawn))
+	}
+}
+
+func TestBatchIsAFunctionOfSeedAndStep(t *testing.T) {
+	l, rows := labels()
+	shape := sampler.Shape{Classes: 2, PerClass: 4, Size: 7}
+	a, _ := sampler.NewPK(l, rows, shape, 1)
+	b, _ := sampler.NewPK(l, rows, shape, 1)
+	other, _ := sampler.NewPK(l, rows, shape, 2)
+	a.Batch(0) // what was drawn before must not matter
+	if got, want := a.Batch(5), b.Batch(5); !slices.Equal(got, want) || len(got) != 7 {
+		t.Errorf("step 5 is %v and %v, expected equal batches of 7", got, want)
+	}
+	if slices.Equal(a.Batch(5), a.Batch(6)) || slices.Equal(a.Batch(5), other.Batch(5)) {
+		t.Error("batches of other steps or seeds are the same")
+	}
+}
+
+func TestBatchThatTheDataCannotFill(t *testing.T) {
+	l, rows := labels()
+	for name, shape := range map[string]sampler.Shape{
+		"more classes than there are": {Classes: 5, PerClass: 2},
+		"more rows than a class has":  {Classes: 2, PerClass: 11},
+		"one row":                     {Classes: 1, PerClass: 1},
+		"negative size":               {Classes: 2, PerClass: 2, Size: -1},
+	} {
+		if _, err := sampler.NewPK(l, rows, shape, 1); !errors.Is(err, sampler.ErrBatch) {
+			t.Errorf("%s gives %v, expected ErrBatch", name, err)
+		}
+	}
+}
+
+func TestSplitHoldsAShareOfEveryClass(t *testing.T) {
+	l, rows := labels()
+	train, held, err := sampler.Split(l, nil, 0.2, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := map[int32]int{}
+	for _, row := range held {
+		count[l[row]]++
+	}
+	for class, n := range count {
+		if n != 2 {
+			t.Errorf("class %d has %d rows held, expected 2 of 10", class, n)
+		}
+	}
+	both := slices.Sorted(slices.Values(append(slices.Clone(train), held...)))
+	if len(count) != 4 || !slices.Equal(both, rows) {
+		t.Errorf("train %v and held %v do not part the rows", train, held)
+	}
+}
+
+func TestSplitKeepsTheViewsOfASampleTogether(t *testing.T) {
+	l := make([]int32, 40)
+	samples := make([]int64, 40)
+	for i := range l {
+		samples[i] = int64(i / 4)
+	}
+	train, held, err := sampler.Split(l, samples, 0.3, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	side := map[int64]string{}
+	for name, rows := range map[string][]int{"train": train, "held": held} {
+		for _, row := range rows {
+			if was := side[samples[row]]; was != "" && was != name {
+				t.Errorf("sample %d is on both sides", samples[row])
+			}
+			side[samples[row]] = name
+		}
+	}
+	if len(held) != 12 {
+		t.Errorf("%d rows held, expected 3 samples of 4 views", len(held))
+	}
+}
+
+func TestSplitEdges(t *testing.T) {
+	l, rows := labels()
+	if train, held, _ := sampler.Split(l, nil, 0, 1); !slices.Equal(train, rows) || held != nil {
+		t.Errorf("fraction 0 holds %v", held)
+	}
+	if _, held, _ := sampler.Split([]int32{1, 2, 2}, nil, 0.9, 1); len(held) != 1 {
+		t.Errorf("held %v: a class keeps one row at least", held)
+	}
+	for _, fraction := range []float64{-0.1, 1} {
+		if _, _, err := sampler.Split(l, nil, fraction, 1); !errors.Is(err, sampler.ErrBatch) {
+			t.Errorf("fraction %g gives %v, expected ErrBatch", fraction, err)
+		}
+	}
+}
