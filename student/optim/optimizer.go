@@ -1,0 +1,160 @@
+package optim
+
+import (
+	"errors"
+	"fmt"
+	"math"
+
+	"rkd/student/internal/blas"
+)
+
+// ErrOptions reports an option that is out of range.
+var ErrOptions = errors.New("optimizer")
+
+// Kinds of optimiser.
+const (
+	SGD   = "sgd"
+	Adam  = "adam"
+	AdamW = "adamw"
+)
+
+// Options configures an optimiser. A zero Kind is Adam; the other zero values are as the fields say.
+type Options struct {
+	Kind string
+	// WeightDecay λ is added to the gradient as λ·w (SGD, Adam: L2 regularisation), or shrinks the weights by lr·λ
+	// apart from the gradient (AdamW).
+	WeightDecay float64
+	// Momentum μ of SGD, 0 to below 1.
+	Momentum float64
+	// Beta1, Beta2 and Epsilon of Adam and AdamW; 0 stands for 0.9, 0.999 and 1e-8.
+	Beta1, Beta2, Epsilon float64
+}
+
+// Optimizer holds the moments of one set of parameters. T is their element type.
+//
+// With g the gradient (plus λ·w unless AdamW), t the step counted from 1 and η the rate of the step:
+//
+//	SGD    m ← μ·m + g (m = g at t=1);  w ← w − η·m
+//	Adam   m ← β₁·m + (1−β₁)·g;  v ← β₂·v + (1−β₂)·g²;  w ← w − η·m̂/(√v̂ + ε),  m̂ = m/(1−β₁ᵗ), v̂ = v/(1−β₂ᵗ)
+//	AdamW  as Adam, after w ← w − η·λ·w
+//
+// Sources: Sutskever et al. 2013 with dampening 0 as PyTorch has it; Kingma & Ba 2015, algorithm 1; Loshchilov & Hutter
+// 2019, algorithm 2. Deviations: none.
+type Optimizer[T blas.Float] struct {
+	o      Options
+	steps  int
+	first  [][]T // m of each parameter; nil for SGD without momentum
+	second [][]T // v of each parameter; nil for SGD
+}
+
+// New returns an optimiser for parameters with so many elements each. It returns ErrOptions for an unknown kind or a value
+// out of range.
+func New[T blas.Float](o Options, sizes []int) (*Optimizer[T], error) {
+	if o.Kind == "" {
+		o.Kind = Adam
+	}
+	for _, d := range []struct {
+		field *float64
+		def   float64
+	}{{&o.Beta1, 0.9}, {&o.Beta2, 0.999}, {&o.Epsilon, 1e-8}} {
+		if *d.field == 0 {
+			*d.field = d.def
+		}
+	}
+	switch {
+	case o.Kind != SGD && o.Kind != Adam && o.Kind != AdamW:
+		return nil, fmt.Errorf("%w: kind %q, expected sgd, adam or adamw", ErrOptions, o.Kind)
+	case o.WeightDecay < 0:
+		return nil, fmt.Errorf("%w: weight decay %g, expected 0 or more", ErrOptions, o.WeightDecay)
+	case o.Momentum < 0 || o.Momentum >= 1:
+		return nil, fmt.Errorf("%w: momentum %g, expected 0 to below 1", ErrOptions, o.Momentum)
+	case o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1:
+		return nil, fmt.Errorf("%w: betas %g and %g, expected 0 to below 1", ErrOptions, o.Beta1, o.Beta2)
+	case o.Epsilon < 0:
+		return nil, fmt.Errorf("%w: epsilon %g, expected above 0", ErrOptions, o.Epsilon)
+	}
+	opt := &Optimizer[T]{o: o}
+	if o.Kind != SGD || o.Momentum > 0 {
+		opt.first = zeros[T](sizes)
+	}
+	if o.Kind != SGD {
+		opt.second = zeros[T](sizes)
+	}
+	return opt, nil
+}
+
+func zeros[T blas.Float](sizes []int) [][]T {
+	z := make([][]T, len(sizes))
+	for i, n := range sizes {
+		z[i] = make([]T, n)
+	}
+	return z
+}
+
+// Step updates params in place from grads at learning rate eta. The slices are those that New was given the sizes of, in
+// the same order.
+func (o *Optimizer[T]) Step(params, grads [][]T, eta float64) {
+	o.steps++
+	for i, w := range params {
+		if o.o.Kind == SGD {
+			o.sgd(i, w, grads[i], T(eta))
+		} else {
+			o.adam(i, w, grads[i], eta)
+		}
+	}
+}
+
+func (o *Optimizer[T]) sgd(i int, w, g []T, eta T) {
+	decay, mu := T(o.o.WeightDecay), T(o.o.Momentum)
+	for j, gj := range g {
+		gj += decay * w[j]
+		if o.first != nil {
+			m := o.first[i]
+			if o.steps == 1 {
+				m[j] = gj
+			} else {
+				m[j] = mu*m[j] + gj
+			}
+			gj = m[j]
+		}
+		w[j] -= eta * gj
+	}
+}
+
+func (o *Optimizer[T]) adam(i int, w, g []T, eta float64) {
+	b1, b2 := T(o.o.Beta1), T(o.o.Beta2)
+	// The bias corrections are taken out of the loop: w −= rate·m/(√v/root + ε).
+	rate := T(eta / (1 - math.Pow(o.o.Beta1, float64(o.steps))))
+	root := T(math.Sqrt(1 - math.Pow(o.o.Beta2, float64(o.steps))))
+	decay, shrink, eps := T(o.o.WeightDecay), T(1), T(o.o.Epsilon)
+	if o.o.Kind == AdamW {
+		shrink, decay = T(1-eta*o.o.WeightDecay), 0
+	}
+	m, v := o.first[i], o.second[i]
+	for j, gj := range g {
+		gj += decay * w[j]
+		m[j] = b1*m[j] + (1-b1)*gj
+		v[j] = b2*v[j] + (1-b2)*gj*gj
+		w[j] = shrink*w[j] - rate*m[j]/(T(math.Sqrt(float64(v[j])))/root+eps)
+	}
+}
+
+// Steps is the number of steps taken, those before a restored state included.
+func (o *Optimizer[T]) Steps() int { return o.steps }
+
+// Moments returns the state beside the step count, by name, one slice a parameter: "momentum" for SGD with momentum,
+// "exp_avg" (m) and "exp_avg_sq" (v) for Adam and AdamW. The slices are the optimiser's own: reading them into a
+// checkpoint and filling them from one is how training stops and goes on; SetSteps completes the latter.
+func (o *Optimizer[T]) Moments() map[string][][]T {
+	moments := map[string][][]T{}
+	switch {
+	case o.second != nil:
+		moments["exp_avg"], moments["exp_avg_sq"] = o.first, o.second
+	case o.first != nil:
+		moments["momentum"] = o.first
+	}
+	return moments
+}
+
+// SetSteps sets the number of steps that the restored moments have seen.
+func (o *Optimizer[T]) SetSteps(n int) { o.steps = n }

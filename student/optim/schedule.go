@@ -1,0 +1,60 @@
+package optim
+
+import (
+	"fmt"
+	"math"
+)
+
+// Schedule is the `train.schedule` section of a configuration: how the learning rate moves over a training.
+type Schedule struct {
+	// Kind is constant (default), step or cosine.
+	Kind string `yaml:"kind,omitempty"`
+	// Every and Gamma of kind step: after every so many epochs the rate is multiplied by Gamma (default 0.1).
+	Every int     `yaml:"every,omitempty"`
+	Gamma float64 `yaml:"gamma,omitempty"`
+	// Floor of kind cosine: the rate at the end, as a share of the first. Default 0.
+	Floor float64 `yaml:"floor,omitempty"`
+	// Warmup is a number of steps over which the rate rises linearly from 0, whatever the kind.
+	Warmup int `yaml:"warmup,omitempty"`
+}
+
+// Validate returns ErrOptions for an unknown kind or a value out of range.
+func (s Schedule) Validate() error {
+	switch {
+	case s.Kind != "" && s.Kind != "constant" && s.Kind != "step" && s.Kind != "cosine":
+		return fmt.Errorf("%w: schedule.kind is %q, expected constant, step or cosine", ErrOptions, s.Kind)
+	case s.Kind == "step" && s.Every < 1:
+		return fmt.Errorf("%w: schedule.every is %d, expected a number of epochs above 0", ErrOptions, s.Every)
+	case s.Gamma < 0 || s.Gamma > 1:
+		return fmt.Errorf("%w: schedule.gamma is %g, expected 0 to 1", ErrOptions, s.Gamma)
+	case s.Floor < 0 || s.Floor > 1:
+		return fmt.Errorf("%w: schedule.floor is %g, expected 0 to 1", ErrOptions, s.Floor)
+	case s.Warmup < 0:
+		return fmt.Errorf("%w: schedule.warmup is %d, expected a number of steps", ErrOptions, s.Warmup)
+	}
+	return nil
+}
+
+// Rate is the learning rate of step (from 0) in a training of total steps, perEpoch of them an epoch:
+//
+//	constant  base
+//	step      base · gamma^⌊epoch/every⌋
+//	cosine    base · (floor + (1−floor)·(1 + cos(π·step/total))/2)
+//
+// times (step+1)/warmup while step < warmup. Source of cosine: Loshchilov & Hutter 2017, eq. 5, without restarts.
+func (s Schedule) Rate(base float64, step, perEpoch, total int) float64 {
+	switch s.Kind {
+	case "step":
+		gamma := s.Gamma
+		if gamma == 0 {
+			gamma = 0.1
+		}
+		base *= math.Pow(gamma, float64(step/perEpoch/s.Every))
+	case "cosine":
+		base *= s.Floor + (1-s.Floor)*(1+math.Cos(math.Pi*float64(step)/float64(total)))/2
+	}
+	if step < s.Warmup {
+		base *= float64(step+1) / float64(s.Warmup)
+	}
+	return base
+}
