@@ -1,0 +1,93 @@
+package train
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/nlpodyssey/safetensors"
+
+	"rkd/student/arch"
+)
+
+// momentPrefix starts the names of the optimiser's moments in a tensor file; weights go by their own names.
+const momentPrefix = "optimizer."
+
+type tensorView = safetensors.TensorView
+
+// tensors is the content of a tensor file.
+type tensors struct {
+	path    string
+	content safetensors.SafeTensors
+}
+
+func parseTensors(path string, data []byte) (*tensors, error) {
+	content, err := safetensors.Deserialize(data)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q is no safetensors file: %w", ErrCheckpoint, path, err)
+	}
+	return &tensors{path: path, content: content}, nil
+}
+
+// collect gathers weights and, where given, moments by name.
+func collect(w *arch.Weights, moments map[string][][]float32) map[string]tensorView {
+	views := map[string]tensorView{}
+	add := func(name string, t arch.Tensor, values []float32) {
+		shape := make([]uint64, 0, t.Value.Dims())
+		for _, d := range t.Value.Shape() {
+			shape = append(shape, uint64(d))
+		}
+		data := make([]byte, 0, 4*len(values))
+		for _, v := range values {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
+		}
+		// The only error is a data length that differs from the shape's.
+		views[name], _ = safetensors.NewTensorView(safetensors.F32, shape, data)
+	}
+	for _, t := range w.All() {
+		add(t.Name, t, t.Value.Data().([]float32))
+	}
+	for name, values := range moments {
+		for i, t := range w.Params {
+			add(momentPrefix+name+"."+t.Name, t, values[i])
+		}
+	}
+	return views
+}
+
+func serialize(views map[string]tensorView) ([]byte, error) {
+	return safetensors.Serialize(views, map[string]string{"format": "pt"})
+}
+
+// fill copies tensors by name, prefix first: into values, one slice for each parameter, or where values is nil into the
+// weights themselves.
+func (t *tensors) fill(w *arch.Weights, prefix string, values [][]float32) error {
+	into := w.All()
+	if values != nil {
+		into = w.Params
+	}
+	for i, target := range into {
+		view, ok := t.content.Tensor(prefix + target.Name)
+		if !ok {
+			return fmt.Errorf("%w: %q has no tensor %q: it belongs to another architecture", ErrCheckpoint, t.path, prefix+target.Name)
+		}
+		shape := make([]int, len(view.Shape()))
+		for j, d := range view.Shape() {
+			shape[j] = int(d)
+		}
+		if view.DType() != safetensors.F32 || !slices.Equal(shape, target.Value.Shape()) {
+			return fmt.Errorf("%w: %q: tensor %q is %s %v, expected F32 %v", ErrCheckpoint, t.path, prefix+target.Name, view.DType(),
+				shape, []int(target.Value.Shape()))
+		}
+		dst := target.Value.Data().([]float32)
+		if values != nil {
+			dst = values[i]
+		}
+		data := view.Data()
+		for j := range dst {
+			dst[j] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*j:]))
+		}
+	}
+	return nil
+}

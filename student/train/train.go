@@ -1,0 +1,304 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"gorgonia.org/tensor"
+
+	"rkd/student/arch"
+	"rkd/student/engine"
+	"rkd/student/loss"
+	"rkd/student/optim"
+	"rkd/student/sampler"
+)
+
+// ErrDiverged reports a loss or a gradient that is no number.
+var ErrDiverged = errors.New("training diverged")
+
+// Engine runs the student; student/engine has them.
+type Engine interface {
+	Step(x []float32, objective engine.Objective) error
+	Gradients() [][]float32
+	Embed(ctx context.Context, dst, x []float32) ([]float32, error)
+}
+
+// Observer hears how training goes.
+type Observer interface {
+	Start(done, total int) // steps
+	Step()
+	Epoch(m Metrics)
+}
+
+// Job is one training: everything that it needs, made by the caller.
+type Job struct {
+	Options Options // filled in by WithDefaults
+	Seed    uint64
+	// Key identifies the training. A checkpoint with another key is not resumed.
+	Key   string
+	About json.RawMessage // kept in the checkpoint
+	// Dir is the checkpoint folder. Resume goes on from the checkpoint there, if there is one.
+	Dir    string
+	Resume bool
+
+	Network *arch.Network
+	Weights *arch.Weights // first weights; trained in place
+	Engine  Engine        // over Network and Weights
+	Loss    *loss.Sum[float32]
+	Rows    Rows
+	// Score measures the embeddings, (len(labels),Dim), of the selection split: higher is better.
+	Score    func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
+	Observer Observer
+}
+
+// run is a Job under way.
+type run struct {
+	Job
+	pk         *sampler.PK
+	held       []int
+	optim      *optim.Optimizer[float32]
+	store      *store
+	checkpoint *Checkpoint
+	params     [][]float32
+	sampleSize int
+	teacherDim int
+	teacher    []float32
+}
+
+// Run trains until all epochs are done and returns the last checkpoint. Batches, mining and weights are functions of the
+// seed and the step, and a checkpoint holds everything else, so a training that was stopped and resumed ends with the
+// same bytes as one that was not.
+//
+// When ctx ends, Run finishes the step under way, writes a checkpoint and returns ctx's error. A loss or gradient that is
+// not finite ends it with ErrDiverged, naming the step and the last checkpoint, which stays as it was. Without
+// job.Resume an earlier checkpoint is removed first; with it, one of another key is ErrCheckpoint.
+func Run(ctx context.Context, job Job) (*Checkpoint, error) {
+	r := &run{Job: job, sampleSize: tensor.Shape(job.Network.Input).TotalSize()}
+	if err := r.prepare(); err != nil {
+		return nil, err
+	}
+	total := job.Options.Epochs * job.Options.StepsPerEpoch
+	job.Observer.Start(r.checkpoint.Step, total)
+	batches := newLoader(ctx, job.Rows, r.pk, r.checkpoint.Step, total, r.pk.Rows()*r.sampleSize)
+	defer batches.close()
+	// A training that was stopped while it scored an epoch has the score left to do.
+	if r.checkpoint.Epoch.Steps == job.Options.StepsPerEpoch {
+		if err := r.pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+	for r.checkpoint.Step < total {
+		start := time.Now()
+		b, err := batches.next(ctx)
+		if ctx.Err() != nil {
+			return nil, r.stop(ctx)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if err := r.step(b); err != nil {
+			return nil, err
+		}
+		batches.recycle(b)
+		r.checkpoint.Epoch.Seconds += time.Since(start).Seconds()
+		job.Observer.Step()
+		if err := r.pause(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return r.checkpoint, nil
+}
+
+// prepare makes the parts of a run and brings them to where the checkpoint, if any, left them.
+func (r *run) prepare() error {
+	if len(r.Rows.Labels) == 0 {
+		return fmt.Errorf("%w: no training rows", ErrOptions)
+	}
+	r.teacherDim = len(r.Rows.Teacher) / len(r.Rows.Labels)
+	train, held, err := sampler.Split(r.Rows.Labels, r.Rows.Samples, *r.Options.Selection, r.Seed)
+	if err != nil {
+		return err
+	}
+	r.held = held
+	if r.pk, err = sampler.NewPK(r.Rows.Labels, train, r.Options.Batch, r.Seed); err != nil {
+		return err
+	}
+	sizes := make([]int, len(r.Weights.Params))
+	for i, p := range r.Weights.Params {
+		values := p.Value.Data().([]float32)
+		sizes[i] = len(values)
+		r.params = append(r.params, values)
+	}
+	if r.optim, err = optim.New[float32](r.Options.optimizer(), sizes); err != nil {
+		return err
+	}
+	return r.resume()
+}
+
+func (r *run) resume() error {
+	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
+		return fmt.Errorf("making the checkpoint folder: %w", err)
+	}
+	r.store = &store{dir: r.Dir, weights: r.Weights, optim: r.optim}
+	c, err := ReadCheckpoint(r.Dir)
+	switch {
+	case !r.Resume, errors.Is(err, ErrNoCheckpoint):
+		c = &Checkpoint{Format: checkpointFormat, Key: r.Key, About: r.About}
+		r.checkpoint = c
+		return r.store.tidy(nil)
+	case err != nil:
+		return err
+	case c.Key != r.Key:
+		return fmt.Errorf("%w: %q was trained with another configuration, data set, cache or seed", ErrCheckpoint, r.Dir)
+	}
+	if err := c.restore(r.Dir, r.Weights, r.optim); err != nil {
+		return err
+	}
+	r.checkpoint = c
+	return r.store.tidy(c)
+}
+
+// step trains on one batch.
+func (r *run) step(b batch) error {
+	n := len(b.rows)
+	labels := make([]int32, n)
+	for i, row := range b.rows {
+		labels[i] = r.Rows.Labels[row]
+	}
+	r.teacher = r.Rows.teacher(r.teacher, b.rows, r.teacherDim)
+	var value loss.Value
+	err := r.Engine.Step(b.x, func(embedding, gradient []float32) (err error) {
+		value, err = r.Loss.Eval(loss.Batch[float32]{
+			Student: loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: embedding},
+			Teacher: loss.Matrix[float32]{Rows: n, Cols: r.teacherDim, Data: r.teacher},
+			Labels:  labels,
+			Rand:    sampler.Stream(r.Seed, "mining", r.checkpoint.Step),
+		}, loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: gradient})
+		return err
+	})
+	if err != nil {
+		return r.failed(err, b.rows)
+	}
+	norm := optim.Clip(r.Engine.Gradients(), r.Options.ClipNorm)
+	if math.IsNaN(value.Total+norm) || math.IsInf(value.Total+norm, 0) {
+		return r.diverged(fmt.Sprintf("loss is %g, gradient norm %g", value.Total, norm))
+	}
+	r.optim.Step(r.params, r.Engine.Gradients(), r.rate(r.checkpoint.Step))
+
+	sums := &r.checkpoint.Epoch
+	sums.Steps++
+	sums.Loss += value.Total
+	sums.GradNorm += norm
+	if sums.Terms == nil {
+		sums.Terms = map[string]float64{}
+	}
+	for _, term := range value.Terms {
+		sums.Terms[term.Name] += term.Value
+	}
+	r.checkpoint.Step++
+	return nil
+}
+
+// rate is the learning rate of a step, from 0.
+func (r *run) rate(step int) float64 {
+	o := r.Options
+	return o.Schedule.Rate(o.LR, step, o.StepsPerEpoch, o.Epochs*o.StepsPerEpoch)
+}
+
+// failed names the step of an error, and the sample where it is about a row of the batch.
+func (r *run) failed(err error, rows []int) error {
+	var row *loss.RowError
+	if errors.As(err, &row) && row.Row < len(rows) && r.Rows.Samples != nil {
+		err = fmt.Errorf("sample %d: %w", r.Rows.Samples[rows[row.Row]], err)
+	}
+	if errors.Is(err, loss.ErrNotFinite) {
+		return r.diverged(err.Error())
+	}
+	return fmt.Errorf("step %d: %w", r.checkpoint.Step+1, err)
+}
+
+func (r *run) diverged(how string) error {
+	last := "there is no checkpoint yet"
+	if r.checkpoint.Last.File != "" {
+		last = fmt.Sprintf("the last good checkpoint is step %d in %q", r.checkpoint.Last.Step, r.Dir)
+	}
+	return fmt.Errorf("%w at step %d: %s; %s", ErrDiverged, r.checkpoint.Step+1, how, last)
+}
+
+// pause does what is due between two steps: the end of an epoch, or a checkpoint within one.
+func (r *run) pause(ctx context.Context) error {
+	c := r.checkpoint
+	if c.Step%r.Options.StepsPerEpoch != 0 {
+		if every := r.Options.CheckpointSteps; every > 0 && c.Step%every == 0 {
+			return r.store.save(c)
+		}
+		return nil
+	}
+	m := c.Epoch.mean(c.Step/r.Options.StepsPerEpoch, c.Step, r.rate(c.Step-1))
+	if len(r.held) > 0 {
+		score, err := r.score(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				return r.stop(ctx)
+			}
+			return fmt.Errorf("scoring the selection split after step %d: %w", c.Step, err)
+		}
+		m.Selection = &score
+		if c.Best == nil || score > c.Best.Score {
+			best, err := r.store.best(c.Step, score)
+			if err != nil {
+				return err
+			}
+			c.Best = best
+		}
+	}
+	c.Epochs = append(c.Epochs, m)
+	c.Epoch = epochSums{}
+	c.Done = c.Step == r.Options.Epochs*r.Options.StepsPerEpoch
+	if err := r.store.save(c); err != nil {
+		return err
+	}
+	if err := r.store.metrics(c.Epochs); err != nil {
+		return err
+	}
+	r.Observer.Epoch(m)
+	return nil
+}
+
+// score embeds the selection split and has it measured.
+func (r *run) score(ctx context.Context) (float64, error) {
+	embeddings := make([]float32, 0, len(r.held)*r.Network.Dim)
+	labels := make([]int32, 0, len(r.held))
+	x := make([]float32, r.pk.Rows()*r.sampleSize)
+	for held := r.held; len(held) > 0; {
+		rows := held[:min(r.pk.Rows(), len(held))]
+		held = held[len(rows):]
+		part := x[:len(rows)*r.sampleSize]
+		if err := r.Rows.Load(rows, part); err != nil {
+			return 0, err
+		}
+		var err error
+		if embeddings, err = r.Engine.Embed(ctx, embeddings, part); err != nil {
+			return 0, err
+		}
+		for _, row := range rows {
+			labels = append(labels, r.Rows.Labels[row])
+		}
+	}
+	return r.Score(ctx, embeddings, labels)
+}
+
+// stop writes a checkpoint because ctx has ended.
+func (r *run) stop(ctx context.Context) error {
+	if r.checkpoint.Step > 0 {
+		if err := r.store.save(r.checkpoint); err != nil {
+			return errors.Join(err, ctx.Err())
+		}
+	}
+	return fmt.Errorf("stopped after step %d, checkpoint in %q: %w", r.checkpoint.Step, r.Dir, ctx.Err())
+}

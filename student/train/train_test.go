@@ -1,0 +1,309 @@
+package train_test
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gorgonia.org/tensor"
+
+	"rkd/student/arch"
+	"rkd/student/engine"
+	"rkd/student/loss"
+	"rkd/student/sampler"
+	"rkd/student/train"
+)
+
+// observer can do something after a step.
+type observer struct {
+	after func(step int)
+	step  int
+	total int
+}
+
+func (o *observer) Start(done, total int) { o.step, o.total = done, total }
+func (o *observer) Epoch(train.Metrics)   {}
+func (o *observer) Step() {
+	o.step++
+	if o.after != nil {
+		o.after(o.step)
+	}
+}
+
+// newJob is a small training on 3 noisy classes of 8×8 images: two epochs of 5 steps.
+func newJob(t *testing.T, dir string) train.Job {
+	t.Helper()
+	const perClass, side, teacherDim = 12, 8, 6
+	r := rand.New(rand.NewPCG(1, 2))
+	var rows train.Rows
+	var pixels []float32
+	for i := range 3 * perClass {
+		class := i % 3
+		rows.Labels = append(rows.Labels, int32(class))
+		rows.Samples = append(rows.Samples, int64(i))
+		for p := range side * side {
+			pixels = append(pixels, float32(math.Sin(float64(p*(class+1)))+0.3*r.NormFloat64()))
+		}
+		for d := range teacherDim {
+			rows.Teacher = append(rows.Teacher, float32(math.Cos(float64(d*class))+0.1*r.NormFloat64()))
+		}
+	}
+	rows.Load = func(of []int, x []float32) error {
+		for i, row := range of {
+			copy(x[i*side*side:(i+1)*side*side], pixels[row*side*side:])
+		}
+		return nil
+	}
+	network, err := arch.New(arch.Config{Conv: []int{4}}, []int{1, side, side}, 3, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := network.Init(9, tensor.Float32)
+	share := 0.25
+	options := train.Options{
+		Batch: sampler.Shape{Classes: 3, PerClass: 4}, Epochs: 2, StepsPerEpoch: 5, LR: 0.01, ClipNorm: 5, Selection: &share,
+		CheckpointSteps: 2,
+	}.WithDefaults(len(rows.Labels))
+	machine, err := engine.NewGorgonia(network, weights, options.Batch.Rows())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { machine.Close() })
+	sum := new(loss.Sum[float32])
+	sum.Add(1, loss.NewRelational[float32](1, 2))
+	triplet, err := loss.NewTriplet[float32](loss.TripletOptions{Margin: 0.2, Miner: "distance_weighted"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum.Add(0.5, triplet)
+	return train.Job{
+		Options: options, Seed: 9, Key: "k", Dir: dir, Resume: true, Network: network, Weights: weights, Engine: machine, Loss: sum,
+		Rows: rows, Observer: &observer{},
+		Score: func(_ context.Context, embeddings []float32, labels []int32) (float64, error) {
+			if len(embeddings) != 3*len(labels) || len(labels) != 9 {
+				t.Errorf("%d values for %d labels, expected 3 for each of 9", len(embeddings), len(labels))
+			}
+			return float64(embeddings[0]), nil
+		},
+	}
+}
+
+// tensorFiles reads the weights that a training left: every safetensors file by name.
+func tensorFiles(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := map[string]string{}
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[filepath.Base(p)] = string(data)
+	}
+	return files
+}
+
+func TestStoppedTrainingEndsWithTheSameBytes(t *testing.T) {
+	undisturbed := t.TempDir()
+	c, err := train.Run(t.Context(), newJob(t, undisturbed))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := tensorFiles(t, undisturbed)
+	if !c.Done || c.Step != 10 || len(c.Epochs) != 2 || len(want) != 2 {
+		t.Fatalf("undisturbed training ends at step %d with %d epochs and %d files", c.Step, len(c.Epochs), len(want))
+	}
+	for stop := 1; stop < 10; stop++ {
+		dir := t.TempDir()
+		ctx, cancel := context.WithCancel(t.Context())
+		job := newJob(t, dir)
+		job.Observer = &observer{after: func(step int) {
+			if step == stop {
+				cancel()
+			}
+		}}
+		if _, err := train.Run(ctx, job); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "checkpoint in") {
+			t.Fatalf("stopped after step %d: %v", stop, err)
+		}
+		again := newJob(t, dir)
+		seen := new(observer)
+		again.Observer = seen
+		if _, err := train.Run(t.Context(), again); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, tensorFiles(t, dir)); diff != "" {
+			t.Errorf("stopped after step %d, the weights differ", stop)
+		}
+	}
+}
+
+// A killed process leaves whatever files it had; training goes on from the last checkpoint that is whole.
+func TestKilledTrainingEndsWithTheSameBytes(t *testing.T) {
+	undisturbed := t.TempDir()
+	if _, err := train.Run(t.Context(), newJob(t, undisturbed)); err != nil {
+		t.Fatal(err)
+	}
+	killed := t.TempDir()
+	job := newJob(t, killed)
+	snapshot := t.TempDir()
+	job.Observer = &observer{after: func(step int) {
+		if step == 5 { // the folder as it is between checkpoint 4 and the end of the epoch
+			if err := os.CopyFS(snapshot, os.DirFS(killed)); err != nil {
+				t.Error(err)
+			}
+		}
+	}}
+	if _, err := train.Run(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".last-00000005.safetensors123", "last-00000005.safetensors", ".checkpoint.json77"} {
+		if err := os.WriteFile(filepath.Join(snapshot, name), []byte("cut sho"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := train.Run(t.Context(), newJob(t, snapshot)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(tensorFiles(t, undisturbed), tensorFiles(t, snapshot)); diff != "" {
+		t.Error("weights after kill and resume differ")
+	}
+	left, err := filepath.Glob(filepath.Join(snapshot, ".*"))
+	if err != nil || len(left) > 0 {
+		t.Errorf("temporaries %v are left (%v)", left, err)
+	}
+}
+
+func TestTrainingLowersTheLoss(t *testing.T) {
+	job := newJob(t, t.TempDir())
+	job.Options.Epochs = 8
+	c, err := train.Run(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, last := c.Epochs[0], c.Epochs[7]
+	if !(last.Loss < 0.7*first.Loss) {
+		t.Errorf("loss goes from %g to %g, expected a fall by 30 %%", first.Loss, last.Loss)
+	}
+	for _, name := range []string{"rkd_distance", "rkd_angle", "triplet"} {
+		if _, ok := last.Terms[name]; !ok {
+			t.Errorf("terms %v lack %s", last.Terms, name)
+		}
+	}
+}
+
+func TestBestIsTheHighestScore(t *testing.T) {
+	job := newJob(t, t.TempDir())
+	job.Options.Epochs = 4
+	scores := []float64{0.5, 0.9, 0.9, 0.7}
+	job.Score = func(context.Context, []float32, []int32) (float64, error) {
+		s := scores[0]
+		scores = scores[1:]
+		return s, nil
+	}
+	c, err := train.Run(t.Context(), job)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := c.Chosen(); got.Step != 10 || got.Score != 0.9 {
+		t.Errorf("chosen %+v, expected the first of the highest, step 10", got)
+	}
+	if got := c.Last; got.Step != 20 {
+		t.Errorf("last is step %d, expected 20", got.Step)
+	}
+}
+
+func TestDivergenceNamesStepSampleAndCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	job := newJob(t, dir)
+	load := job.Rows.Load
+	loads := 0
+	job.Rows.Load = func(rows []int, x []float32) error {
+		loads++
+		err := load(rows, x)
+		if loads == 4 {
+			x[70] = float32(math.NaN())
+		}
+		return err
+	}
+	_, err := train.Run(t.Context(), job)
+	if !errors.Is(err, train.ErrDiverged) {
+		t.Fatalf("error is %v, expected ErrDiverged", err)
+	}
+	for _, part := range []string{"at step 4", "sample", "last good checkpoint is step 2", dir} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+	if c, err := train.ReadCheckpoint(dir); err != nil || c.Step != 2 {
+		t.Errorf("checkpoint is %+v (%v), expected the one of step 2 untouched", c, err)
+	}
+}
+
+func TestCheckpointThatCannotBeUsed(t *testing.T) {
+	trained := t.TempDir()
+	if _, err := train.Run(t.Context(), newJob(t, trained)); err != nil {
+		t.Fatal(err)
+	}
+	damage := map[string]func(dir string) error{
+		"JSON cut short": func(dir string) error {
+			return os.Truncate(filepath.Join(dir, train.CheckpointFile), 100)
+		},
+		"weights missing": func(dir string) error {
+			return os.Remove(filepath.Join(dir, "last-00000010.safetensors"))
+		},
+		"a flipped byte": func(dir string) error {
+			path := filepath.Join(dir, "last-00000010.safetensors")
+			data, err := os.ReadFile(path)
+			if err == nil {
+				data[len(data)/2] ^= 1
+				err = os.WriteFile(path, data, 0o644)
+			}
+			return err
+		},
+	}
+	for name, do := range damage {
+		dir := t.TempDir()
+		if err := os.CopyFS(filepath.Join(dir, "c"), os.DirFS(trained)); err != nil {
+			t.Fatal(err)
+		}
+		dir = filepath.Join(dir, "c")
+		if err := do(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := train.Run(t.Context(), newJob(t, dir)); !errors.Is(err, train.ErrCheckpoint) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("%s: error is %v, expected ErrCheckpoint that names the folder", name, err)
+		}
+	}
+	other := newJob(t, trained)
+	other.Key = "other"
+	if _, err := train.Run(t.Context(), other); !errors.Is(err, train.ErrCheckpoint) {
+		t.Errorf("a checkpoint of another key gives %v, expected ErrCheckpoint", err)
+	}
+	if _, err := train.ReadCheckpoint(t.TempDir()); !errors.Is(err, train.ErrNoCheckpoint) {
+		t.Errorf("an empty folder gives %v, expected ErrNoCheckpoint", err)
+	}
+}
+
+func TestWithoutResumeTrainingStartsAgain(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := train.Run(t.Context(), newJob(t, dir)); err != nil {
+		t.Fatal(err)
+	}
+	job := newJob(t, dir)
+	job.Resume = false
+	o := new(observer)
+	job.Observer = o
+	c, err := train.Run(t.Context(), job)
+	if err != nil || len(c.Epochs) != 2 || o.step != 10 {
+		t.Errorf("%d steps and %d epochs (%v), expected 10 and 2", o.step, len(c.Epochs), err)
+	}
+}
