@@ -12,6 +12,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/models/onnx"
+	"rkd/models/ort/orttest"
 	"rkd/models/ort"
 )
 
@@ -35,7 +36,7 @@ func TestInputShapesThatMeanTheSame(t *testing.T) {
 		"only a batch":           {[]any{"N"}, raw, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ready(t)
+			orttest.Start(t)
 			path := model(t, onnx.Float32, test.dims, func(b *onnx.Builder, x string) {
 				b.NodeTo("y", "Flatten", []string{x})
 				b.Output("y", onnx.Float32, "", "")
@@ -101,7 +102,7 @@ func TestHalfPrecisionModelsTakeFloats(t *testing.T) {
 }
 
 func TestOptionsThatCannotWork(t *testing.T) {
-	ready(t)
+	orttest.Start(t)
 	path := pair(t, "N")
 	twoInputs := model(t, onnx.Float32, []any{"N", 1, 2, 2}, func(b *onnx.Builder, x string) {
 		mask := b.Input("mask", onnx.Float32, "N", 1, 2, 2)

@@ -13,24 +13,14 @@ import (
 	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/models/ort"
+	"rkd/models/ort/orttest"
 )
 
-// ready loads the library that `make setup` installed; a test that needs it fails without.
-func ready(t testing.TB) {
-	t.Helper()
-	if err := loadRuntime(); err != nil {
-		t.Fatal(err)
-	}
-}
-
+// loadRuntime does what a program does before it opens a model.
 func loadRuntime() error {
-	cache := os.Getenv("RKD_CACHE_DIR")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			return err
-		}
-		cache = filepath.Join(dir, "rkd")
+	cache, err := ort.CacheDir()
+	if err != nil {
+		return err
 	}
 	path, err := ort.Find("", cache)
 	if err != nil {
@@ -82,7 +72,7 @@ func gray(pixels ...uint8) datasets.Image {
 
 func open(t testing.TB, o Options, sample datasets.Image) *Teacher {
 	t.Helper()
-	ready(t)
+	orttest.Start(t)
 	m, err := Open(o, sample)
 	if err != nil {
 		t.Fatal(err)

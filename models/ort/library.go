@@ -20,6 +20,19 @@ const EnvLibrary = "ONNXRUNTIME_LIB"
 var ErrLibraryMissing = errors.New("no usable ONNX Runtime library: run `make setup`, or name one with " +
 	"--onnxruntime-lib or $" + EnvLibrary)
 
+// CacheDir is the project's cache folder, where `make setup` puts the library and MNIST: $RKD_CACHE_DIR, or rkd in the user's
+// cache folder.
+func CacheDir() (string, error) {
+	if dir := os.Getenv("RKD_CACHE_DIR"); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache folder (set RKD_CACHE_DIR): %w", err)
+	}
+	return filepath.Join(dir, "rkd"), nil
+}
+
 // Find returns the path of ONNX Runtime's library. It looks, in this order, at explicit, at $ONNXRUNTIME_LIB, in the
 // project's cacheDir, where `make setup` puts it, and in the system's library folders. The first two are taken at their
 // word: when the file they name is not there, that is an error and nothing else is tried.

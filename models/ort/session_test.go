@@ -17,13 +17,9 @@ import (
 // ready loads the library that `make setup` installed; a test that needs it fails without.
 func ready(t testing.TB) string {
 	t.Helper()
-	cache := os.Getenv("RKD_CACHE_DIR")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(dir, "rkd")
+	cache, err := CacheDir()
+	if err != nil {
+		t.Fatal(err)
 	}
 	path, err := Find("", cache)
 	if err != nil {
