@@ -9,6 +9,9 @@ STRICT := set -eu -o pipefail
 TOOL := go tool -modfile=.ci/tools/go.mod
 VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
+# Not Go's own stamp: in a checkout of another user, usual in containers, it is an error.
+export GOFLAGS := $(strip -buildvcs=false $(filter-out -buildvcs=%,$(shell go env GOFLAGS 2>/dev/null)))
+
 CONFIG ?= examples/mnist-unseen.yaml
 SEEDS ?=
 FUZZTIME ?= 20s
@@ -20,7 +23,7 @@ setup: ## fetch ONNX Runtime's library and MNIST into the cache folder, pinned a
 
 .PHONY: build
 build: ## build bin/rkd
-	go build -trimpath -buildvcs=false -ldflags "-X main.version=$(VERSION)" -o bin/rkd ./cmd/rkd
+	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/rkd ./cmd/rkd
 
 .PHONY: demo
 demo: setup build ## distil a real teacher on real images (SEEDS=1,2,3 for three seeds)
