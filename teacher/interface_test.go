@@ -12,8 +12,8 @@ import (
 
 	"rkd/datasets"
 	"rkd/models/onnx"
-	"rkd/models/ort/orttest"
 	"rkd/models/ort"
+	"rkd/models/ort/orttest"
 )
 
 func TestInputShapesThatMeanTheSame(t *testing.T) {

@@ -67,5 +67,8 @@ func (l *lowering) add(n *gorgonia.Node) (string, error) {
 		}
 		inputs = append(inputs, name)
 	}
+	for len(inputs) < n.Op().Arity() { // a child that is given twice is listed once
+		inputs = append(inputs, inputs[0])
+	}
 	return lowerer.Lower(l.builder, inputs)
 }

@@ -39,6 +39,7 @@ func TestLoweredNetworkComputesTheSame(t *testing.T) {
 			{Kind: arch.GlobalMaxPool},
 			{Kind: arch.Linear, Out: 9},
 			{Kind: arch.BatchNorm},
+			{Kind: arch.Residual, Body: []arch.Layer{{Kind: arch.Flatten}}}, // x + x
 			{Kind: arch.L2Normalize},
 		}}, []int{2, 15, 11}, false},
 	} {

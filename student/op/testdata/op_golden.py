@@ -57,6 +57,8 @@ conv("padding wider than the input", (1, 1, 2, 1), (1, 1, 3, 3), padding=(4, 3),
 conv("padding wider than the kernel", (1, 2, 3, 2), (2, 2, 2, 1), padding=(2, 1))
 conv("dilation", (2, 2, 8, 7), (2, 2, 3, 3), bias=False, dilation=(2, 1))
 conv("dilation wider than the input", (1, 1, 3, 1), (2, 1, 1, 3), padding=(0, 4), dilation=(1, 4))
+conv("dilation wider than the input, with stride", (1, 1, 3, 1), (2, 1, 1, 3), padding=(0, 4), dilation=(1, 4),
+     stride=(2, 1))
 conv("groups", (2, 4, 5, 5), (6, 2, 3, 3), groups=2, padding=1)
 conv("depthwise", (3, 4, 6, 5), (4, 1, 3, 3), groups=4, padding=1, stride=(2, 1))
 conv("depthwise dilated", (2, 3, 7, 7), (3, 1, 3, 3), bias=False, groups=3, padding=2, dilation=2)
