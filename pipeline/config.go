@@ -1,0 +1,288 @@
+package pipeline
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+
+	"rkd/datasets"
+	"rkd/student/arch"
+	"rkd/student/train"
+	"rkd/teacher"
+)
+
+// ErrConfig reports a configuration that cannot be used: a usage error.
+var ErrConfig = errors.New("configuration")
+
+// Config is one experiment, as its YAML file describes it. docs/configuration.md says what every key means.
+type Config struct {
+	Name string `yaml:"name"`
+	// Dir is the run directory; default runs/NAME.
+	Dir     string          `yaml:"dir,omitempty"`
+	Data    Data            `yaml:"data"`
+	Teacher teacher.Options `yaml:"teacher"`
+	Cache   Cache           `yaml:"cache,omitempty"`
+	Student Student         `yaml:"student"`
+	Loss    Loss            `yaml:"loss"`
+	Train   train.Options   `yaml:"train,omitempty"`
+	Export  Export          `yaml:"export,omitempty"`
+	Eval    Eval            `yaml:"eval,omitempty"`
+	// Seeds lists the seeds that every variant is trained with; default [1].
+	Seeds []uint64 `yaml:"seeds,flow,omitempty"`
+	// Variants are named changes to this file, all trained from the same cache; without any there is one, "student".
+	Variants yaml.Node `yaml:"variants,omitempty"`
+}
+
+// Data is the `data` section.
+type Data struct {
+	Train datasets.Source `yaml:"train"`
+	Test  datasets.Source `yaml:"test"`
+	// Augment says how the views of a sample are made; ViewSeed seeds them.
+	Augment  datasets.Views `yaml:"augment,omitempty"`
+	ViewSeed uint64         `yaml:"view_seed,omitempty"`
+}
+
+// Cache is the `cache` section.
+type Cache struct {
+	// Dir is the cache folder; default DIR/cache in the run directory.
+	Dir   string `yaml:"dir,omitempty"`
+	DType string `yaml:"dtype,omitempty"` // float32
+	// Views is the number of views of every sample; the first is the sample itself.
+	Views        int `yaml:"views,omitempty"`
+	RowsPerShard int `yaml:"rows_per_shard,omitempty"`
+}
+
+// Student is the `student` section.
+type Student struct {
+	Arch         arch.Config `yaml:"arch"`
+	EmbeddingDim int         `yaml:"embedding_dim"`
+	// Normalize is none (default) or l2: unit rows.
+	Normalize string `yaml:"normalize,omitempty"`
+	// Preprocess of the student; default the teacher's.
+	Preprocess *datasets.Preprocess `yaml:"preprocess,omitempty"`
+}
+
+// Loss is the `loss` section: weights of the losses that are added up.
+type Loss struct {
+	RKDDistance float64  `yaml:"rkd_distance,omitempty"`
+	RKDAngle    float64  `yaml:"rkd_angle,omitempty"`
+	Task        TaskLoss `yaml:"task,omitempty"`
+}
+
+// TaskLoss is the loss on labels.
+type TaskLoss struct {
+	Kind   string   `yaml:"kind,omitempty"` // triplet
+	Weight float64  `yaml:"weight,omitempty"`
+	Margin *float64 `yaml:"margin,omitempty"` // default 0.2
+	// Squared measures distances squared.
+	Squared bool `yaml:"squared,omitempty"`
+	// Miner is distance_weighted (default), all, random, hard or semi_hard.
+	Miner string `yaml:"miner,omitempty"`
+}
+
+// Export is the `export` section.
+type Export struct {
+	// Preprocess bakes the preprocessing in: the model takes pixels, uint8 (N,H,W,C).
+	Preprocess bool `yaml:"preprocess,omitempty"`
+	// FoldBatchNorm folds batch normalisation into the layer before it; default true.
+	FoldBatchNorm *bool `yaml:"fold_batch_norm,omitempty"`
+}
+
+// Eval is the `eval` section.
+type Eval struct {
+	// Metrics lists recall@K (any K) and map@r; default recall@1, recall@5, map@r.
+	Metrics []string `yaml:"metrics,flow,omitempty"`
+}
+
+// Experiment is a configuration with its variants written out.
+type Experiment struct {
+	File     string
+	Base     Config // without variants
+	Variants []Variant
+}
+
+// Variant is the configuration of one of an experiment's variants.
+type Variant struct {
+	Name   string
+	Config Config
+}
+
+// Load reads the configuration in file, with the values of overrides ("key.path=value") replaced. Errors are ErrConfig and
+// name file, line, key, value and what was expected.
+func Load(file string, overrides []string) (*Experiment, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w: reading the configuration: %w", ErrConfig, err)
+	}
+	return Parse(file, data, overrides)
+}
+
+// Parse is Load on the text of a configuration; file serves for messages.
+func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
+	doc, err := parseDocument(file, data)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range overrides {
+		if err := doc.override(o); err != nil {
+			return nil, err
+		}
+	}
+	e := &Experiment{File: file}
+	if err := doc.decode(&e.Base); err != nil {
+		return nil, err
+	}
+	changes := e.Base.Variants
+	e.Base.Variants = yaml.Node{}
+	if err := e.Base.complete(); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, file, err)
+	}
+	return e, e.expand(doc, &changes)
+}
+
+// expand decodes every variant: the file with the variant's keys laid over it.
+func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
+	if len(changes.Content) == 0 {
+		if changes.Kind != 0 && changes.Kind != yaml.MappingNode && changes.Tag != "!!null" {
+			return doc.wrong(changes, "variants", "a section with a name for every variant")
+		}
+		e.Variants = []Variant{{Name: "student", Config: e.Base}}
+		return nil
+	}
+	base := *doc.root
+	base.Content = slices.Clone(base.Content)
+	setValue(&base, "variants", &yaml.Node{Kind: yaml.MappingNode})
+	for i := 0; i+1 < len(changes.Content); i += 2 {
+		name, change := changes.Content[i].Value, changes.Content[i+1]
+		if !namePattern.MatchString(name) {
+			return fmt.Errorf("%w: %s: variant %q: expected a name of letters, digits, '.', '_' and '-'", ErrConfig,
+				doc.at(changes.Content[i]), name)
+		}
+		for j := 0; change.Kind == yaml.MappingNode && j+1 < len(change.Content); j += 2 {
+			if key := change.Content[j].Value; !slices.Contains(variable, key) {
+				return fmt.Errorf("%w: %s: variant %q changes %q: variants share data, teacher and cache, and differ in %v only",
+					ErrConfig, doc.at(change.Content[j]), name, key, variable)
+			}
+		}
+		merged := &document{name: doc.name, root: merge(&base, change)}
+		v := Variant{Name: name}
+		err := merged.decode(&v.Config)
+		if err == nil {
+			v.Config.Variants = yaml.Node{}
+			err = v.Config.complete()
+		}
+		if err != nil {
+			return fmt.Errorf("%w: variant %q: %w", ErrConfig, name, err)
+		}
+		e.Variants = append(e.Variants, v)
+	}
+	return nil
+}
+
+// variable lists the sections in which variants may differ.
+var variable = []string{"student", "loss", "train", "export"}
+
+// namePattern is what an experiment or a variant may be called: its name becomes a folder's.
+var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+
+// complete fills in defaults and checks every field that can be checked without opening anything.
+func (c *Config) complete() error {
+	c.fillIn()
+	switch {
+	case !namePattern.MatchString(c.Name):
+		return fmt.Errorf("name is %q, expected letters, digits, '.', '_' and '-'", c.Name)
+	case c.Cache.DType != "float32":
+		return fmt.Errorf("cache.dtype is %q, expected float32", c.Cache.DType)
+	case c.Cache.Views < 1:
+		return fmt.Errorf("cache.views is %d, expected 1 or more", c.Cache.Views)
+	case c.Cache.RowsPerShard < 1:
+		return fmt.Errorf("cache.rows_per_shard is %d, expected 1 or more", c.Cache.RowsPerShard)
+	case c.Student.EmbeddingDim < 1:
+		return fmt.Errorf("student.embedding_dim is %d, expected 1 or more", c.Student.EmbeddingDim)
+	case c.Student.Normalize != "none" && c.Student.Normalize != "l2":
+		return fmt.Errorf("student.normalize is %q, expected none or l2", c.Student.Normalize)
+	case len(c.Seeds) != len(slices.Compact(slices.Sorted(slices.Values(c.Seeds)))):
+		return fmt.Errorf("seeds are %v, expected different numbers", c.Seeds)
+	}
+	for _, part := range []struct {
+		section string
+		check   func() error
+	}{
+		{"data.train", c.Data.Train.Validate},
+		{"data.test", c.Data.Test.Validate},
+		{"data.augment", c.Data.Augment.Validate},
+		{"teacher", c.Teacher.Validate},
+		{"student.preprocess", c.Student.Preprocess.Validate},
+		{"loss", c.Loss.validate},
+		{"train", c.Train.Validate},
+		{"eval", func() error { _, err := c.Eval.ks(); return err }},
+	} {
+		if err := part.check(); err != nil {
+			return fmt.Errorf("%s: %w", part.section, err)
+		}
+	}
+	return nil
+}
+
+func (c *Config) fillIn() {
+	if c.Dir == "" {
+		c.Dir = filepath.Join("runs", c.Name)
+	}
+	if c.Cache.Dir == "" {
+		c.Cache.Dir = filepath.Join(c.Dir, "cache")
+	}
+	if c.Cache.DType == "" {
+		c.Cache.DType = "float32"
+	}
+	if c.Cache.Views == 0 {
+		c.Cache.Views = 1
+	}
+	if c.Cache.RowsPerShard == 0 {
+		c.Cache.RowsPerShard = 8192
+	}
+	if c.Student.Normalize == "" {
+		c.Student.Normalize = "none"
+	}
+	if c.Student.Preprocess == nil {
+		p := c.Teacher.Preprocess
+		c.Student.Preprocess = &p
+	}
+	if len(c.Seeds) == 0 {
+		c.Seeds = []uint64{1}
+	}
+	if len(c.Eval.Metrics) == 0 {
+		c.Eval.Metrics = []string{"recall@1", "recall@5", "map@r"}
+	}
+	if c.Loss.Task.Kind == "" {
+		c.Loss.Task.Kind = "triplet"
+	}
+	if c.Loss.Task.Margin == nil {
+		margin := 0.2
+		c.Loss.Task.Margin = &margin
+	}
+	if c.Loss.Task.Miner == "" {
+		c.Loss.Task.Miner = "distance_weighted"
+	}
+	if c.Export.FoldBatchNorm == nil {
+		fold := true
+		c.Export.FoldBatchNorm = &fold
+	}
+}
+
+// fingerprint is the SHA-256 of values' JSON: what a stage's result was made from.
+func fingerprint(values ...any) (string, error) {
+	data, err := json.Marshal(values)
+	if err != nil {
+		return "", fmt.Errorf("fingerprinting: %w", err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}

@@ -1,0 +1,175 @@
+package pipeline_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"rkd/pipeline"
+)
+
+// text is a small configuration that is complete.
+const text = `
+name: test
+data:
+  train: {source: sample, split: train}
+  test: {source: sample, split: test}
+teacher: {model: t.onnx}
+student:
+  arch: {conv: [8]}
+  embedding_dim: 4
+loss: {rkd_distance: 1, task: {margin: 0.3}}
+seeds: [1, 2]
+variants:
+  plain: {}
+  task:
+    loss: {rkd_distance: 0, task: {weight: 2}}
+    student: {normalize: l2}
+`
+
+func TestVariantsAreTheFileWithTheirKeysChanged(t *testing.T) {
+	e, err := pipeline.Parse("x.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(e.Variants) != 2 || e.Variants[0].Name != "plain" || e.Variants[1].Name != "task" {
+		t.Fatalf("variants are %+v, expected plain and task in this order", e.Variants)
+	}
+	plain, task := e.Variants[0].Config, e.Variants[1].Config
+	if plain.Loss.RKDDistance != 1 || plain.Loss.Task.Weight != 0 || plain.Student.Normalize != "none" {
+		t.Errorf("plain has %+v", plain.Loss)
+	}
+	if task.Loss.RKDDistance != 0 || task.Loss.Task.Weight != 2 || *task.Loss.Task.Margin != 0.3 || task.Student.Normalize != "l2" ||
+		task.Student.EmbeddingDim != 4 {
+		t.Errorf("task has %+v, %+v", task.Loss, task.Student)
+	}
+	var names []string
+	for _, task := range e.Tasks() {
+		names = append(names, task.Dir())
+	}
+	want := []string{"runs/test/plain/seed-1", "runs/test/plain/seed-2", "runs/test/task/seed-1", "runs/test/task/seed-2"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+}
+
+func TestOverrides(t *testing.T) {
+	e, err := pipeline.Parse("x.yaml", []byte(text), []string{
+		"student.embedding_dim=64", "seeds=[7]", "train.schedule.kind=cosine", "data.train={source: mnist, split: test}", "name=other",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := e.Variants[1].Config
+	if c.Student.EmbeddingDim != 64 || e.Base.Seeds[0] != 7 || c.Train.Schedule.Kind != "cosine" || c.Data.Train.Kind != "mnist" ||
+		c.Dir != filepath.Join("runs", "other") {
+		t.Errorf("overrides give %+v", c)
+	}
+}
+
+// A resolved configuration, written out and read again, is the same: checkpoints and models carry it.
+func TestResolvedConfigurationReadsBack(t *testing.T) {
+	files, err := filepath.Glob("../examples/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no examples: %v", err)
+	}
+	for _, file := range files {
+		e, err := pipeline.Load(file, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, v := range e.Variants {
+			data, err := yaml.Marshal(v.Config)
+			if err != nil {
+				t.Fatal(err)
+			}
+			again, err := pipeline.Parse(file, data, nil)
+			if err != nil {
+				t.Fatalf("%s: %v\n%s", file, err, data)
+			}
+			if diff := cmp.Diff(v.Config, again.Base); diff != "" {
+				t.Errorf("%s, variant %s: %s", file, v.Name, diff)
+			}
+		}
+	}
+}
+
+func TestConfigurationThatCannotBeUsed(t *testing.T) {
+	tests := map[string]struct {
+		change [2]string // text to replace, and by what
+		says   []string
+	}{
+		"no YAML":            {[2]string{"name: test", "name: [test"}, []string{"x.yaml", "line"}},
+		"unknown section":    {[2]string{"teacher:", "teecher:"}, []string{"x.yaml:6", `"teecher"`, `"teacher"`}},
+		"unknown nested key": {[2]string{"margin", "margn"}, []string{`"loss.task.margn"`, `"margin"`}},
+		"unknown in variant": {[2]string{"normalize: l2", "normalise: l2"}, []string{`variant "task"`, `"student.normalise"`, `"normalize"`}},
+		"key given twice":    {[2]string{"seeds: [1, 2]", "seeds: [1]\nseeds: [2]"}, []string{"seeds"}},
+		"text for a number":  {[2]string{"embedding_dim: 4", "embedding_dim: four"}, []string{"x.yaml:9", "student.embedding_dim", `"four"`, "whole number"}},
+		"number for a list":  {[2]string{"conv: [8]", "conv: 8"}, []string{"student.arch.conv", `"8"`, "a list"}},
+		"text in a list":     {[2]string{"conv: [8]", "conv: [8, x]"}, []string{"student.arch.conv[1]", `"x"`}},
+		"list for a section": {[2]string{"{model: t.onnx}", "[t.onnx]"}, []string{"teacher", "section"}},
+		"negative seed":      {[2]string{"[1, 2]", "[-1]"}, []string{"seeds[0]", `"-1"`}},
+		"seed given twice":   {[2]string{"[1, 2]", "[1, 1]"}, []string{"seeds", "different"}},
+		"bad name":           {[2]string{"name: test", "name: a/b"}, []string{"name", `"a/b"`}},
+		"bad variant name":   {[2]string{"  plain:", "  ../x:"}, []string{`"../x"`}},
+		"variant of data":    {[2]string{"plain: {}", "plain: {data: {}}"}, []string{`variant "plain"`, `"data"`}},
+		"no loss":            {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
+		"unknown task":       {[2]string{"margin: 0.3", "kind: magic"}, []string{"task.kind", `"magic"`, "triplet"}},
+		"unknown metric":     {[2]string{"seeds: [1, 2]", "eval: {metrics: [accuracy]}"}, []string{"eval", `"accuracy"`, "recall@K"}},
+		"unknown dtype":      {[2]string{"seeds: [1, 2]", "cache: {dtype: int8}"}, []string{"cache.dtype", `"int8"`, "float32"}},
+		"unknown normalize":  {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},
+		"unknown optimiser":  {[2]string{"seeds: [1, 2]", "train: {optimizer: lion}"}, []string{"train", `"lion"`, "adam"}},
+		"no teacher":         {[2]string{"model: t.onnx", "batch: 3"}, []string{"teacher", "model"}},
+	}
+	for name, test := range tests {
+		changed := strings.Replace(text, test.change[0], test.change[1], 1)
+		if changed == text {
+			t.Fatalf("%s changes nothing", name)
+		}
+		_, err := pipeline.Parse("x.yaml", []byte(changed), nil)
+		if !isUsage(err) {
+			t.Errorf("%s gives %v, expected a configuration error", name, err)
+			continue
+		}
+		for _, part := range test.says {
+			if !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: %q does not say %q", name, err, part)
+			}
+		}
+	}
+	for _, override := range []string{"nonsense", "=3", "name.x=3", "train.epochs=[", "trian.epochs=3"} {
+		if _, err := pipeline.Parse("x.yaml", []byte(text), []string{override}); !isUsage(err) {
+			t.Errorf("--set %s gives %v, expected a configuration error", override, err)
+		}
+	}
+	for _, document := range []string{"", "- a\n", "42"} {
+		if _, err := pipeline.Parse("x.yaml", []byte(document), nil); !isUsage(err) {
+			t.Errorf("%q gives %v, expected a configuration error", document, err)
+		}
+	}
+	if _, err := pipeline.Load(filepath.Join(t.TempDir(), "none.yaml"), nil); !isUsage(err) || !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file gives %v", err)
+	}
+}
+
+func isUsage(err error) bool { return errors.Is(err, pipeline.ErrConfig) }
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(text), "train.epochs=3")
+	f.Add([]byte("name: &a [*a]\n<<: {x: y}"), "a.b.c=[")
+	f.Add([]byte("variants: {a: !!null , b: 3}\nname: x"), "variants.a.loss.rkd_angle=1")
+	f.Fuzz(func(t *testing.T, data []byte, override string) {
+		e, err := pipeline.Parse("fuzz", data, []string{override})
+		if err != nil && !isUsage(err) {
+			t.Errorf("error %v is no configuration error", err)
+		}
+		if err == nil && len(e.Tasks()) == 0 {
+			t.Error("no task and no error")
+		}
+	})
+}

@@ -1,0 +1,223 @@
+package pipeline
+
+import (
+	"encoding"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/agnivade/levenshtein"
+	"go.yaml.in/yaml/v3"
+)
+
+// document is a YAML file as nodes, so that values can be replaced and every error names its line.
+type document struct {
+	name string // of the file, for errors
+	root *yaml.Node
+}
+
+func parseDocument(name string, data []byte) (*document, error) {
+	var top yaml.Node
+	if err := yaml.Unmarshal(data, &top); err != nil {
+		return nil, fmt.Errorf("%w: %s: %s", ErrConfig, name, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if len(top.Content) == 0 || top.Content[0].Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("%w: %s: expected a YAML mapping with the sections of an experiment", ErrConfig, name)
+	}
+	return &document{name: name, root: top.Content[0]}, nil
+}
+
+// override sets the value at a dotted key from text of the form "a.b.c=value"; value is YAML.
+func (d *document) override(assignment string) error {
+	key, text, ok := strings.Cut(assignment, "=")
+	if !ok || key == "" {
+		return fmt.Errorf("%w: --set %q: expected KEY=VALUE", ErrConfig, assignment)
+	}
+	var value yaml.Node
+	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
+		return fmt.Errorf("%w: --set %s: %q is no YAML value", ErrConfig, key, text)
+	}
+	if len(value.Content) == 0 { // an empty text is an empty string
+		value.Content = []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str"}}
+	}
+	node := d.root
+	parts := strings.Split(key, ".")
+	for i, part := range parts {
+		if node.Kind != yaml.MappingNode {
+			return fmt.Errorf("%w: --set %s: %q is no section", ErrConfig, key, strings.Join(parts[:i], "."))
+		}
+		if i == len(parts)-1 {
+			setValue(node, part, value.Content[0])
+			break
+		}
+		next := lookup(node, part)
+		if next == nil {
+			next = &yaml.Node{Kind: yaml.MappingNode}
+			setValue(node, part, next)
+		}
+		node = next
+	}
+	return nil
+}
+
+// lookup returns the value of key in a mapping, or nil.
+func lookup(mapping *yaml.Node, key string) *yaml.Node {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			return mapping.Content[i+1]
+		}
+	}
+	return nil
+}
+
+func setValue(mapping *yaml.Node, key string, value *yaml.Node) {
+	for i := 0; i+1 < len(mapping.Content); i += 2 {
+		if mapping.Content[i].Value == key {
+			mapping.Content[i+1] = value
+			return
+		}
+	}
+	mapping.Content = append(mapping.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key, Line: value.Line}, value)
+}
+
+// merge returns base with the keys of change laid over it: mappings are merged, everything else is replaced. Neither is
+// changed.
+func merge(base, change *yaml.Node) *yaml.Node {
+	if base == nil || base.Kind != yaml.MappingNode || change.Kind != yaml.MappingNode {
+		return change
+	}
+	merged := *base
+	merged.Content = slices.Clone(base.Content)
+	for i := 0; i+1 < len(change.Content); i += 2 {
+		key := change.Content[i].Value
+		setValue(&merged, key, merge(lookup(base, key), change.Content[i+1]))
+	}
+	return &merged
+}
+
+// decode fills v, a pointer to a struct, strictly: an unknown key is an error that names the nearest known one, and a
+// value of the wrong kind one that names what was expected.
+func (d *document) decode(v any) error {
+	return d.decodeInto(d.root, reflect.ValueOf(v).Elem(), "")
+}
+
+func (d *document) decodeInto(node *yaml.Node, v reflect.Value, path string) error {
+	if node.Kind == yaml.AliasNode {
+		node = node.Alias
+	}
+	switch v.Addr().Interface().(type) {
+	case *yaml.Node, yaml.Unmarshaler, encoding.TextUnmarshaler:
+		return d.decodeLeaf(node, v, path)
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		if node.Tag == "!!null" {
+			v.SetZero()
+			return nil
+		}
+		if v.IsNil() {
+			v.Set(reflect.New(v.Type().Elem()))
+		}
+		return d.decodeInto(node, v.Elem(), path)
+	case reflect.Struct:
+		return d.decodeStruct(node, v, path)
+	case reflect.Slice:
+		if node.Kind != yaml.SequenceNode {
+			return d.wrong(node, path, "a list")
+		}
+		v.Set(reflect.MakeSlice(v.Type(), len(node.Content), len(node.Content)))
+		for i, item := range node.Content {
+			if err := d.decodeInto(item, v.Index(i), fmt.Sprintf("%s[%d]", path, i)); err != nil {
+				return err
+			}
+		}
+		return nil
+	default:
+		return d.decodeLeaf(node, v, path)
+	}
+}
+
+func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) error {
+	if node.Tag == "!!null" {
+		return nil
+	}
+	if node.Kind != yaml.MappingNode {
+		return d.wrong(node, path, "a section with keys")
+	}
+	fields := map[string]int{}
+	var known []string
+	for i := range v.NumField() {
+		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		if name != "" && name != "-" {
+			fields[name] = i
+			known = append(known, name)
+		}
+	}
+	seen := map[string]bool{}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		key := node.Content[i]
+		full := strings.TrimPrefix(path+"."+key.Value, ".")
+		field, ok := fields[key.Value]
+		if !ok {
+			return fmt.Errorf("%w: %s: unknown key %q, did you mean %q?", ErrConfig, d.at(key), full, nearest(key.Value, known))
+		}
+		if seen[key.Value] {
+			return fmt.Errorf("%w: %s: %q is given twice", ErrConfig, d.at(key), full)
+		}
+		seen[key.Value] = true
+		if err := d.decodeInto(node.Content[i+1], v.Field(field), full); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *document) decodeLeaf(node *yaml.Node, v reflect.Value, path string) error {
+	if err := node.Decode(v.Addr().Interface()); err != nil {
+		return d.wrong(node, path, expected(v.Type()))
+	}
+	return nil
+}
+
+func (d *document) wrong(node *yaml.Node, path, expected string) error {
+	value := node.Value
+	if node.Kind != yaml.ScalarNode {
+		text, _ := yaml.Marshal(node)
+		value = strings.TrimSpace(string(text))
+	}
+	return fmt.Errorf("%w: %s: %s is %q, expected %s", ErrConfig, d.at(node), path, value, expected)
+}
+
+// at is the place of a node: values that came with --set have no line of their own.
+func (d *document) at(node *yaml.Node) string {
+	if node.Line == 0 {
+		return d.name
+	}
+	return fmt.Sprintf("%s:%d", d.name, node.Line)
+}
+
+func expected(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Bool:
+		return "true or false"
+	case reflect.Int, reflect.Int32, reflect.Int64:
+		return "a whole number"
+	case reflect.Uint, reflect.Uint64:
+		return "a whole number from 0 up"
+	case reflect.Float32, reflect.Float64:
+		return "a number"
+	case reflect.Map:
+		return "a section of names and values"
+	case reflect.String:
+		return "a text"
+	}
+	return "a number, or a list of numbers"
+}
+
+// nearest returns the known name with the smallest edit distance to name.
+func nearest(name string, known []string) string {
+	return slices.MinFunc(known, func(a, b string) int {
+		return levenshtein.ComputeDistance(name, a) - levenshtein.ComputeDistance(name, b)
+	})
+}

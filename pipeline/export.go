@@ -1,0 +1,233 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"gorgonia.org/tensor"
+
+	"rkd/datasets"
+	"rkd/models/onnx"
+	"rkd/student/engine"
+	"rkd/teacher"
+)
+
+// ErrVerify reports an exported model that does not compute what the student's graph does.
+var ErrVerify = errors.New("export does not agree with the student's graph")
+
+const (
+	opset = 17
+	// exportFormat changes when the same student is exported differently.
+	exportFormat = 1
+	// verifySamples real samples are compared; verifyLimit is the largest absolute difference allowed.
+	verifySamples = 64
+	verifyLimit   = 1e-4
+
+	metadataPrefix = "rkd."
+	outputName     = "embedding"
+)
+
+// Exported is what became of one student.
+type Exported struct {
+	Model      string  `json:"model"`
+	Difference float64 `json:"largest_difference"` // to the graph, over Samples samples; 0 where UpToDate
+	Samples    int     `json:"samples"`
+	UpToDate   bool    `json:"up_to_date"`
+}
+
+// Export writes the students of tasks as ONNX files, each verified against its graph on real samples before it gets its
+// name. A file that is there and made from the same weights and options is left alone.
+func (r *Runner) Export(ctx context.Context, tasks []Task) ([]Exported, error) {
+	var all []Exported
+	for _, t := range tasks {
+		done, err := r.exportStudent(ctx, t.Dir(), t.Model(), t.Config.Export)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		all = append(all, *done)
+		if done.UpToDate {
+			r.Progress.Say("export %s: up to date", t)
+		} else {
+			r.Progress.Say("export %s: %s, largest difference to the graph %.1e over %d samples", t, done.Model, done.Difference,
+				done.Samples)
+		}
+	}
+	return all, nil
+}
+
+// ExportCheckpoint exports the student of the checkpoint in dir to the file path, without a configuration file: the
+// checkpoint holds the one that it was trained with.
+func ExportCheckpoint(ctx context.Context, r *Runner, dir, path string) (*Exported, error) {
+	s, err := readStudent(dir)
+	if err != nil {
+		return nil, err
+	}
+	r.Experiment = &Experiment{File: dir, Base: *s.config}
+	return r.exportStudent(ctx, dir, path, s.config.Export)
+}
+
+func (r *Runner) exportStudent(ctx context.Context, dir, path string, o Export) (*Exported, error) {
+	s, err := readStudent(dir)
+	if err != nil {
+		return nil, err
+	}
+	key, err := fingerprint(exportFormat, s.file.SHA256, s.about, o)
+	if err != nil {
+		return nil, err
+	}
+	if m, err := onnx.Load(path); err == nil && m.Metadata()[metadataPrefix+"export_key"] == key {
+		return &Exported{Model: path, UpToDate: true}, nil
+	}
+	m, err := s.model(o, r.Version, key)
+	if err != nil {
+		return nil, err
+	}
+	unverified := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".unverified")
+	defer func() { _ = os.Remove(unverified) }() // gone already when it has been verified
+	if err := m.Save(unverified); err != nil {
+		return nil, err
+	}
+	done, err := r.verify(ctx, s, unverified)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Rename(unverified, path); err != nil {
+		return nil, fmt.Errorf("exporting: %w", err)
+	}
+	done.Model = path
+	return done, nil
+}
+
+// model builds the student's ONNX model.
+func (s *student) model(o Export, version, key string) (*onnx.Model, error) {
+	b := onnx.NewBuilder(s.config.Name, opset)
+	dims := []any{"N"}
+	for _, d := range s.about.Input {
+		dims = append(dims, d)
+	}
+	var input string
+	if o.Preprocess {
+		input = s.bakePreprocess(b)
+	} else {
+		input = b.Input("input", onnx.Float32, dims...)
+	}
+	embedding, err := engine.ToONNX(b, input, s.network, s.weights)
+	if err != nil {
+		return nil, err
+	}
+	b.Rename(embedding, outputName)
+	b.Output(outputName, onnx.Float32, "N", s.network.Dim)
+	m, err := b.Model("rkd", version)
+	if err != nil {
+		return nil, err
+	}
+	if *o.FoldBatchNorm {
+		m.FoldBatchNorm()
+	}
+	preprocess := s.config.Student.Preprocess.Canonical()
+	m.SetMetadata(map[string]string{
+		metadataPrefix + "version":        version,
+		metadataPrefix + "teacher_sha256": s.about.Teacher,
+		metadataPrefix + "cache_key":      s.about.Cache,
+		metadataPrefix + "variant":        s.about.Variant,
+		metadataPrefix + "seed":           strconv.FormatUint(s.about.Seed, 10),
+		metadataPrefix + "config":         s.about.Config,
+		metadataPrefix + "preprocess":     preprocess,
+		metadataPrefix + "weights_sha256": s.file.SHA256,
+		metadataPrefix + "export_key":     key,
+	})
+	return m, nil
+}
+
+// bakePreprocess adds the input of pixels, uint8 (N,H,W,C) as they are after resizing, cropping and the choice of
+// colours, and what is left of the preprocessing: (x·scale − mean)/std and the layout.
+func (s *student) bakePreprocess(b *onnx.Builder) string {
+	c, h, w := s.about.Input[0], s.about.Input[1], s.about.Input[2]
+	pixels := b.Input("pixels", onnx.Uint8, "N", h, w, c)
+	scale, mean, std := s.config.Student.Preprocess.Normalization(c)
+	x := b.Node("Cast", []string{pixels}, onnx.Int("to", int64(onnx.Float32)))
+	x = b.Node("Mul", []string{x, b.Float32("preprocess.scale", []int{1}, []float32{scale})})
+	x = b.Node("Sub", []string{x, b.Float32("preprocess.mean", []int{c}, mean)})
+	x = b.Node("Div", []string{x, b.Float32("preprocess.std", []int{c}, std)})
+	return b.Node("Transpose", []string{x}, onnx.Ints("perm", 0, 3, 1, 2))
+}
+
+// verify compares the model in path, run by ONNX Runtime, with the student's graph, run by the engine, on samples of the
+// training data.
+func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported, error) {
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	images, err := spread(data, verifySamples, s.config.Data.Train.OnError == "skip")
+	if err != nil {
+		return nil, err
+	}
+	if err := r.runtime(); err != nil {
+		return nil, err
+	}
+	model, err := teacher.Open(teacher.Options{Model: path, Preprocess: *s.config.Student.Preprocess, Batch: len(images)}, images[0])
+	if err != nil {
+		return nil, err
+	}
+	defer model.Close()
+	got, err := model.Embed(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	want, err := s.embed(ctx, images)
+	if err != nil {
+		return nil, err
+	}
+	done := &Exported{Samples: len(images)}
+	for i, v := range got.Embedding {
+		done.Difference = max(done.Difference, math.Abs(float64(v)-float64(want[i])))
+	}
+	if !(done.Difference <= verifyLimit) {
+		return nil, fmt.Errorf("%w: largest difference %.1e over %d samples, expected at most %.0e", ErrVerify, done.Difference,
+			done.Samples, verifyLimit)
+	}
+	return done, nil
+}
+
+// embed runs the student's inference graph on the engine.
+func (s *student) embed(ctx context.Context, images []datasets.Image) ([]float32, error) {
+	size := tensor.Shape(s.about.Input).TotalSize()
+	x := make([]float32, len(images)*size)
+	for i, img := range images {
+		if err := s.config.Student.Preprocess.Apply(img, x[i*size:(i+1)*size]); err != nil {
+			return nil, err
+		}
+	}
+	machine, err := engine.NewGorgonia(s.network, s.weights, len(images))
+	if err != nil {
+		return nil, err
+	}
+	defer machine.Close()
+	return machine.Embed(ctx, nil, x)
+}
+
+// spread returns up to n images from all over a data set.
+func spread(d datasets.Dataset, n int, skip bool) ([]datasets.Image, error) {
+	n = min(n, d.Len())
+	var images []datasets.Image
+	for i := range n {
+		img, err := d.Image(i * d.Len() / n)
+		if errors.Is(err, datasets.ErrDecode) && skip {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		images = append(images, img)
+	}
+	if len(images) == 0 {
+		return nil, fmt.Errorf("%w: none of %d samples of %s decodes", datasets.ErrDecode, n, d.Name())
+	}
+	return images, nil
+}

@@ -1,0 +1,154 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+
+	"rkd/datasets"
+	"rkd/models/onnx"
+	"rkd/pipeline/cache"
+	"rkd/teacher"
+)
+
+// Precompute runs the teacher over the training data, once, and fills the cache. Where the cache is there, whole to the
+// byte and made from the same model, preprocessing and data, nothing is done; where it is unfinished or damaged the
+// missing and damaged shards are made; where it is made from others the error is cache.ErrMismatch and nothing is touched.
+func (r *Runner) Precompute(ctx context.Context) (*cache.Cache, error) {
+	dir := r.Experiment.Base.Cache.Dir
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	key, err := r.cacheKey(data)
+	if err != nil {
+		return nil, err
+	}
+	done, err := cache.Open(dir)
+	if err == nil {
+		if err := r.checkKey(done, key); err != nil {
+			return nil, err
+		}
+		if err = cache.Verify(ctx, dir); err == nil {
+			r.Progress.Say("precompute: up to date (%d rows in %s)", done.Rows(), dir)
+			return done, nil
+		}
+	}
+	if !errors.Is(err, cache.ErrNoCache) && !errors.Is(err, cache.ErrCorrupt) {
+		return nil, err
+	}
+	if err := r.fillCache(ctx, data, key); err != nil {
+		return nil, err
+	}
+	return cache.Open(dir)
+}
+
+// checkKey holds a cache against what the configuration asks for and, where they differ, says what to do.
+func (r *Runner) checkKey(c *cache.Cache, key cache.Key) error {
+	if err := c.Check(key); err != nil {
+		return fmt.Errorf("%w; remove that folder or set another cache.dir", err)
+	}
+	return nil
+}
+
+// cacheKey is what decides the embeddings of an experiment.
+func (r *Runner) cacheKey(data datasets.Dataset) (cache.Key, error) {
+	c := &r.Experiment.Base
+	model, err := onnx.Load(c.Teacher.Model)
+	if err != nil {
+		return cache.Key{}, err
+	}
+	hash, err := model.Hash()
+	if err != nil {
+		return cache.Key{}, err
+	}
+	output := c.Teacher.Output
+	if outputs := model.Outputs(); output == "" && len(outputs) == 1 {
+		output = outputs[0].Name // naming the default is not another experiment
+	}
+	key := cache.Key{
+		Model: hash, Output: output, Logits: c.Teacher.Logits, Preprocess: c.Teacher.Preprocess.Canonical(),
+		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType, Dataset: data.Fingerprint(),
+	}
+	if c.Cache.Views > 1 {
+		key.ViewPolicy = c.Data.Augment.Canonical()
+		key.ViewSeed = c.Data.ViewSeed
+	}
+	return key, nil
+}
+
+// fillCache makes the shards that are missing, then the manifest.
+func (r *Runner) fillCache(ctx context.Context, data datasets.Dataset, key cache.Key) error {
+	c := &r.Experiment.Base
+	skip := c.Data.Train.OnError == "skip"
+	model, err := r.openTeacher(data, skip)
+	if err != nil {
+		return err
+	}
+	defer model.Close()
+	plan := cache.Plan{
+		Key: key, Views: c.Cache.Views, RowsPerShard: c.Cache.RowsPerShard, Dim: model.Dim(), LogitsDim: model.LogitsDim(),
+	}
+	places := make(map[int64]int, data.Len())
+	for i := range data.Len() {
+		plan.Samples = append(plan.Samples, cache.Sample{ID: data.ID(i), Label: data.Label(i)})
+		places[data.ID(i)] = i
+	}
+	writer, err := cache.Create(ctx, c.Cache.Dir, plan)
+	if err != nil {
+		return err
+	}
+	for _, broken := range writer.Broken() {
+		r.Progress.Say("precompute: made again: %v", broken)
+	}
+	rows := data.Len() * c.Cache.Views
+	missing := writer.Missing()
+	left := 0
+	for _, shard := range missing {
+		left += len(writer.Rows(shard).IDs)
+	}
+	r.Progress.Start("precompute", "images", rows-left, rows)
+	defer r.Progress.Finish()
+	e := &embedder{model: model, data: data, views: c.Data.Augment, viewSeed: c.Data.ViewSeed, skip: skip}
+	skipped := 0
+	for _, shard := range missing {
+		n, err := r.fillShard(ctx, writer, shard, e, places)
+		if err != nil {
+			return fmt.Errorf("filling shard %d of the cache: %w", shard, err)
+		}
+		skipped += n
+	}
+	if skipped > 0 {
+		r.Progress.Say("precompute: skipped %d of %d rows that did not decode", skipped, rows)
+	}
+	_, err = writer.Commit(ctx)
+	return err
+}
+
+// fillShard embeds and writes the rows of one shard and returns how many were skipped.
+func (r *Runner) fillShard(ctx context.Context, w *cache.Writer, shard int, e *embedder, places map[int64]int) (int, error) {
+	var requests []request
+	planned := w.Rows(shard)
+	for i, id := range planned.IDs {
+		requests = append(requests, request{index: places[id], view: planned.Views[i]})
+	}
+	var rows cache.Rows
+	skipped := 0
+	err := e.embed(ctx, requests, func(done, left []request, out teacher.Embeddings) error {
+		for _, q := range done {
+			rows.IDs = append(rows.IDs, e.data.ID(q.index))
+			rows.Views = append(rows.Views, q.view)
+			rows.Labels = append(rows.Labels, e.data.Label(q.index))
+		}
+		rows.Embeddings = append(rows.Embeddings, out.Embedding...)
+		rows.Logits = append(rows.Logits, out.Logits...)
+		skipped += len(left)
+		r.Progress.Add(len(done) + len(left))
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	return skipped, w.WriteShard(ctx, shard, rows)
+}

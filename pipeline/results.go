@@ -1,0 +1,91 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+)
+
+// ResultsFile is the name of the results in a run directory.
+const ResultsFile = "results.json"
+
+// Results are the figures of a run: results.json.
+type Results struct {
+	Name    string      `json:"name"`
+	Teacher ModelResult `json:"teacher"`
+	// Variants maps a variant's name to its figures; Order lists the names as the configuration does.
+	Variants map[string]VariantResult `json:"variants"`
+	Order    []string                 `json:"order"`
+	// Samples is the number of test samples, Skipped that of those which did not decode.
+	Samples int `json:"samples"`
+	Skipped int `json:"skipped,omitempty"`
+	// Metrics lists the metrics in the order of the configuration.
+	Metrics []string `json:"metrics"`
+	// Key identifies what was measured: models, data and metrics.
+	Key string `json:"key"`
+}
+
+// ModelResult are the figures of one model.
+type ModelResult struct {
+	Metrics       map[string]float64 `json:"metrics"`
+	Parameters    int64              `json:"parameters"`
+	Bytes         int64              `json:"bytes"`
+	LatencyMillis float64            `json:"latency_ms"` // median time of one sample alone
+}
+
+// VariantResult are the figures of a variant over its seeds.
+type VariantResult struct {
+	Metrics       map[string]Statistic `json:"metrics"`
+	Parameters    int64                `json:"parameters"`
+	Bytes         int64                `json:"bytes"`
+	LatencyMillis float64              `json:"latency_ms"` // mean over seeds
+	StepMillis    float64              `json:"step_ms"`    // mean over seeds and epochs of a training step's time
+	Seeds         []uint64             `json:"seeds"`
+}
+
+// Statistic is a figure over seeds: Values in the order of the seeds, their mean and sample standard deviation.
+type Statistic struct {
+	Mean   float64   `json:"mean"`
+	Std    float64   `json:"std"`
+	Values []float64 `json:"values"`
+}
+
+// readResults returns the results in a run directory, or nil where there are none that can be read.
+func readResults(dir string) (*Results, error) {
+	data, err := os.ReadFile(filepath.Join(dir, ResultsFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading results: %w", err)
+	}
+	res := new(Results)
+	if json.Unmarshal(data, res) != nil {
+		return nil, nil // damaged results are measured again
+	}
+	return res, nil
+}
+
+func (res *Results) write(dir string) error {
+	data, err := json.MarshalIndent(res, "", "  ")
+	if err != nil {
+		return fmt.Errorf("writing results: %w", err)
+	}
+	return writeFile(filepath.Join(dir, ResultsFile), append(data, '\n'))
+}
+
+// writeFile writes a file at once: a reader sees the old one or the whole new one.
+func writeFile(path string, data []byte) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("writing %q: %w", path, err)
+	}
+	if err := renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path))); err != nil {
+		return fmt.Errorf("writing %q: %w", path, err)
+	}
+	return nil
+}
