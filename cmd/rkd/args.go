@@ -1,0 +1,64 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/urfave/cli/v2"
+)
+
+// flagsFirst moves the flags of a command line before its arguments, where the parser wants them, so that
+// "rkd run CONFIG --json" works too. "--" ends the flags.
+func flagsFirst(app *cli.App, args []string) []string {
+	ordered := []string{args[0]}
+	commands, flags := app.Commands, app.Flags
+	rest := args[1:]
+	// Commands come first and keep their place; so do flags before them.
+	for len(rest) > 0 {
+		c := find(commands, rest[0])
+		if c == nil {
+			break
+		}
+		ordered = append(ordered, rest[0])
+		commands, flags, rest = c.Subcommands, c.Flags, rest[1:]
+	}
+	var named, positional []string
+	for len(rest) > 0 {
+		arg := rest[0]
+		rest = rest[1:]
+		if arg == "--" {
+			positional = append(append(positional, "--"), rest...)
+			break
+		}
+		if len(arg) < 2 || arg[0] != '-' {
+			positional = append(positional, arg)
+			continue
+		}
+		named = append(named, arg)
+		if !strings.Contains(arg, "=") && takesValue(flags, strings.TrimLeft(arg, "-")) && len(rest) > 0 {
+			named = append(named, rest[0])
+			rest = rest[1:]
+		}
+	}
+	return append(append(ordered, named...), positional...)
+}
+
+func find(commands []*cli.Command, name string) *cli.Command {
+	for _, c := range commands {
+		if c.HasName(name) {
+			return c
+		}
+	}
+	return nil
+}
+
+func takesValue(flags []cli.Flag, name string) bool {
+	for _, f := range flags {
+		for _, n := range f.Names() {
+			if n == name {
+				value, ok := f.(cli.DocGenerationFlag)
+				return ok && value.TakesValue()
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,58 @@
+package main
+
+import (
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"rkd/pipeline"
+	"rkd/teacher"
+)
+
+func evalCommand() *cli.Command {
+	config := &cli.StringFlag{Name: "config", Usage: "`CONFIG` with test data and preprocessing, for a MODEL that rkd did not export"}
+	return command(cli.Command{
+		Name:      "eval",
+		Usage:     "measure teacher and students side by side, or one ONNX model, on the test data",
+		ArgsUsage: "CONFIG | MODEL.onnx",
+		Flags:     []cli.Flag{config, setFlag, libraryFlag, jsonFlag, quietFlag},
+		Action: func(c *cli.Context) error {
+			arg, err := argument(c, "CONFIG or MODEL.onnx")
+			if err != nil {
+				return err
+			}
+			res, err := evaluate(c, arg, c.String(config.Name))
+			if err != nil {
+				return err
+			}
+			return printResults(c, res)
+		},
+	}, "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx")
+}
+
+func evaluate(c *cli.Context, arg, config string) (*pipeline.Results, error) {
+	if filepath.Ext(arg) != ".onnx" {
+		r, err := loadRunner(c)
+		if err != nil {
+			return nil, err
+		}
+		return r.Evaluate(c.Context, r.Experiment.Tasks())
+	}
+	var e *pipeline.Experiment
+	var options teacher.Options
+	var err error
+	if config == "" {
+		e, options, err = pipeline.ReadStudentConfig(arg, c.StringSlice(setFlag.Name))
+	} else if e, err = pipeline.Load(config, c.StringSlice(setFlag.Name)); err == nil {
+		options = e.Base.Teacher
+		options.Model = arg
+	}
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRunner(c, e)
+	if err != nil {
+		return nil, err
+	}
+	return r.EvaluateModel(c.Context, options)
+}
