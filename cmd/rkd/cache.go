@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -58,14 +57,22 @@ func printManifest(c *cli.Context, m cache.Manifest) error {
 	}
 	fmt.Fprintf(w, "rows\t%d\nskipped\t%d\ndimensions\t%d\nlogits\t%d\n", m.Rows, m.Skipped.Count, m.Dim, m.LogitsDim)
 	fmt.Fprintf(w, "shards\t%d, %.1f MB\nkey\t%s\n", len(m.Shards), float64(bytes)/1e6, m.KeyHash)
-	fields, err := json.Marshal(m.Key)
-	if err != nil {
-		return err
-	}
-	// The key's own names, in the order in which it declares them.
-	for _, field := range strings.Split(strings.Trim(string(fields), "{}"), ",\"") {
-		name, value, _ := strings.Cut(field, ":")
-		fmt.Fprintf(w, "  %s\t%s\n", strings.Trim(name, `"`), value)
+	for _, field := range []struct {
+		name  string
+		value any
+	}{
+		{"model", m.Key.Model},
+		{"output", m.Key.Output},
+		{"logits", m.Key.Logits},
+		{"preprocess", m.Key.Preprocess},
+		{"normalize", m.Key.Normalize},
+		{"views", m.Key.Views},
+		{"view_policy", m.Key.ViewPolicy},
+		{"view_seed", m.Key.ViewSeed},
+		{"dtype", m.Key.DType},
+		{"dataset", m.Key.Dataset},
+	} {
+		fmt.Fprintf(w, "  %s\t%v\n", field.name, field.value)
 	}
 	return w.Flush()
 }

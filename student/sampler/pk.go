@@ -28,13 +28,20 @@ func (s Shape) Rows() int {
 	return s.Classes * s.PerClass
 }
 
-// PK draws batches of P classes with K rows each, both without replacement (Hermans et al. 2017, "In Defense of the
-// Triplet Loss", section 2). Batches are independent of each other: an epoch is a number of steps, not one visit to
-// every row.
+// PK draws batches of P classes with K rows each (Hermans et al. 2017, "In Defense of the Triplet Loss", section 2). All
+// classes are drawn in random order before any is drawn again, and so are the rows of a class; what is left over and too
+// little for a batch or for K rows is left out of that round. It is not safe for concurrent use.
 type PK struct {
 	shape   Shape
 	seed    uint64
 	classes [][]int // rows of each class, ascending
+	orders  []order // of the rows of each class
+}
+
+// order is a random order of a class's rows, kept for the steps that share it.
+type order struct {
+	round int
+	rows  []int
 }
 
 // NewPK prepares batches over rows, given as indices into labels. It returns ErrBatch where there are fewer classes than
@@ -53,7 +60,7 @@ func NewPK(labels []int32, rows []int, shape Shape, seed uint64) (*PK, error) {
 			return nil, fmt.Errorf("%w: %d samples per class, but class %d has %d", ErrBatch, shape.PerClass, names[i], len(c))
 		}
 	}
-	return &PK{shape: shape, seed: seed, classes: classes}, nil
+	return &PK{shape: shape, seed: seed, classes: classes, orders: make([]order, len(classes))}, nil
 }
 
 // Rows is the number of rows of every batch.
@@ -61,15 +68,29 @@ func (s *PK) Rows() int { return s.shape.Rows() }
 
 // Batch returns the rows of one step's batch, class by class. It depends on the seed and the step alone.
 func (s *PK) Batch(step int) []int {
-	r := Stream(s.seed, "batch", step)
-	batch := make([]int, 0, s.shape.Classes*s.shape.PerClass)
-	for _, c := range draw(r, len(s.classes), s.shape.Classes) {
-		class := s.classes[c]
-		for _, i := range draw(r, len(class), s.shape.PerClass) {
-			batch = append(batch, class[i])
-		}
+	p, k := s.shape.Classes, s.shape.PerClass
+	perRound := len(s.classes) / p // batches
+	round, at := step/perRound, step%perRound
+	batch := make([]int, 0, p*k)
+	for _, c := range Stream(s.seed, "classes", round).Perm(len(s.classes))[at*p : (at+1)*p] {
+		batch = append(batch, s.rows(c, round)...)
 	}
 	return batch[:s.Rows()]
+}
+
+// rows returns the K rows of a class in a round of the classes, in each of which a class has one turn.
+func (s *PK) rows(class, turn int) []int {
+	k, rows := s.shape.PerClass, s.classes[class]
+	turns := len(rows) / k // in a round of its rows
+	round, at := turn/turns, turn%turns
+	o := &s.orders[class]
+	if o.rows == nil || o.round != round {
+		*o = order{round: round, rows: make([]int, len(rows))}
+		for i, j := range Stream(s.seed, fmt.Sprintf("rows of class %d", class), round).Perm(len(rows)) {
+			o.rows[i] = rows[j]
+		}
+	}
+	return o.rows[at*k : (at+1)*k]
 }
 
 // draw returns k different numbers below n, in random order (Floyd's algorithm, then a shuffle: k draws whatever n is).

@@ -45,6 +45,29 @@ func TestBatchHoldsPClassesWithKRowsEach(t *testing.T) {
 	}
 }
 
+// 2 classes a batch of 4 classes, 3 rows of 10: a round of the classes is 2 batches, a round of a class's rows 3 turns.
+func TestNoRowComesTwiceInARound(t *testing.T) {
+	l, rows := labels()
+	pk, err := sampler.NewPK(l, rows, sampler.Shape{Classes: 2, PerClass: 3}, 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for round := range 4 {
+		seen := map[int]bool{}
+		for step := round * 6; step < (round+1)*6; step++ {
+			for _, row := range pk.Batch(step) {
+				if seen[row] {
+					t.Errorf("step %d: row %d comes again in round %d", step, row, round)
+				}
+				seen[row] = true
+			}
+		}
+		if len(seen) != 36 {
+			t.Errorf("round %d visits %d rows, expected 9 of 10 of each class", round, len(seen))
+		}
+	}
+}
+
 func TestBatchIsAFunctionOfSeedAndStep(t *testing.T) {
 	l, rows := labels()
 	shape := sampler.Shape{Classes: 2, PerClass: 4, Size: 7}
