@@ -63,9 +63,9 @@ func (r *Runner) cacheKey(data datasets.Dataset) (cache.Key, error) {
 	if err != nil {
 		return cache.Key{}, err
 	}
-	output := c.Teacher.Output
-	if outputs := model.Outputs(); output == "" && len(outputs) == 1 {
-		output = outputs[0].Name // naming the default is not another experiment
+	output, err := c.Teacher.OutputName(model) // naming the default is not another experiment
+	if err != nil {
+		return cache.Key{}, fmt.Errorf("opening model %q: %w", c.Teacher.Model, err)
 	}
 	key := cache.Key{
 		Model: hash, Output: output, Logits: c.Teacher.Logits, Preprocess: c.Teacher.Preprocess.Canonical(),

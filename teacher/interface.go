@@ -9,17 +9,26 @@ import (
 	"rkd/models/onnx"
 )
 
+// OutputName returns the tensor that is the embedding: Output, or the model's only output that is not Logits. It returns
+// ErrOptions, listing the outputs, where there are several to choose from.
+func (o Options) OutputName(m *onnx.Model) (string, error) {
+	if o.Output != "" {
+		return o.Output, nil
+	}
+	rest := slices.DeleteFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == o.Logits })
+	if len(rest) != 1 {
+		return "", fmt.Errorf("%w: output is empty and the model has %d to choose from, expected the name of one: %s",
+			ErrOptions, len(rest), list(rest))
+	}
+	return rest[0].Name, nil
+}
+
 // tap makes the embedding, and the logits if wanted, the model's outputs. What the file says to be of another precision
 // is cast to float32.
 func tap(m *onnx.Model, o Options) error {
-	output := o.Output
-	if output == "" {
-		rest := slices.DeleteFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == o.Logits })
-		if len(rest) != 1 {
-			return fmt.Errorf("%w: output is empty, but the model has %d besides logits, expected the name of one: %s",
-				ErrOptions, len(rest), list(rest))
-		}
-		output = rest[0].Name
+	output, err := o.OutputName(m)
+	if err != nil {
+		return err
 	}
 	names := []string{output}
 	if o.Logits != "" {

@@ -53,12 +53,12 @@ func exitCode(ctx context.Context, err error) int {
 	case ctx.Err() != nil || is(context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &usage), is(pipeline.ErrConfig, datasets.ErrSource, teacher.ErrOptions, onnx.ErrUnknownTensor, train.ErrOptions, optim.ErrOptions,
-		arch.ErrConfig, sampler.ErrBatch, loss.ErrOption):
+		arch.ErrConfig, sampler.ErrBatch, loss.ErrOption, loss.ErrBatch):
 		return exitUsage
 	case is(cache.ErrMismatch):
 		return exitMismatch
 	case errors.As(err, &notFinite), is(onnx.ErrFormat, teacher.ErrShape, datasets.ErrFormat, datasets.ErrDecode,
-		cache.ErrNoCache, cache.ErrCorrupt, cache.ErrRows, train.ErrNoCheckpoint, train.ErrCheckpoint, eval.ErrInput, fs.ErrNotExist):
+		cache.ErrNoCache, cache.ErrCorrupt, cache.ErrRows, train.ErrNoCheckpoint, train.ErrCheckpoint, loss.ErrDegenerate, eval.ErrInput, fs.ErrNotExist):
 		return exitInput
 	}
 	return exitFailed
