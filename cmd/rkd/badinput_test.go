@@ -209,6 +209,26 @@ func TestBrokenSampleIsSkippedOnDemand(t *testing.T) {
 	}
 }
 
+// A disk that fills up, here a limit on the size of files, ends a stage with the file's name and leaves nothing that is
+// half-written.
+func TestFullDisk(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	for _, test := range []struct{ stage, file string }{
+		{"precompute", "shard-00000"}, {"distill", "best-"}, {"export", "student.onnx"},
+	} {
+		before := listing(t, dir)
+		c := program(t, dir, onSample(t, test.stage)...)
+		c.Args = append([]string{"sh", "-c", `ulimit -f 20; exec "$0" "$@"`}, append([]string{c.Path}, c.Args[1:]...)...)
+		c.Path = "/bin/sh"
+		expectSentence(t, finish(t, c), exitFailed, []string{test.file, "file too large"})
+		if after := listing(t, dir); after != before {
+			t.Errorf("%s: files are\n%s\nwere\n%s", test.stage, after, before)
+		}
+		must(t, dir, onSample(t, test.stage)...) // and with room again it goes through
+	}
+}
+
 func TestUnusableLibrary(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
