@@ -123,6 +123,40 @@ func TestStagesOneByOneMakeWhatRunMakes(t *testing.T) {
 	}
 }
 
+func TestRunOnAFolderOfPhotographs(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	photographs(t, dir)
+	r := must(t, dir, onSample(t, "run",
+		"data={train: {source: folder, dir: photographs, on_error: skip}, test: {source: folder, dir: photographs, on_error: skip}}",
+		"teacher.preprocess={resize: [28, 28], color: gray, mean: [0.5]}",
+		"train={batch: {classes: 2, per_class: 2}, epochs: 2, steps_per_epoch: 3, selection: 0}",
+	)...)
+	if !strings.Contains(r.stdout, "student") || strings.Count(r.stderr, "broken") != 0 {
+		t.Errorf("output is\n%s%s", r.stdout, r.stderr)
+	}
+	var res pipeline.Results
+	if err := json.Unmarshal(read(t, filepath.Join(dir, "runs/sample/results.json")), &res); err != nil {
+		t.Fatal(err)
+	}
+	if res.Samples != 6 || res.Skipped != 1 {
+		t.Errorf("%d samples and %d skipped, expected 6 and 1", res.Samples, res.Skipped)
+	}
+}
+
+// With views every sample has several rows, and another augmentation is another cache.
+func TestRunWithViews(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	views := []string{"cache.views=3", "data.augment={flip: true, shift: 2}"}
+	must(t, dir, onSample(t, "run", views...)...)
+	if r := must(t, dir, "cache", "info", "runs/sample/cache"); !strings.Contains(r.stdout, "750") {
+		t.Errorf("cache info prints\n%s\nexpected 3 × 250 rows", r.stdout)
+	}
+	other := rkd(t, dir, onSample(t, "distill", views[0], "data.augment={shift: 3}")...)
+	expectSentence(t, other, exitMismatch, []string{"view_policy", "shift=2", "shift=3"})
+}
+
 func TestResultsForMachines(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
