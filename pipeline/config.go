@@ -70,12 +70,21 @@ type Student struct {
 	Preprocess *datasets.Preprocess `yaml:"preprocess,omitempty"`
 }
 
-// Loss is the `loss` section: weights of the losses that are added up.
+// Loss is the `loss` section: the losses that are added up.
 type Loss struct {
-	RKDDistance float64  `yaml:"rkd_distance,omitempty"`
-	RKDAngle    float64  `yaml:"rkd_angle,omitempty"`
+	RKDDistance Term     `yaml:"rkd_distance,omitempty"`
+	RKDAngle    Term     `yaml:"rkd_angle,omitempty"`
 	Task        TaskLoss `yaml:"task,omitempty"`
 }
+
+// Term is a loss between student and teacher. A number alone is its weight.
+type Term struct {
+	Weight float64 `yaml:"weight,omitempty"`
+	// Normalize says whose rows are brought to unit length for this loss: none (default), student, teacher or both.
+	Normalize string `yaml:"normalize,omitempty"`
+}
+
+func (*Term) shorthand() string { return "weight" }
 
 // TaskLoss is the loss on labels.
 type TaskLoss struct {

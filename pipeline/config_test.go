@@ -41,10 +41,10 @@ func TestVariantsAreTheFileWithTheirKeysChanged(t *testing.T) {
 		t.Fatalf("variants are %+v, expected plain and task in this order", e.Variants)
 	}
 	plain, task := e.Variants[0].Config, e.Variants[1].Config
-	if plain.Loss.RKDDistance != 1 || plain.Loss.Task.Weight != 0 || plain.Student.Normalize != "none" {
+	if plain.Loss.RKDDistance != (pipeline.Term{Weight: 1}) || plain.Loss.Task.Weight != 0 || plain.Student.Normalize != "none" {
 		t.Errorf("plain has %+v", plain.Loss)
 	}
-	if task.Loss.RKDDistance != 0 || task.Loss.Task.Weight != 2 || *task.Loss.Task.Margin != 0.3 || task.Student.Normalize != "l2" ||
+	if task.Loss.RKDDistance.Weight != 0 || task.Loss.Task.Weight != 2 || *task.Loss.Task.Margin != 0.3 || task.Student.Normalize != "l2" ||
 		task.Student.EmbeddingDim != 4 {
 		t.Errorf("task has %+v, %+v", task.Loss, task.Student)
 	}
@@ -118,6 +118,9 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 		"bad name":           {[2]string{"name: test", "name: a/b"}, []string{"name", `"a/b"`}},
 		"bad variant name":   {[2]string{"  plain:", "  ../x:"}, []string{`"../x"`}},
 		"variant of data":    {[2]string{"plain: {}", "plain: {data: {}}"}, []string{`variant "plain"`, `"data"`}},
+		"text for a weight":  {[2]string{"rkd_distance: 1", "rkd_distance: much"}, []string{"loss.rkd_distance.weight", `"much"`, "a number"}},
+		"unknown side":       {[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, normalize: l2}"}, []string{"rkd_distance.normalize", `"l2"`, "both"}},
+		"unknown term key":   {[2]string{"rkd_distance: 1", "rkd_distance: {wieght: 1}"}, []string{`"loss.rkd_distance.wieght"`, `"weight"`}},
 		"no loss":            {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
 		"unknown task":       {[2]string{"margin: 0.3", "kind: magic"}, []string{"task.kind", `"magic"`, "triplet"}},
 		"unknown metric":     {[2]string{"seeds: [1, 2]", "eval: {metrics: [accuracy]}"}, []string{"eval", `"accuracy"`, "recall@K"}},

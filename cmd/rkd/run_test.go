@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -155,6 +157,29 @@ func TestRunWithViews(t *testing.T) {
 	}
 	other := rkd(t, dir, onSample(t, "distill", views[0], "data.augment={shift: 3}")...)
 	expectSentence(t, other, exitMismatch, []string{"view_policy", "shift=2", "shift=3"})
+}
+
+// Every way to write the loss section trains, and metrics.jsonl has a figure for each loss that is used.
+func TestLosses(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	must(t, dir, "precompute", sampleConfig)
+	for set, terms := range map[string][]string{
+		"loss={rkd_angle: 2}": {"rkd_angle"},
+		"loss={rkd_distance: {weight: 25, normalize: both}, rkd_angle: {weight: 50, normalize: both}}":       {"rkd_distance", "rkd_angle"},
+		"loss={rkd_distance: {weight: 1, normalize: student}, rkd_angle: 2, task: {weight: 1, margin: 0.1}}": {"rkd_distance", "rkd_angle", "triplet"},
+		"loss={task: {weight: 1, miner: semi_hard}}":                                                         {"triplet"},
+	} {
+		must(t, dir, onSample(t, "distill", set)...)
+		var first struct{ Terms map[string]float64 }
+		lines := read(t, filepath.Join(dir, "runs/sample/student/seed-1/metrics.jsonl"))
+		if err := json.NewDecoder(bytes.NewReader(lines)).Decode(&first); err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Sorted(maps.Keys(first.Terms)); !slices.Equal(got, slices.Sorted(slices.Values(terms))) {
+			t.Errorf("--set %s: terms are %v, expected %v", set, got, terms)
+		}
+	}
 }
 
 func TestResultsForMachines(t *testing.T) {

@@ -154,5 +154,6 @@ def mining():
     return cases
 
 
-json.dump({"relational": relational(), "triplet": triplets(), "mining": mining()}, sys.stdout, separators=(",", ":"))
-print()
+if __name__ == "__main__":
+    json.dump({"relational": relational(), "triplet": triplets(), "mining": mining()}, sys.stdout, separators=(",", ":"))
+    print()
