@@ -107,7 +107,7 @@ type Export struct {
 
 // Eval is the `eval` section.
 type Eval struct {
-	// Metrics lists recall@K (any K) and map@r; default recall@1, recall@5, map@r.
+	// Metrics lists recall@K (any K), r-precision and map@r; default recall@1, recall@5, map@r.
 	Metrics []string `yaml:"metrics,flow,omitempty"`
 }
 

@@ -14,8 +14,11 @@ import (
 	"rkd/teacher"
 )
 
-// mapAtR is the name of MAP@R among the metrics.
-const mapAtR = "map@r"
+// Metrics beside recall@K.
+const (
+	rPrecision = "r-precision"
+	mapAtR     = "map@r"
+)
 
 // latencyRuns is the number of runs of one sample whose median is reported.
 const latencyRuns = 200
@@ -25,12 +28,12 @@ func (e Eval) ks() ([]int, error) {
 	var ks []int
 	for _, m := range e.Metrics {
 		digits, isRecall := strings.CutPrefix(m, "recall@")
-		if m == mapAtR {
+		if m == rPrecision || m == mapAtR {
 			continue
 		}
 		k, err := strconv.Atoi(digits)
 		if !isRecall || err != nil || k < 1 {
-			return nil, fmt.Errorf("metrics has %q, expected recall@K with K from 1 up, or map@r", m)
+			return nil, fmt.Errorf("metrics has %q, expected recall@K with K from 1 up, r-precision or map@r", m)
 		}
 		ks = append(ks, k)
 	}
@@ -213,8 +216,10 @@ func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.O
 	for _, k := range ks {
 		m.Metrics[fmt.Sprintf("recall@%d", k)] = scores.Recall[k]
 	}
-	if slices.Contains(res.Metrics, mapAtR) {
-		m.Metrics[mapAtR] = scores.MAPAtR
+	for name, value := range map[string]float64{rPrecision: scores.RPrecision, mapAtR: scores.MAPAtR} {
+		if slices.Contains(res.Metrics, name) {
+			m.Metrics[name] = value
+		}
 	}
 	m.LatencyMillis, err = model.Latency(ctx, img, latencyRuns)
 	return m, err

@@ -1,4 +1,4 @@
-// Package eval scores embeddings and summarises scores: retrieval (recall@K, MAP@R), and mean and standard deviation
+// Package eval scores embeddings and summarises scores: retrieval (recall@K, R-precision, MAP@R), and mean and standard deviation
 // over seeds. Everything here is a pure function of matrices and labels. Where embeddings come from, which of them are
 // compared and how results are printed is the business of the stages above.
 package eval
@@ -21,16 +21,18 @@ var ErrInput = errors.New("invalid input of a metric")
 
 // Scores are means over queries, in [0,1].
 type Scores struct {
-	Recall  map[int]float64 // by K
-	MAPAtR  float64
-	Queries int // queries that were scored
-	Lone    int // samples that were not, because no other has their class; they stay references of the others
+	Recall     map[int]float64 // by K
+	RPrecision float64
+	MAPAtR     float64
+	Queries    int // queries that were scored
+	Lone       int // samples that were not, because no other has their class; they stay references of the others
 }
 
 // Retrieval takes each sample as a query against all the others and computes
 //
-//	recall@K = mean_q [ one of the K nearest of q has q's class ]
-//	MAP@R    = mean_q 1/R_q Σ_{i=1..R_q} rel_q(i)·P_q(i)
+//	recall@K    = mean_q [ one of the K nearest of q has q's class ]
+//	R-precision = mean_q 1/R_q Σ_{i=1..R_q} rel_q(i)
+//	MAP@R       = mean_q 1/R_q Σ_{i=1..R_q} rel_q(i)·P_q(i)
 //
 // where R_q is the number of other samples of q's class, rel_q(i) is 1 if the i-th nearest has q's class and 0 if not,
 // and P_q(i) is the share of q's class among the i nearest.
@@ -43,7 +45,7 @@ type Scores struct {
 //
 // It returns ErrInput for shapes and values that break these rules, naming the row in the case of a NaN or an infinity.
 //
-// Source: MAP@R is eq. 2 and 3 of Musgrave et al., ECCV 2020 (arXiv:2003.08505).
+// Source: MAP@R is eq. 2 and 3, R-precision the text before them, of Musgrave et al., ECCV 2020 (arXiv:2003.08505).
 func Retrieval(ctx context.Context, embeddings []float32, n, d int, labels []int32, ks []int) (Scores, error) {
 	if err := checkRetrieval(embeddings, n, d, labels, ks); err != nil {
 		return Scores{}, fmt.Errorf("%w: %w", ErrInput, err)
@@ -123,6 +125,7 @@ type retrieval struct {
 	labels  []int32   // (N)
 	others  []int     // (N) samples of the same class but for the row itself
 	first   []int     // (N) rank of the nearest sample of the same class, from 1
+	found   []int     // (N) samples of the same class among the R nearest
 	average []float64 // (N) 1/R Σ rel·P
 }
 
@@ -130,7 +133,8 @@ func newRetrieval(embeddings []float32, n, d int, labels []int32) *retrieval {
 	padded := (d + lanes - 1) / lanes * lanes
 	r := &retrieval{
 		n: n, d: padded, labels: labels, rows: make([]float32, n*padded), norms: make([]float32, n),
-		others: make([]int, n), first: make([]int, n), average: make([]float64, n),
+		others: make([]int, n), first: make([]int, n), found: make([]int, n),
+		average: make([]float64, n),
 	}
 	mean := make([]float64, d)
 	for i := range n {
@@ -191,7 +195,7 @@ func rankKey(distance float32, row int) uint64 {
 	return uint64(bits)<<32 | uint64(uint32(row))
 }
 
-// rank fills first and average of a query from its products (N) with all rows. keys (N) is scratch.
+// rank fills first, found and average of a query from its products (N) with all rows. keys (N) is scratch.
 func (r *retrieval) rank(query int, products []float32, keys []uint64) {
 	label, others := r.labels[query], r.others[query]
 	nearest := uint64(math.MaxUint64)
@@ -223,7 +227,7 @@ func (r *retrieval) rank(query int, products []float32, keys []uint64) {
 			sum += float64(found) / float64(i+1)
 		}
 	}
-	r.average[query] = sum / float64(others)
+	r.found[query], r.average[query] = found, sum/float64(others)
 }
 
 // selectSmallest moves the k smallest of distinct keys to the front, in any order (Hoare's selection).
@@ -265,8 +269,10 @@ func (r *retrieval) scores(ks []int) Scores {
 			continue
 		}
 		s.Queries++
+		s.RPrecision += float64(r.found[i]) / float64(others)
 		s.MAPAtR += r.average[i]
 	}
+	s.RPrecision /= float64(s.Queries)
 	s.MAPAtR /= float64(s.Queries)
 	for _, k := range ks {
 		hits := 0

@@ -65,8 +65,10 @@ func reference(embeddings []float32, n, d int, labels []int32, ks []int) Scores 
 				sum += float64(found) / float64(i+1)
 			}
 		}
+		s.RPrecision += float64(found) / float64(others)
 		s.MAPAtR += sum / float64(others)
 	}
+	s.RPrecision /= float64(s.Queries)
 	s.MAPAtR /= float64(s.Queries)
 	for _, k := range ks {
 		s.Recall[k] = float64(hits[k]) / float64(s.Queries)
@@ -96,7 +98,7 @@ func TestRetrievalByHand(t *testing.T) {
 			[]float32{0, 1, 5, 6},
 			[]int32{0, 0, 1, 1},
 			[]int{1},
-			Scores{Recall: map[int]float64{1: 1}, MAPAtR: 1, Queries: 4},
+			Scores{Recall: map[int]float64{1: 1}, RPrecision: 1, MAPAtR: 1, Queries: 4},
 		},
 		{
 			// Each row's nearest has the other class; the second nearest of the outer two, but not of the inner two, has
@@ -108,13 +110,13 @@ func TestRetrievalByHand(t *testing.T) {
 			Scores{Recall: map[int]float64{1: 0, 2: 0.5, 3: 1}, MAPAtR: 0, Queries: 4},
 		},
 		{
-			// The three of class 0 rank the others as (1,1), (1,0) and (0,1): AP 1, ½ and ½·½. The lone one is a
+			// Of the two nearest of the three of class 0, (1,0), (1,0) and (0,1) are of class 0: AP ½, ½ and ½·½. The lone one is a
 			// reference of the others, but no query.
 			"a lone sample",
 			[]float32{0, 1, 4, 2.4},
 			[]int32{0, 0, 0, 7},
 			[]int{1},
-			Scores{Recall: map[int]float64{1: 2. / 3}, MAPAtR: (0.5 + 0.5 + 0.25) / 3, Queries: 3, Lone: 1},
+			Scores{Recall: map[int]float64{1: 2. / 3}, RPrecision: 0.5, MAPAtR: (0.5 + 0.5 + 0.25) / 3, Queries: 3, Lone: 1},
 		},
 		{
 			// All at the same place: the lower row comes first. Rows 0 and 2 are of class 0.
@@ -122,7 +124,7 @@ func TestRetrievalByHand(t *testing.T) {
 			[]float32{3, 3, 3, 3},
 			[]int32{0, 1, 0, 1},
 			[]int{1, 2},
-			Scores{Recall: map[int]float64{1: 0.25, 2: 0.75}, MAPAtR: 0.25, Queries: 4},
+			Scores{Recall: map[int]float64{1: 0.25, 2: 0.75}, RPrecision: 0.25, MAPAtR: 0.25, Queries: 4},
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -148,10 +150,11 @@ func TestRetrievalAgreesWithScikitLearn(t *testing.T) {
 		Labels     []int32
 		Ks         []int
 		Want       struct {
-			Recall  map[int]float64
-			MAPAtR  float64 `json:"map_at_r"`
-			Queries int
-			Lone    int
+			Recall     map[int]float64
+			RPrecision float64 `json:"r_precision"`
+			MAPAtR     float64 `json:"map_at_r"`
+			Queries    int
+			Lone       int
 		}
 	}
 	if err := json.Unmarshal(data, &cases); err != nil {

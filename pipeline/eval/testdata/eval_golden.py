@@ -18,7 +18,7 @@ def scores(x, y, ks):
         NearestNeighbors(n_neighbors=n, algorithm="brute", metric="euclidean").fit(x).kneighbors(x)
     )
     recall = {k: [] for k in ks}
-    average = []
+    average, share = [], []
     for q in range(n):
         order = np.lexsort((neighbours[q], np.round(distances[q], 9)))
         ranked = [j for j in neighbours[q][order] if j != q]
@@ -30,8 +30,10 @@ def scores(x, y, ks):
             recall[k].append(relevant[:k].any())
         precision = np.cumsum(relevant[:r]) / np.arange(1, r + 1)
         average.append((precision * relevant[:r]).sum() / r)
+        share.append(relevant[:r].mean())
     return {
         "recall": {str(k): float(np.mean(v)) for k, v in recall.items()},
+        "r_precision": float(np.mean(share)),
         "map_at_r": float(np.mean(average)),
         "queries": len(average),
         "lone": n - len(average),
