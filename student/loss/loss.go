@@ -93,6 +93,15 @@ func validateGrad[T blas.Float](grad, student Matrix[T]) error {
 	return nil
 }
 
+// validateSides returns ErrShape unless both sides have as many rows and the gradient fits the student.
+func validateSides[T blas.Float](b Batch[T], grad Matrix[T]) error {
+	if b.Student.Rows != b.Teacher.Rows {
+		return fmt.Errorf("%w: student is (%d,%d), teacher is (%d,%d), expected as many rows",
+			ErrShape, b.Student.Rows, b.Student.Cols, b.Teacher.Rows, b.Teacher.Cols)
+	}
+	return validateGrad(grad, b.Student)
+}
+
 // resize returns a slice of n elements, s itself where it is large enough. Its elements are anything.
 func resize[E any](s []E, n int) []E {
 	if cap(s) < n {

@@ -1,10 +1,6 @@
 package loss
 
-import (
-	"fmt"
-
-	"rkd/student/internal/blas"
-)
+import "rkd/student/internal/blas"
 
 // Relational is relational knowledge distillation (RKD): a weighted sum of the distance-wise and the angle-wise loss,
 // which share the distances within the batch. Its value has a term for each weight that is not 0.
@@ -52,11 +48,7 @@ func NewRelational[T blas.Float](distance, angle float64) *Relational[T] {
 
 // Eval implements [Loss]; it looks at the batch's student and teacher.
 func (r *Relational[T]) Eval(b Batch[T], weight float64, grad Matrix[T]) (Value, error) {
-	if b.Student.Rows != b.Teacher.Rows {
-		return Value{}, fmt.Errorf("%w: student is (%d,%d), teacher is (%d,%d), expected as many rows",
-			ErrShape, b.Student.Rows, b.Student.Cols, b.Teacher.Rows, b.Teacher.Cols)
-	}
-	if err := validateGrad(grad, b.Student); err != nil {
+	if err := validateSides(b, grad); err != nil {
 		return Value{}, err
 	}
 	for _, side := range []struct {
