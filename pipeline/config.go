@@ -15,6 +15,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/student/arch"
+	"rkd/student/loss"
 	"rkd/student/train"
 	"rkd/teacher"
 )
@@ -72,9 +73,16 @@ type Student struct {
 
 // Loss is the `loss` section: the losses that are added up.
 type Loss struct {
-	RKDDistance Term     `yaml:"rkd_distance,omitempty"`
-	RKDAngle    Term     `yaml:"rkd_angle,omitempty"`
-	Task        TaskLoss `yaml:"task,omitempty"`
+	RKDDistance Term `yaml:"rkd_distance,omitempty"`
+	RKDAngle    Term `yaml:"rkd_angle,omitempty"`
+	SP          Term `yaml:"sp,omitempty"`
+	PKT         Term `yaml:"pkt,omitempty"`
+	CC          Term `yaml:"cc,omitempty"`
+	DarkRank    Term `yaml:"dark_rank,omitempty"`
+	// Regression (mean squared error) and InfoNCE need a student as wide as its teacher.
+	Regression Term     `yaml:"regression,omitempty"`
+	InfoNCE    Term     `yaml:"info_nce,omitempty"`
+	Task       TaskLoss `yaml:"task,omitempty"`
 }
 
 // Term is a loss between student and teacher. A number alone is its weight.
@@ -88,12 +96,13 @@ func (*Term) shorthand() string { return "weight" }
 
 // TaskLoss is the loss on labels.
 type TaskLoss struct {
-	Kind   string   `yaml:"kind,omitempty"` // triplet
-	Weight float64  `yaml:"weight,omitempty"`
-	Margin *float64 `yaml:"margin,omitempty"` // default 0.2
-	// Squared measures distances squared.
+	Kind   string  `yaml:"kind,omitempty"` // triplet (default), contrastive or multi_similarity
+	Weight float64 `yaml:"weight,omitempty"`
+	// Margin of triplet and contrastive; default 0.2 and 1.
+	Margin *float64 `yaml:"margin,omitempty"`
+	// Squared measures the distances of triplet squared.
 	Squared bool `yaml:"squared,omitempty"`
-	// Miner is distance_weighted (default), all, random, hard or semi_hard.
+	// Miner of triplet is distance_weighted (default), all, random, hard or semi_hard.
 	Miner string `yaml:"miner,omitempty"`
 }
 
@@ -270,19 +279,26 @@ func (c *Config) fillIn() {
 	if len(c.Eval.Metrics) == 0 {
 		c.Eval.Metrics = []string{"recall@1", "recall@5", "map@r"}
 	}
-	if c.Loss.Task.Kind == "" {
-		c.Loss.Task.Kind = "triplet"
-	}
-	if c.Loss.Task.Margin == nil {
-		margin := 0.2
-		c.Loss.Task.Margin = &margin
-	}
-	if c.Loss.Task.Miner == "" {
-		c.Loss.Task.Miner = "distance_weighted"
-	}
+	c.Loss.Task.fillIn()
 	if c.Export.FoldBatchNorm == nil {
 		fold := true
 		c.Export.FoldBatchNorm = &fold
+	}
+}
+
+func (t *TaskLoss) fillIn() {
+	if t.Kind == "" {
+		t.Kind = taskTriplet
+	}
+	margin := 0.2
+	if t.Kind == taskContrastive {
+		margin = 1
+	}
+	if t.Margin == nil && t.Kind != taskMultiSimilarity {
+		t.Margin = &margin
+	}
+	if t.Miner == "" && t.Kind == taskTriplet {
+		t.Miner = loss.MinerDistanceWeighted
 	}
 }
 

@@ -123,6 +123,8 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 		"unknown term key":   {[2]string{"rkd_distance: 1", "rkd_distance: {wieght: 1}"}, []string{`"loss.rkd_distance.wieght"`, `"weight"`}},
 		"no loss":            {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
 		"unknown task":       {[2]string{"margin: 0.3", "kind: magic"}, []string{"task.kind", `"magic"`, "triplet"}},
+		"miner elsewhere":    {[2]string{"margin: 0.3", "kind: contrastive, miner: hard"}, []string{"task.miner", `"contrastive"`}},
+		"margin elsewhere":   {[2]string{"margin: 0.3", "kind: multi_similarity, margin: 1"}, []string{"task.margin", `"multi_similarity"`}},
 		"unknown metric":     {[2]string{"seeds: [1, 2]", "eval: {metrics: [accuracy]}"}, []string{"eval", `"accuracy"`, "recall@K"}},
 		"unknown dtype":      {[2]string{"seeds: [1, 2]", "cache: {dtype: int8}"}, []string{"cache.dtype", `"int8"`, "float32"}},
 		"unknown normalize":  {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},

@@ -106,6 +106,9 @@ func (r *Runner) train(ctx context.Context, t Task, key string, a *about, data d
 	if err != nil {
 		return err
 	}
+	if err := t.Config.Loss.checkWidths(network.Dim, table.Dim); err != nil {
+		return err
+	}
 	objective, err := t.Config.Loss.build()
 	if err != nil {
 		return err

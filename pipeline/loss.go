@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,7 +16,16 @@ func (l Loss) terms() []struct {
 	return []struct {
 		name string
 		Term
-	}{{"rkd_distance", l.RKDDistance}, {"rkd_angle", l.RKDAngle}}
+	}{
+		{"rkd_distance", l.RKDDistance},
+		{"rkd_angle", l.RKDAngle},
+		{"sp", l.SP},
+		{"pkt", l.PKT},
+		{"cc", l.CC},
+		{"dark_rank", l.DarkRank},
+		{"regression", l.Regression},
+		{"info_nce", l.InfoNCE},
+	}
 }
 
 // validate checks the loss section.
@@ -38,15 +48,45 @@ func (l Loss) validate() error {
 	if total == 0 {
 		return fmt.Errorf("all weights are 0, expected one above 0 among %v and task.weight", names)
 	}
-	if kinds := []string{"triplet"}; !slices.Contains(kinds, l.Task.Kind) {
-		return fmt.Errorf("task.kind is %q, expected one of %v", l.Task.Kind, kinds)
-	}
-	_, err := loss.NewTriplet[float32](l.triplet())
+	_, err := l.Task.build()
 	return err
 }
 
-func (l Loss) triplet() loss.TripletOptions {
-	return loss.TripletOptions{Margin: *l.Task.Margin, Miner: l.Task.Miner, Squared: l.Task.Squared}
+// checkWidths returns ErrConfig where a loss compares student and teacher element by element, but they differ in width.
+func (l Loss) checkWidths(student, teacher int) error {
+	for _, t := range l.terms() {
+		if elementwise := t.name == "regression" || t.name == "info_nce"; elementwise && t.Weight > 0 && student != teacher {
+			return fmt.Errorf("%w: loss.%s needs a student as wide as its teacher, but student.embedding_dim is %d and the cache has %d",
+				ErrConfig, t.name, student, teacher)
+		}
+	}
+	return nil
+}
+
+// Kinds of task loss.
+const (
+	taskTriplet         = "triplet"
+	taskContrastive     = "contrastive"
+	taskMultiSimilarity = "multi_similarity"
+)
+
+// build makes the loss on labels.
+func (t TaskLoss) build() (loss.Loss[float32], error) {
+	switch {
+	case t.Kind != taskTriplet && (t.Miner != "" || t.Squared):
+		return nil, fmt.Errorf("task.miner and task.squared belong to triplet, but task.kind is %q", t.Kind)
+	case t.Kind == taskMultiSimilarity && t.Margin != nil:
+		return nil, fmt.Errorf("task.margin belongs to triplet and contrastive, but task.kind is %q", t.Kind)
+	}
+	switch t.Kind {
+	case taskTriplet:
+		return loss.NewTriplet[float32](loss.TripletOptions{Margin: *t.Margin, Miner: t.Miner, Squared: t.Squared})
+	case taskContrastive:
+		return loss.NewContrastive[float32](loss.ContrastiveOptions{Margin: *t.Margin})
+	case taskMultiSimilarity:
+		return loss.NewMultiSimilarity[float32](loss.DefaultMultiSimilarity())
+	}
+	return nil, fmt.Errorf("task.kind is %q, expected %s, %s or %s", t.Kind, taskTriplet, taskContrastive, taskMultiSimilarity)
 }
 
 // build makes the sum of the losses; those with weight 0 are not computed.
@@ -61,13 +101,21 @@ func (l Loss) build() (*loss.Sum[float32], error) {
 		sum.Add(distance.Weight, distance.on(loss.NewRelational[float32](1, 0)))
 		sum.Add(angle.Weight, angle.on(loss.NewRelational[float32](0, 1)))
 	}
-	if l.Task.Weight > 0 {
-		triplet, err := loss.NewTriplet[float32](l.triplet())
-		if err != nil {
-			return nil, err
-		}
-		sum.Add(l.Task.Weight, triplet)
+	correlation, err1 := loss.NewCorrelation[float32](loss.CorrelationOptions{})
+	rank, err2 := loss.NewDarkRank[float32](loss.DarkRankOptions{})
+	regression, err3 := loss.NewRegression[float32](loss.RegressionOptions{})
+	contrast, err4 := loss.NewInfoNCE[float32](loss.InfoNCEOptions{})
+	task, err5 := l.Task.build()
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return nil, err
 	}
+	sum.Add(l.SP.Weight, l.SP.on(loss.NewSimilarity[float32]()))
+	sum.Add(l.PKT.Weight, l.PKT.on(loss.NewPKT[float32]()))
+	sum.Add(l.CC.Weight, l.CC.on(correlation))
+	sum.Add(l.DarkRank.Weight, l.DarkRank.on(rank))
+	sum.Add(l.Regression.Weight, l.Regression.on(regression))
+	sum.Add(l.InfoNCE.Weight, l.InfoNCE.on(contrast))
+	sum.Add(l.Task.Weight, task)
 	return sum, nil
 }
 

@@ -163,6 +163,10 @@ func TestBadInput(t *testing.T) {
 			prepare: precomputed,
 			args:    onSample(t, "distill", "train.batch.per_class=60"), code: exitUsage, says: []string{"60", "class"},
 		},
+		"regression onto a wider teacher": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "loss={regression: 1}"), code: exitUsage, says: []string{"loss.regression", "16", "128"},
+		},
 		"architecture that does not fit": {
 			prepare: precomputed,
 			args:    onSample(t, "distill", "student.arch.conv=[4, 4, 4, 4, 4]"), code: exitUsage, says: []string{"student.arch", "layer"},

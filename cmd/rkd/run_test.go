@@ -168,9 +168,13 @@ func TestLosses(t *testing.T) {
 		"loss={rkd_angle: 2}": {"rkd_angle"},
 		"loss={rkd_distance: {weight: 25, normalize: both}, rkd_angle: {weight: 50, normalize: both}}":       {"rkd_distance", "rkd_angle"},
 		"loss={rkd_distance: {weight: 1, normalize: student}, rkd_angle: 2, task: {weight: 1, margin: 0.1}}": {"rkd_distance", "rkd_angle", "triplet"},
+		"loss={sp: 100, pkt: 1000, cc: 1, dark_rank: {weight: 1, normalize: teacher}}":                       {"sp", "pkt", "cc", "dark_rank"},
+		"loss={regression: 1, info_nce: 0.1}":                                                                {"regression", "info_nce"},
+		"loss={task: {weight: 1, kind: contrastive}}":                                                        {"contrastive"},
+		"loss={task: {weight: 1, kind: multi_similarity}}":                                                   {"multi_similarity"},
 		"loss={task: {weight: 1, miner: semi_hard}}":                                                         {"triplet"},
 	} {
-		must(t, dir, onSample(t, "distill", set)...)
+		must(t, dir, onSample(t, "distill", set, "student.embedding_dim=128")...)
 		var first struct{ Terms map[string]float64 }
 		lines := read(t, filepath.Join(dir, "runs/sample/student/seed-1/metrics.jsonl"))
 		if err := json.NewDecoder(bytes.NewReader(lines)).Decode(&first); err != nil {
