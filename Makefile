@@ -16,6 +16,8 @@ CONFIG ?= examples/mnist-unseen.yaml
 SEEDS ?=
 FUZZTIME ?= 20s
 BENCHTIME ?= 1s
+PYTHON ?= python3
+CASE ?=
 
 .PHONY: setup
 setup: ## fetch ONNX Runtime's library and MNIST into the cache folder, pinned and checksummed
@@ -56,6 +58,12 @@ fuzz: setup ## run every fuzz target, each for FUZZTIME
 .PHONY: bench
 bench: setup ## run all benchmarks, each for BENCHTIME
 	go test -timeout 30m -run '^$$' -bench . -benchtime $(BENCHTIME) ./...
+
+.PHONY: bench-peer
+bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=interpreter; CASE=regexp only prints)
+	@$(PYTHON) -c 'import numpy, torch' 2>/dev/null || { echo "PyTorch is missing in $(PYTHON):" \
+		"install it (Debian: apt-get install python3-torch) or name another interpreter with PYTHON=" >&2; exit 1; }
+	go run ./bench/peer -python $(PYTHON) $(if $(CASE),-case '$(CASE)',-out bench/results.json)
 
 .PHONY: generate
 generate: ## generate the Go files of the ONNX messages (needs protoc)

@@ -20,9 +20,11 @@ import torch.nn.functional as F
 from onnx import numpy_helper
 from torch import Tensor, nn
 
+from peer import angles, distance_loss
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "models"))
-from train_mnist_teacher import conv_net, distances, embed, load_digits, pk_batches, retrieval, triplet_loss  # noqa: E402
+from train_mnist_teacher import conv_net, embed, load_digits, pk_batches, retrieval, triplet_loss  # noqa: E402
 
 # weights of distance, angle and triplet loss of each variant
 VARIANTS = {"triplet": (0, 0, 1), "rkd-d": (1, 0, 0), "rkd-a": (0, 2, 0), "rkd-da": (1, 2, 0)}
@@ -40,19 +42,6 @@ def load_teacher(path: Path) -> nn.Module:
     for layer, (weight, bias) in zip(learnt, pairs):
         layer.weight.data, layer.bias.data = weight, bias
     return plain
-
-
-def distance_loss(student: Tensor, teacher: Tensor) -> Tensor:
-    """Huber loss between the pairwise distances of student (N,Ds) and teacher (N,Dt), each over its own mean."""
-    off = ~torch.eye(len(student), dtype=torch.bool)
-    ours, theirs = (d / d[off].mean() for d in (distances(student) * off, distances(teacher) * off))
-    return F.smooth_l1_loss(ours, theirs)
-
-
-def angles(x: Tensor) -> Tensor:
-    """Cosines (N,N,N) of the angle at row i between the directions to rows j and k."""
-    unit = F.normalize(x[None, :, :] - x[:, None, :], dim=2)
-    return unit @ unit.transpose(1, 2)
 
 
 def train_student(

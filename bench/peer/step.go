@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"gorgonia.org/tensor"
+
+	"rkd/student/arch"
+	"rkd/student/engine"
+	"rkd/student/loss"
+	"rkd/student/optim"
+)
+
+// rate is so small that hundreds of steps on one batch leave the network what it was: no unit dies, no gradient vanishes.
+const rate = 1e-6
+
+// student is a network whose training steps are timed.
+type student struct {
+	work       string // the peer's name of it
+	config     arch.Config
+	batch, dim int
+	teacherDim int // of the relational losses; 0 for the squared error to a target
+}
+
+// steps are whole training steps: forward, objective, backward, Adam. The objective is a squared error, which costs next
+// to nothing on either side, so that networks are compared; the step of the demo comes with the relational losses too.
+func steps() []comparison {
+	conv := []arch.Layer{
+		{Kind: arch.Conv, Out: 32, Pad: 1},
+		{Kind: arch.ReLU},
+		{Kind: arch.MaxPool},
+		{Kind: arch.Conv, Out: 64, Pad: 1},
+		{Kind: arch.ReLU},
+		{Kind: arch.MaxPool},
+		{Kind: arch.Flatten},
+		{Kind: arch.Linear, Out: 64},
+		{Kind: arch.ReLU},
+	}
+	demo := arch.Config{Conv: []int{8, 16, 32}}
+	var list []comparison
+	for _, s := range []student{
+		{work: "step/demo", config: demo, batch: 64, dim: 16},
+		{work: "step/demo+rkd", config: demo, batch: 64, dim: 16, teacherDim: 128},
+		{work: "step/conv", config: arch.Config{Layers: conv}, batch: 128, dim: 10},
+		{work: "step/mlp", config: arch.Config{MLP: []int{512, 256}, Norm: "none"}, batch: 256, dim: 64},
+	} {
+		list = append(list, comparison{fmt.Sprintf("%s,batch=%d", s.work, s.batch), s.setup})
+	}
+	return list
+}
+
+func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, err error) {
+	input := []int{1, 28, 28}
+	net, err := arch.New(s.config, input, s.dim, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	weights := net.Init(1, tensor.Float32)
+	width := s.dim
+	if s.teacherDim > 0 {
+		width = s.teacherDim
+	}
+	x, target := gaussian(1, s.batch*28*28), gaussian(2, s.batch*width)
+	inputs := []array{{x, append([]int{s.batch}, input...)}, {target, []int{s.batch, width}}, {[]float32{rate}, []int{1}}}
+	params := make([][]float32, len(weights.Params))
+	sizes := make([]int, len(weights.Params))
+	for i, p := range weights.Params {
+		params[i] = p.Value.Data().([]float32)
+		sizes[i] = len(params[i])
+		inputs = append(inputs, array{params[i], p.Value.Shape()})
+	}
+	e, err := engine.NewGorgonia(net, weights, s.batch)
+	if err != nil {
+		return nil, nil, err
+	}
+	adam, err := optim.New[float32](optim.Options{Kind: optim.Adam}, sizes)
+	if err != nil {
+		return nil, nil, err
+	}
+	theirs, err = all.prepare(s.work, inputs...)
+	var value float64
+	objective := s.objective(target, &value)
+	return local(func() (float64, error) {
+		if err := e.Step(x, objective); err != nil {
+			return 0, err
+		}
+		adam.Step(params, e.Gradients(), rate)
+		return value, nil
+	}), theirs, err
+}
+
+// objective leaves its value in value.
+func (s student) objective(target []float32, value *float64) engine.Objective {
+	if s.teacherDim == 0 {
+		return func(embedding, gradient []float32) error {
+			sum, scale := 0.0, 2/float32(len(embedding))
+			for i, v := range embedding {
+				difference := v - target[i]
+				sum += float64(difference * difference)
+				gradient[i] = scale * difference
+			}
+			*value = sum / float64(len(embedding))
+			return nil
+		}
+	}
+	sum := relationalLoss()
+	teacher := loss.Matrix[float32]{Rows: s.batch, Cols: s.teacherDim, Data: target}
+	return func(embedding, gradient []float32) error {
+		matrix := func(data []float32) loss.Matrix[float32] {
+			return loss.Matrix[float32]{Rows: s.batch, Cols: s.dim, Data: data}
+		}
+		v, err := sum.Eval(loss.Batch[float32]{Student: matrix(embedding), Teacher: teacher}, matrix(gradient))
+		*value = v.Total
+		return err
+	}
+}
