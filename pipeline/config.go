@@ -67,7 +67,7 @@ type Student struct {
 	EmbeddingDim int         `yaml:"embedding_dim"`
 	// Normalize is none (default) or l2: unit rows.
 	Normalize string `yaml:"normalize,omitempty"`
-	// Preprocess of the student; default the teacher's.
+	// Preprocess of the student, NCHW; default the teacher's but for its layout.
 	Preprocess *datasets.Preprocess `yaml:"preprocess,omitempty"`
 }
 
@@ -271,6 +271,7 @@ func (c *Config) fillIn() {
 	}
 	if c.Student.Preprocess == nil {
 		p := c.Teacher.Preprocess
+		p.Layout = "" // the student's operators take NCHW whatever the teacher does
 		c.Student.Preprocess = &p
 	}
 	if len(c.Seeds) == 0 {

@@ -72,6 +72,16 @@ func TestOverrides(t *testing.T) {
 	}
 }
 
+func TestStudentPreprocessesAsTheTeacherButForTheLayout(t *testing.T) {
+	e, err := pipeline.Parse("x.yaml", []byte(text), []string{"teacher.preprocess={resize: 32, layout: NHWC}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := e.Base.Student.Preprocess; p.Layout != "" || len(p.Resize) != 1 || e.Base.Teacher.Preprocess.Layout != "NHWC" {
+		t.Errorf("student has %+v, expected the teacher's resize and NCHW", p)
+	}
+}
+
 // A resolved configuration, written out and read again, is the same: checkpoints and models carry it.
 func TestResolvedConfigurationReadsBack(t *testing.T) {
 	files, err := filepath.Glob("../examples/*.yaml")

@@ -24,9 +24,6 @@ type buffer struct {
 	pixels  []uint8   // (Batch,size)
 }
 
-// Rows is the number of samples.
-func (b Batch) Rows() int { return b.rows }
-
 // Prepare preprocesses 1 to Batch images, several at a time. It is the first half of Embed: with Run in another
 // goroutine, the next batch is prepared while one is computed.
 //

@@ -102,9 +102,6 @@ func names(ts []onnx.Tensor) []string {
 	return list
 }
 
-// Inputs are the tensors that Run takes, in its order, as the model file describes them.
-func (s *Session) Inputs() []onnx.Tensor { return slices.Clone(s.inputs) }
-
 // Outputs are the tensors that Run gives, in its order, as the model file describes them. What a file says about an
 // output can be incomplete; the value that Run gives has its full type.
 func (s *Session) Outputs() []onnx.Tensor { return slices.Clone(s.outputs) }

@@ -56,9 +56,6 @@ func (c *Cache) checkSize(i int) error {
 // Manifest returns what the cache holds. Its slices are shared.
 func (c *Cache) Manifest() Manifest { return c.manifest }
 
-// Key returns what the cache was made from.
-func (c *Cache) Key() Key { return c.manifest.Key }
-
 // Rows returns the number of rows.
 func (c *Cache) Rows() int { return c.manifest.Rows }
 

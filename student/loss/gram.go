@@ -244,3 +244,14 @@ func (l *gramLoss[T]) compareRow(i int) {
 	n := l.student.n
 	l.rowLoss[i] = l.compare(l.student.row(i), l.teacher.row(i), l.gradient.h[i*n:][:n])
 }
+
+// padded is row i, divided where g divides, with zeros up to the stride.
+func (g *gram[T]) padded(i int) []float64 { return g.rows[i*g.stride:][:g.stride] }
+
+// addProduct adds factor times the derivative by the rows of gram to grad, (N,D), where product, (N,D), holds the derivative
+// by the divided rows.
+func (g *gramGradient[T]) addProduct(gram *gram[T], factor float64, grad Matrix[T]) {
+	g.gram, g.factor, g.grad = gram, factor, grad
+	g.finish.Run(gram.n)
+	g.gram, g.grad = nil, Matrix[T]{}
+}

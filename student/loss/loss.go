@@ -102,6 +102,18 @@ func validateSides[T blas.Float](b Batch[T], grad Matrix[T]) error {
 	return validateGrad(grad, b.Student)
 }
 
+// validateWidths returns ErrShape unless both sides have one shape and the gradient fits the student.
+func validateWidths[T blas.Float](b Batch[T], grad Matrix[T]) error {
+	if err := validateSides(b, grad); err != nil {
+		return err
+	}
+	if b.Student.Cols != b.Teacher.Cols {
+		return fmt.Errorf("%w: student is (%d,%d), teacher is (%d,%d), expected equal widths, not %d and %d", ErrShape,
+			b.Student.Rows, b.Student.Cols, b.Teacher.Rows, b.Teacher.Cols, b.Student.Cols, b.Teacher.Cols)
+	}
+	return nil
+}
+
 // resize returns a slice of n elements, s itself where it is large enough. Its elements are anything.
 func resize[E any](s []E, n int) []E {
 	if cap(s) < n {
