@@ -16,8 +16,6 @@ import (
 	"testing"
 
 	gocmp "github.com/google/go-cmp/cmp"
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
 )
 
 // reference computes the scores straight from their formulas, in float64 and with a full sort.
@@ -283,45 +281,6 @@ func TestRetrievalStopsWhenCancelled(t *testing.T) {
 	}
 }
 
-func TestSelectSmallest(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
-	for _, n := range []int{1, 2, 3, 10, 257, 1000} {
-		for _, shape := range []string{"random", "ascending", "descending"} {
-			keys := make([]uint64, n)
-			for i := range keys {
-				keys[i] = rng.Uint64()
-			}
-			if shape != "random" {
-				slices.Sort(keys)
-			}
-			if shape == "descending" {
-				slices.Reverse(keys)
-			}
-			sorted := slices.Sorted(slices.Values(keys))
-			for _, k := range []int{0, 1, n / 3, n / 2, n - 1, n} {
-				got := slices.Clone(keys)
-				selectSmallest(got, k)
-				if !slices.Equal(slices.Sorted(slices.Values(got[:k])), sorted[:k]) {
-					t.Errorf("%d of %d %s keys: not the smallest", k, n, shape)
-				}
-				if !slices.Equal(slices.Sorted(slices.Values(got)), sorted) {
-					t.Errorf("%d of %d %s keys: keys were lost", k, n, shape)
-				}
-			}
-		}
-	}
-}
-
-func TestRankKeyOrdersByDistanceThenRow(t *testing.T) {
-	order := []uint64{
-		rankKey(float32(math.Inf(-1)), 9), rankKey(-2, 5), rankKey(-1, 4), rankKey(-1e-40, 3),
-		rankKey(0, 1), rankKey(0, 2), rankKey(1e-40, 0), rankKey(1, 0), rankKey(1, 7), rankKey(math.MaxFloat32, 0),
-	}
-	if !slices.IsSorted(order) {
-		t.Errorf("keys %x do not ascend", order)
-	}
-}
-
 func ExampleRetrieval() {
 	embeddings := []float32{ // (4,2)
 		0, 0,
@@ -336,25 +295,4 @@ func ExampleRetrieval() {
 	}
 	fmt.Printf("recall@1 %.2f, MAP@R %.2f over %d queries\n", scores.Recall[1], scores.MAPAtR, scores.Queries)
 	// Output: recall@1 1.00, MAP@R 1.00 over 4 queries
-}
-
-const benchN, benchD = 5000, 128
-
-func BenchmarkRetrieval(b *testing.B) {
-	x, y := clusters(benchN, benchD, 5, 3)
-	for b.Loop() {
-		if _, err := Retrieval(b.Context(), x, benchN, benchD, y, []int{1, 5}); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkProduct is the bare matrix product of all rows, the lower bound of BenchmarkRetrieval.
-func BenchmarkProduct(b *testing.B) {
-	x, _ := clusters(benchN, benchD, 5, 3)
-	rows := blas32.General{Rows: benchN, Cols: benchD, Stride: benchD, Data: x}
-	out := blas32.General{Rows: benchN, Cols: benchN, Stride: benchN, Data: make([]float32, benchN*benchN)}
-	for b.Loop() {
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1, rows, rows, 0, out)
-	}
 }
