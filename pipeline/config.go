@@ -15,7 +15,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/student/arch"
-	"rkd/student/loss"
+	"rkd/student/sampler"
 	"rkd/student/train"
 	"rkd/teacher"
 )
@@ -27,7 +27,10 @@ var ErrConfig = errors.New("configuration")
 type Config struct {
 	Name string `yaml:"name"`
 	// Dir is the run directory; default runs/NAME.
-	Dir     string          `yaml:"dir,omitempty"`
+	Dir string `yaml:"dir,omitempty"`
+	// Task is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on labels,
+	// which metrics and which score of the selection split are the defaults.
+	Task    string          `yaml:"task,omitempty"`
 	Data    Data            `yaml:"data"`
 	Teacher teacher.Options `yaml:"teacher"`
 	Cache   Cache           `yaml:"cache,omitempty"`
@@ -38,6 +41,8 @@ type Config struct {
 	Eval    Eval            `yaml:"eval,omitempty"`
 	// Seeds lists the seeds that every variant is trained with; default [1].
 	Seeds []uint64 `yaml:"seeds,flow,omitempty"`
+	// Generations is the number of students that follow each other, each the teacher of the next; default 1.
+	Generations int `yaml:"generations,omitempty"`
 	// Variants are named changes to this file, all trained from the same cache; without any there is one, "student".
 	Variants yaml.Node `yaml:"variants,omitempty"`
 }
@@ -67,43 +72,10 @@ type Student struct {
 	EmbeddingDim int         `yaml:"embedding_dim"`
 	// Normalize is none (default) or l2: unit rows.
 	Normalize string `yaml:"normalize,omitempty"`
+	// Head turns embeddings into logits; there is one where a loss is on logits.
+	Head Head `yaml:"head,omitempty"`
 	// Preprocess of the student, NCHW; default the teacher's but for its layout.
 	Preprocess *datasets.Preprocess `yaml:"preprocess,omitempty"`
-}
-
-// Loss is the `loss` section: the losses that are added up.
-type Loss struct {
-	RKDDistance Term `yaml:"rkd_distance,omitempty"`
-	RKDAngle    Term `yaml:"rkd_angle,omitempty"`
-	SP          Term `yaml:"sp,omitempty"`
-	PKT         Term `yaml:"pkt,omitempty"`
-	CC          Term `yaml:"cc,omitempty"`
-	DarkRank    Term `yaml:"dark_rank,omitempty"`
-	// Regression (mean squared error) and InfoNCE need a student as wide as its teacher.
-	Regression Term     `yaml:"regression,omitempty"`
-	InfoNCE    Term     `yaml:"info_nce,omitempty"`
-	Task       TaskLoss `yaml:"task,omitempty"`
-}
-
-// Term is a loss between student and teacher. A number alone is its weight.
-type Term struct {
-	Weight float64 `yaml:"weight,omitempty"`
-	// Normalize says whose rows are brought to unit length for this loss: none (default), student, teacher or both.
-	Normalize string `yaml:"normalize,omitempty"`
-}
-
-func (*Term) shorthand() string { return "weight" }
-
-// TaskLoss is the loss on labels.
-type TaskLoss struct {
-	Kind   string  `yaml:"kind,omitempty"` // triplet (default), contrastive or multi_similarity
-	Weight float64 `yaml:"weight,omitempty"`
-	// Margin of triplet and contrastive; default 0.2 and 1.
-	Margin *float64 `yaml:"margin,omitempty"`
-	// Squared measures the distances of triplet squared.
-	Squared bool `yaml:"squared,omitempty"`
-	// Miner of triplet is distance_weighted (default), all, random, hard or semi_hard.
-	Miner string `yaml:"miner,omitempty"`
 }
 
 // Export is the `export` section.
@@ -112,12 +84,6 @@ type Export struct {
 	Preprocess bool `yaml:"preprocess,omitempty"`
 	// FoldBatchNorm folds batch normalisation into the layer before it; default true.
 	FoldBatchNorm *bool `yaml:"fold_batch_norm,omitempty"`
-}
-
-// Eval is the `eval` section.
-type Eval struct {
-	// Metrics lists recall@K (any K), r-precision and map@r; default recall@1, recall@5, map@r.
-	Metrics []string `yaml:"metrics,flow,omitempty"`
 }
 
 // Experiment is a configuration with its variants written out.
@@ -173,6 +139,9 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 			return doc.wrong(changes, "variants", "a section with a name for every variant")
 		}
 		e.Variants = []Variant{{Name: "student", Config: e.Base}}
+		if err := e.Base.Loss.checkWeights(); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrConfig, e.File, err)
+		}
 		return nil
 	}
 	base := *doc.root
@@ -197,6 +166,9 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 			v.Config.Variants = yaml.Node{}
 			err = v.Config.complete()
 		}
+		if err == nil {
+			err = v.Config.Loss.checkWeights()
+		}
 		if err != nil {
 			return fmt.Errorf("%w: variant %q: %w", ErrConfig, name, err)
 		}
@@ -215,6 +187,12 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 func (c *Config) complete() error {
 	c.fillIn()
 	switch {
+	case !slices.Contains([]string{taskMetricLearning, taskClassification, taskFewShot}, c.Task):
+		return fmt.Errorf("task is %q, expected %s, %s or %s", c.Task, taskMetricLearning, taskClassification, taskFewShot)
+	case c.Loss.HKD.Weight > 0 && c.Teacher.Logits == "":
+		return errors.New("loss.hkd needs the teacher's logits: name their tensor in teacher.logits")
+	case c.Generations < 1:
+		return fmt.Errorf("generations is %d, expected 1 or more", c.Generations)
 	case !namePattern.MatchString(c.Name):
 		return fmt.Errorf("name is %q, expected letters, digits, '.', '_' and '-'", c.Name)
 	case c.Cache.DType != "float32":
@@ -239,9 +217,10 @@ func (c *Config) complete() error {
 		{"data.augment", c.Data.Augment.Validate},
 		{"teacher", c.Teacher.Validate},
 		{"student.preprocess", c.Student.Preprocess.Validate},
-		{"loss", c.Loss.validate},
+		{"student.head", c.Student.Head.validate},
 		{"train", c.Train.Validate},
-		{"eval", func() error { _, err := c.Eval.ks(); return err }},
+		{"loss", func() error { return c.Loss.validate(c.Student.Head, c.Train.Batch.WithDefaults()) }},
+		{"eval", c.Eval.validate},
 	} {
 		if err := part.check(); err != nil {
 			return fmt.Errorf("%s: %w", part.section, err)
@@ -277,30 +256,44 @@ func (c *Config) fillIn() {
 	if len(c.Seeds) == 0 {
 		c.Seeds = []uint64{1}
 	}
-	if len(c.Eval.Metrics) == 0 {
-		c.Eval.Metrics = []string{"recall@1", "recall@5", "map@r"}
+	if c.Task == "" {
+		c.Task = taskMetricLearning
 	}
-	c.Loss.Task.fillIn()
+	if c.Generations == 0 {
+		c.Generations = 1
+	}
+	defaults := taskDefaults[c.Task]
+	if c.Train.Batch.Kind == "" {
+		c.Train.Batch.Kind = defaults.batch
+	}
+	if len(c.Eval.Metrics) == 0 {
+		c.Eval.Metrics = defaults.metrics
+	}
+	c.Eval.fillIn()
+	for i := range c.Loss.Task {
+		c.Loss.Task[i].fillIn(defaults.loss)
+	}
 	if c.Export.FoldBatchNorm == nil {
 		fold := true
 		c.Export.FoldBatchNorm = &fold
 	}
 }
 
-func (t *TaskLoss) fillIn() {
-	if t.Kind == "" {
-		t.Kind = taskTriplet
-	}
-	margin := 0.2
-	if t.Kind == taskContrastive {
-		margin = 1
-	}
-	if t.Margin == nil && t.Kind != taskMultiSimilarity {
-		t.Margin = &margin
-	}
-	if t.Miner == "" && t.Kind == taskTriplet {
-		t.Miner = loss.MinerDistanceWeighted
-	}
+// The tasks of an experiment.
+const (
+	taskMetricLearning = "metric_learning"
+	taskClassification = "classification"
+	taskFewShot        = "few_shot"
+)
+
+// taskDefaults are what an experiment's task decides where the configuration does not.
+var taskDefaults = map[string]struct {
+	batch, loss string
+	metrics     []string
+}{
+	taskMetricLearning: {sampler.PK, lossTriplet, []string{"recall@1", "recall@5", mapAtR}},
+	taskClassification: {sampler.Shuffled, lossCrossEntropy, []string{"top-1", "top-5"}},
+	taskFewShot:        {sampler.Episodes, lossPrototypical, []string{"5-way-1-shot", "5-way-5-shot"}},
 }
 
 // fingerprint is the SHA-256 of values' JSON: what a stage's result was made from.

@@ -41,10 +41,10 @@ func TestVariantsAreTheFileWithTheirKeysChanged(t *testing.T) {
 		t.Fatalf("variants are %+v, expected plain and task in this order", e.Variants)
 	}
 	plain, task := e.Variants[0].Config, e.Variants[1].Config
-	if plain.Loss.RKDDistance != (pipeline.Term{Weight: 1}) || plain.Loss.Task.Weight != 0 || plain.Student.Normalize != "none" {
+	if plain.Loss.RKDDistance != (pipeline.Term{Weight: 1}) || plain.Loss.Task[0].Weight != 0 || plain.Student.Normalize != "none" {
 		t.Errorf("plain has %+v", plain.Loss)
 	}
-	if task.Loss.RKDDistance.Weight != 0 || task.Loss.Task.Weight != 2 || *task.Loss.Task.Margin != 0.3 || task.Student.Normalize != "l2" ||
+	if task.Loss.RKDDistance.Weight != 0 || task.Loss.Task[0].Weight != 2 || *task.Loss.Task[0].Margin != 0.3 || task.Student.Normalize != "l2" ||
 		task.Student.EmbeddingDim != 4 {
 		t.Errorf("task has %+v, %+v", task.Loss, task.Student)
 	}
@@ -85,6 +85,8 @@ func TestStudentPreprocessesAsTheTeacherButForTheLayout(t *testing.T) {
 // A resolved configuration, written out and read again, is the same: checkpoints and models carry it.
 func TestResolvedConfigurationReadsBack(t *testing.T) {
 	files, err := filepath.Glob("../examples/*.yaml")
+	more, _ := filepath.Glob("../examples/*/*.yaml")
+	files = append(files, more...)
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no examples: %v", err)
 	}
@@ -114,32 +116,47 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 		change [2]string // text to replace, and by what
 		says   []string
 	}{
-		"no YAML":            {[2]string{"name: test", "name: [test"}, []string{"x.yaml", "line"}},
-		"unknown section":    {[2]string{"teacher:", "teecher:"}, []string{"x.yaml:6", `"teecher"`, `"teacher"`}},
-		"unknown nested key": {[2]string{"margin", "margn"}, []string{`"loss.task.margn"`, `"margin"`}},
-		"unknown in variant": {[2]string{"normalize: l2", "normalise: l2"}, []string{`variant "task"`, `"student.normalise"`, `"normalize"`}},
-		"key given twice":    {[2]string{"seeds: [1, 2]", "seeds: [1]\nseeds: [2]"}, []string{"seeds"}},
-		"text for a number":  {[2]string{"embedding_dim: 4", "embedding_dim: four"}, []string{"x.yaml:9", "student.embedding_dim", `"four"`, "whole number"}},
-		"number for a list":  {[2]string{"conv: [8]", "conv: 8"}, []string{"student.arch.conv", `"8"`, "a list"}},
-		"text in a list":     {[2]string{"conv: [8]", "conv: [8, x]"}, []string{"student.arch.conv[1]", `"x"`}},
-		"list for a section": {[2]string{"{model: t.onnx}", "[t.onnx]"}, []string{"teacher", "section"}},
-		"negative seed":      {[2]string{"[1, 2]", "[-1]"}, []string{"seeds[0]", `"-1"`}},
-		"seed given twice":   {[2]string{"[1, 2]", "[1, 1]"}, []string{"seeds", "different"}},
-		"bad name":           {[2]string{"name: test", "name: a/b"}, []string{"name", `"a/b"`}},
-		"bad variant name":   {[2]string{"  plain:", "  ../x:"}, []string{`"../x"`}},
-		"variant of data":    {[2]string{"plain: {}", "plain: {data: {}}"}, []string{`variant "plain"`, `"data"`}},
-		"text for a weight":  {[2]string{"rkd_distance: 1", "rkd_distance: much"}, []string{"loss.rkd_distance.weight", `"much"`, "a number"}},
-		"unknown side":       {[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, normalize: l2}"}, []string{"rkd_distance.normalize", `"l2"`, "both"}},
-		"unknown term key":   {[2]string{"rkd_distance: 1", "rkd_distance: {wieght: 1}"}, []string{`"loss.rkd_distance.wieght"`, `"weight"`}},
-		"no loss":            {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
-		"unknown task":       {[2]string{"margin: 0.3", "kind: magic"}, []string{"task.kind", `"magic"`, "triplet"}},
-		"miner elsewhere":    {[2]string{"margin: 0.3", "kind: contrastive, miner: hard"}, []string{"task.miner", `"contrastive"`}},
-		"margin elsewhere":   {[2]string{"margin: 0.3", "kind: multi_similarity, margin: 1"}, []string{"task.margin", `"multi_similarity"`}},
-		"unknown metric":     {[2]string{"seeds: [1, 2]", "eval: {metrics: [accuracy]}"}, []string{"eval", `"accuracy"`, "recall@K"}},
-		"unknown dtype":      {[2]string{"seeds: [1, 2]", "cache: {dtype: int8}"}, []string{"cache.dtype", `"int8"`, "float32"}},
-		"unknown normalize":  {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},
-		"unknown optimiser":  {[2]string{"seeds: [1, 2]", "train: {optimizer: lion}"}, []string{"train", `"lion"`, "adam"}},
-		"no teacher":         {[2]string{"model: t.onnx", "batch: 3"}, []string{"teacher", "model"}},
+		"no YAML":             {[2]string{"name: test", "name: [test"}, []string{"x.yaml", "line"}},
+		"unknown section":     {[2]string{"teacher:", "teecher:"}, []string{"x.yaml:6", `"teecher"`, `"teacher"`}},
+		"unknown nested key":  {[2]string{"margin", "margn"}, []string{`"loss.task.margn"`, `"margin"`}},
+		"unknown in variant":  {[2]string{"normalize: l2", "normalise: l2"}, []string{`variant "task"`, `"student.normalise"`, `"normalize"`}},
+		"key given twice":     {[2]string{"seeds: [1, 2]", "seeds: [1]\nseeds: [2]"}, []string{"seeds"}},
+		"text for a number":   {[2]string{"embedding_dim: 4", "embedding_dim: four"}, []string{"x.yaml:9", "student.embedding_dim", `"four"`, "whole number"}},
+		"number for a list":   {[2]string{"conv: [8]", "conv: 8"}, []string{"student.arch.conv", `"8"`, "a list"}},
+		"text in a list":      {[2]string{"conv: [8]", "conv: [8, x]"}, []string{"student.arch.conv[1]", `"x"`}},
+		"list for a section":  {[2]string{"{model: t.onnx}", "[t.onnx]"}, []string{"teacher", "section"}},
+		"negative seed":       {[2]string{"[1, 2]", "[-1]"}, []string{"seeds[0]", `"-1"`}},
+		"seed given twice":    {[2]string{"[1, 2]", "[1, 1]"}, []string{"seeds", "different"}},
+		"bad name":            {[2]string{"name: test", "name: a/b"}, []string{"name", `"a/b"`}},
+		"bad variant name":    {[2]string{"  plain:", "  ../x:"}, []string{`"../x"`}},
+		"variant of data":     {[2]string{"plain: {}", "plain: {data: {}}"}, []string{`variant "plain"`, `"data"`}},
+		"text for a weight":   {[2]string{"rkd_distance: 1", "rkd_distance: much"}, []string{"loss.rkd_distance.weight", `"much"`, "a number"}},
+		"unknown side":        {[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, normalize: l2}"}, []string{"rkd_distance.normalize", `"l2"`, "both"}},
+		"unknown term key":    {[2]string{"rkd_distance: 1", "rkd_distance: {wieght: 1}"}, []string{`"loss.rkd_distance.wieght"`, `"weight"`}},
+		"no loss":             {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
+		"unknown task":        {[2]string{"margin: 0.3", "kind: magic"}, []string{"task: kind", `"magic"`, "triplet"}},
+		"miner elsewhere":     {[2]string{"margin: 0.3", "kind: contrastive, miner: hard"}, []string{"task: miner", `"contrastive"`}},
+		"margin elsewhere":    {[2]string{"margin: 0.3", "kind: multi_similarity, margin: 1"}, []string{"task: margin", `"multi_similarity"`}},
+		"HKD without logits":  {[2]string{"rkd_distance: 1", "hkd: 1"}, []string{"loss.hkd", "teacher.logits"}},
+		"negative weight":     {[2]string{"rkd_distance: 1", "cc: {weight: -1}"}, []string{"cc", "-1"}},
+		"bad gamma":           {[2]string{"rkd_distance: 1", "cc: {weight: 1, gamma: -2}"}, []string{"cc", "gamma", "-2"}},
+		"bad temperature":     {[2]string{"rkd_distance: 1", "info_nce: {weight: 1, temperature: -1}"}, []string{"info_nce", "temperature", "-1"}},
+		"unknown decay":       {[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, schedule: {decay: sudden}}"}, []string{"rkd_distance.schedule", `"sudden"`, "cosine"}},
+		"one-class batches":   {[2]string{"seeds: [1, 2]", "train: {batch: {classes: 1}}"}, []string{"task", "triplet", "2 classes"}},
+		"cut to one class":    {[2]string{"seeds: [1, 2]", "train: {batch: {classes: 4, per_class: 8, size: 8}}"}, []string{"task", "2 classes"}},
+		"batch of one":        {[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, size: 1}}"}, []string{"train", "1 rows", "2 or more"}},
+		"key of another kind": {[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, ways: 3}}"}, []string{"train", "ways", "episodes"}},
+		"no episodes":         {[2]string{"margin: 0.3", "kind: prototypical"}, []string{"task", "episodes", `"pk"`}},
+		"unknown kind of job": {[2]string{"seeds: [1, 2]", "task: sorting"}, []string{"task", `"sorting"`, "few_shot"}},
+		"no generation":       {[2]string{"seeds: [1, 2]", "generations: -1"}, []string{"generations", "-1"}},
+		"unknown head":        {[2]string{"embedding_dim: 4", "embedding_dim: 4\n  head: round"}, []string{"student.head", `"round"`, "cosine"}},
+		"one way":             {[2]string{"seeds: [1, 2]", "eval: {metrics: [1-way-1-shot]}"}, []string{"eval", `"1-way-1-shot"`}},
+		"one episode":         {[2]string{"seeds: [1, 2]", "eval: {episodes: 1}"}, []string{"eval", "episodes is 1"}},
+		"unknown metric":      {[2]string{"seeds: [1, 2]", "eval: {metrics: [accuracy]}"}, []string{"eval", `"accuracy"`, "recall@K"}},
+		"unknown dtype":       {[2]string{"seeds: [1, 2]", "cache: {dtype: int8}"}, []string{"cache.dtype", `"int8"`, "float32"}},
+		"unknown normalize":   {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},
+		"unknown optimiser":   {[2]string{"seeds: [1, 2]", "train: {optimizer: lion}"}, []string{"train", `"lion"`, "adam"}},
+		"no teacher":          {[2]string{"model: t.onnx", "batch: 3"}, []string{"teacher", "model"}},
 	}
 	for name, test := range tests {
 		changed := strings.Replace(text, test.change[0], test.change[1], 1)

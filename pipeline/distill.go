@@ -12,7 +12,9 @@ import (
 	"rkd/datasets"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/eval"
+	"rkd/student/arch"
 	"rkd/student/engine"
+	"rkd/student/loss"
 	"rkd/student/train"
 )
 
@@ -24,21 +26,18 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task, resume bool) error {
 	if err != nil {
 		return err
 	}
-	source, err := r.openCache(data)
+	trainings, err := prepare(tasks, data)
 	if err != nil {
 		return err
 	}
-	var table *cache.Table // read when the first training needs it
-	for _, t := range tasks {
-		key, a, err := r.describe(t, data, source)
-		if err != nil {
-			return fmt.Errorf("%s: %w", t, err)
-		}
+	var source *cache.Cache // that table is of
+	var table *cache.Table  // read when the first training needs it
+	for _, t := range trainings {
 		found, err := train.ReadCheckpoint(t.Dir())
 		if err != nil && !errors.Is(err, train.ErrNoCheckpoint) {
 			return fmt.Errorf("%s: %w", t, err)
 		}
-		same := found != nil && found.Key == key
+		same := found != nil && found.Key == t.key
 		if same && found.Done {
 			if _, err := readStudent(t.Dir()); err != nil {
 				return fmt.Errorf("%s: %w", t, err)
@@ -46,109 +45,208 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task, resume bool) error {
 			r.Progress.Say("distill %s: up to date", t)
 			continue
 		}
-		if table == nil {
+		if source != t.source {
+			source = t.source
 			if table, err = source.Load(ctx); err != nil {
 				return err
 			}
 		}
-		if err := r.train(ctx, t, key, a, data, table, resume && same); err != nil {
+		if err := r.train(ctx, t, data, table, resume && same); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
 	return nil
 }
 
-// openCache opens the cache of the experiment and holds it against the configuration.
-func (r *Runner) openCache(data datasets.Dataset) (*cache.Cache, error) {
-	c, err := cache.Open(r.Experiment.Base.Cache.Dir)
-	if err != nil {
-		return nil, err
-	}
-	key, err := r.cacheKey(data)
-	if err != nil {
-		return nil, err
-	}
-	return c, r.checkKey(c, key)
+// training is a task with all that it needs but rows, checked.
+type training struct {
+	Task
+	key       string // what identifies it
+	about     *about
+	source    *cache.Cache
+	options   train.Options
+	network   *arch.Network
+	objective *objective
 }
 
-// describe returns what identifies a training, and the description of its student.
-func (r *Runner) describe(t Task, data datasets.Dataset, source *cache.Cache) (string, *about, error) {
+// prepare makes the trainings of all tasks before the first one begins, so that none fails late over its configuration.
+func prepare(tasks []Task, data datasets.Dataset) ([]*training, error) {
+	var all []*training
+	var source *cache.Cache
+	dir := "" // of source
+	for _, task := range tasks {
+		if dir != task.Config.Cache.Dir {
+			var err error
+			if source, err = openCache(data, task.Config); err != nil {
+				return nil, err
+			}
+			dir = task.Config.Cache.Dir
+		}
+		t := &training{Task: task, source: source, options: task.Config.Train.WithDefaults(source.Rows())}
+		err := t.describe(data)
+		if err == nil {
+			err = t.build()
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// openCache opens the cache of a configuration and holds it against that.
+func openCache(data datasets.Dataset, c *Config) (*cache.Cache, error) {
+	source, err := cache.Open(c.Cache.Dir)
+	if err != nil {
+		return nil, err
+	}
+	key, err := cacheKey(data, c)
+	if err != nil {
+		return nil, err
+	}
+	return source, checkKey(source, key)
+}
+
+// describe fills in what identifies the training, and the description of its student.
+func (t *training) describe(data datasets.Dataset) error {
 	c := t.Config
 	img, err := firstImage(data, c.Data.Train.OnError == "skip")
 	if err != nil {
-		return "", nil, err
+		return err
 	}
 	input, err := c.Student.Preprocess.Shape(img)
 	if err != nil {
-		return "", nil, fmt.Errorf("student.preprocess: %w", err)
+		return fmt.Errorf("student.preprocess: %w", err)
 	}
 	if c.Student.Preprocess.Layout == "NHWC" {
-		return "", nil, fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take (N,C,H,W)", ErrConfig)
+		return fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take (N,C,H,W)", ErrConfig)
 	}
 	resolved, err := yaml.Marshal(c)
 	if err != nil {
-		return "", nil, fmt.Errorf("writing out the configuration: %w", err)
+		return fmt.Errorf("writing out the configuration: %w", err)
 	}
-	m := source.Manifest()
-	a := &about{
+	m := t.source.Manifest()
+	t.about = &about{
 		Variant: t.Variant, Seed: t.Seed, Input: input, Pixels: [3]int{img.Height, img.Width, img.Channels},
 		Teacher: m.Key.Model, Cache: m.KeyHash, Config: string(resolved),
 	}
-	key, err := fingerprint(m.KeyHash, input, c.Student, c.Loss, c.Train, t.Seed, c.Data.Augment, c.Data.ViewSeed)
-	return key, a, err
+	if c.Loss.onLogits() {
+		t.about.Classes = c.Loss.classes(len(data.Classes()), m.LogitsDim)
+	}
+	t.key, err = fingerprint(m.KeyHash, input, c.Student, c.Loss, c.Train, t.Seed, c.Data.Augment, c.Data.ViewSeed, c.Eval.Curve)
+	return err
+}
+
+// build makes the network and what it is trained for.
+func (t *training) build() (err error) {
+	if t.network, err = newNetwork(t.Config, t.about.Input); err != nil {
+		return err
+	}
+	t.objective, err = t.Config.Loss.build(widths{
+		student: t.network.Dim, teacher: t.source.Dim(), logits: t.source.LogitsDim(), classes: t.about.Classes, shots: t.options.Batch.Shots,
+	}, t.Config.Student.Head, t.Seed)
+	return err
 }
 
 // train runs one training.
-func (r *Runner) train(ctx context.Context, t Task, key string, a *about, data datasets.Dataset, table *cache.Table,
-	resume bool,
-) error {
-	network, err := newNetwork(t.Config, a.Input)
+func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, table *cache.Table, resume bool) error {
+	samples, err := newSamples(data, t.Config, table, t.about.Input)
 	if err != nil {
 		return err
 	}
-	if err := t.Config.Loss.checkWidths(network.Dim, table.Dim); err != nil {
-		return err
-	}
-	objective, err := t.Config.Loss.build()
-	if err != nil {
-		return err
-	}
-	samples, err := newSamples(data, t.Config, table, a.Input)
-	if err != nil {
-		return err
-	}
-	weights := network.Init(t.Seed, tensor.Float32)
-	options := t.Config.Train.WithDefaults(len(table.IDs))
-	machine, err := engine.NewGorgonia(network, weights, options.Batch.Rows())
+	weights := t.network.Init(t.Seed, tensor.Float32)
+	machine, err := engine.NewGorgonia(t.network, weights, t.options.Batch.Rows())
 	if err != nil {
 		return err
 	}
 	defer machine.Close()
-	description, err := json.Marshal(a)
+	description, err := json.Marshal(t.about)
 	if err != nil {
 		return fmt.Errorf("describing the student: %w", err)
 	}
+	watch, err := r.watch(ctx, t)
+	if err != nil {
+		return err
+	}
 	defer r.Progress.Finish()
+	score := newScore(t.Config.Task, t.network.Dim, t.objective.head)
 	_, err = train.Run(ctx, train.Job{
-		Options: options, Seed: t.Seed, Key: key, About: description, Dir: t.Dir(), Resume: resume,
-		Network: network, Weights: weights, Engine: machine, Loss: objective,
-		Rows:     train.Rows{Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Load: samples.load},
-		Score:    mapAtRScore(network.Dim),
-		Observer: &trainingProgress{task: t, progress: r.Progress, epochs: options.Epochs},
+		Options: t.options, Seed: t.Seed, Key: t.key, About: description, Dir: t.Dir(), Resume: resume,
+		Network: t.network, Weights: weights, Engine: machine, Loss: t.objective.sum,
+		Rows: train.Rows{
+			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Load: samples.load,
+		},
+		Score: score.of, Watch: watch,
+		Observer: &trainingProgress{task: t.Task, progress: r.Progress, epochs: t.options.Epochs, metric: score.metric},
 	})
 	return err
 }
 
-// mapAtRScore scores the embeddings of a selection split by MAP@R: on classes that training has seen Recall@1 is near 1
-// from the first epoch on, and its noise would choose.
-func mapAtRScore(dim int) func(context.Context, []float32, []int32) (float64, error) {
-	return func(ctx context.Context, embeddings []float32, labels []int32) (float64, error) {
-		scores, err := eval.Retrieval(ctx, embeddings, len(labels), dim, labels, nil)
-		if err != nil {
-			return 0, err
-		}
-		return scores.MAPAtR, nil
+// watch returns the test data as a training follows them over the epochs, or nil where the configuration asks for no curve.
+func (r *Runner) watch(ctx context.Context, t *training) (*train.Watch, error) {
+	c, dim, head := t.Config, t.network.Dim, t.objective.head
+	if !c.Eval.Curve {
+		return nil, nil
 	}
+	data, err := r.dataset(ctx, "test")
+	if err != nil {
+		return nil, err
+	}
+	var rows cache.Table
+	for i := range data.Len() {
+		if _, err := data.Image(i); errors.Is(err, datasets.ErrDecode) && c.Data.Test.OnError == "skip" {
+			continue
+		}
+		rows.IDs, rows.Labels, rows.Views = append(rows.IDs, data.ID(i)), append(rows.Labels, data.Label(i)), append(rows.Views, 0)
+	}
+	samples, err := newSamples(data, c, &rows, t.about.Input)
+	if err != nil {
+		return nil, err
+	}
+	return &train.Watch{
+		Rows: train.Rows{Labels: rows.Labels, Samples: rows.IDs, Load: samples.load},
+		Measure: func(ctx context.Context, embeddings []float32, labels []int32) (map[string]float64, error) {
+			out := outputs{embeddings: embeddings, dim: dim, labels: labels}
+			if head != nil {
+				var err error
+				if out.logits, err = head.Forward(nil, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err != nil {
+					return nil, err
+				}
+				out.classes = len(out.logits) / len(labels)
+			}
+			var m ModelResult
+			m.Metrics = map[string]float64{}
+			err := c.Eval.measure(ctx, out, &m)
+			return m.Metrics, err
+		},
+	}, nil
+}
+
+// score chooses the best checkpoint by the embeddings of the selection split.
+type score struct {
+	metric string
+	of     func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
+}
+
+// newScore chooses by MAP@R: on classes that training has seen Recall@1 is near 1 from the first epoch on, and its noise
+// would choose. A classification with a head is chosen by its accuracy.
+func newScore(task string, dim int, head *loss.Projection[float32]) score {
+	if task == taskClassification && head != nil {
+		var logits []float32
+		return score{"top-1", func(_ context.Context, embeddings []float32, labels []int32) (float64, error) {
+			var err error
+			if logits, err = head.Forward(logits, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err != nil {
+				return 0, err
+			}
+			accuracy, err := eval.TopK(logits, len(labels), len(logits)/len(labels), labels, []int{1})
+			return accuracy[1], err
+		}}
+	}
+	return score{mapAtR, func(ctx context.Context, embeddings []float32, labels []int32) (float64, error) {
+		scores, err := eval.Retrieval(ctx, embeddings, len(labels), dim, labels, nil)
+		return scores.MAPAtR, err
+	}}
 }
 
 // trainingProgress tells a training's progress.
@@ -156,6 +254,7 @@ type trainingProgress struct {
 	task     Task
 	progress Progress
 	epochs   int
+	metric   string // of the selection split
 }
 
 // Start begins the stage.
@@ -170,7 +269,7 @@ func (p *trainingProgress) Step() { p.progress.Add(1) }
 func (p *trainingProgress) Epoch(m train.Metrics) {
 	line := fmt.Sprintf("distill %s: epoch %d/%d, loss %.4f", p.task, m.Epoch, p.epochs, m.Loss)
 	if m.Selection != nil {
-		line += fmt.Sprintf(", map@r %.4f on the selection split", *m.Selection)
+		line += fmt.Sprintf(", %s %.4f on the selection split", p.metric, *m.Selection)
 	}
 	p.progress.Say("%s, %.1f ms a step", line, m.StepMillis)
 }

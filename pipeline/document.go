@@ -123,6 +123,10 @@ func (d *document) decodeInto(node *yaml.Node, v reflect.Value, path string) err
 	case reflect.Struct:
 		return d.decodeStruct(node, v, path)
 	case reflect.Slice:
+		if _, ok := v.Addr().Interface().(single); ok && node.Kind == yaml.MappingNode {
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+			return d.decodeInto(node, v.Index(0), path)
+		}
 		if node.Kind != yaml.SequenceNode {
 			return d.wrong(node, path, "a list")
 		}
@@ -141,6 +145,9 @@ func (d *document) decodeInto(node *yaml.Node, v reflect.Value, path string) err
 // shorthand is a section that may be written as a single value: that of the key it names.
 type shorthand interface{ shorthand() string }
 
+// single is a list that may be written as its only element.
+type single interface{ single() }
+
 func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) error {
 	if node.Tag == "!!null" {
 		return nil
@@ -151,12 +158,12 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 	if node.Kind != yaml.MappingNode {
 		return d.wrong(node, path, "a section with keys")
 	}
-	fields := map[string]int{}
+	fields := map[string][]int{} // indices, those of embedded structs too
 	var known []string
-	for i := range v.NumField() {
-		name, _, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+	for _, field := range reflect.VisibleFields(v.Type()) {
+		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
 		if name != "" && name != "-" {
-			fields[name] = i
+			fields[name] = field.Index
 			known = append(known, name)
 		}
 	}
@@ -172,7 +179,7 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 			return fmt.Errorf("%w: %s: %q is given twice", ErrConfig, d.at(key), full)
 		}
 		seen[key.Value] = true
-		if err := d.decodeInto(node.Content[i+1], v.Field(field), full); err != nil {
+		if err := d.decodeInto(node.Content[i+1], v.FieldByIndex(field), full); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,38 @@ type batchInput struct {
 	input    teacher.Batch
 }
 
+// outputs are what a model says of samples.
+type outputs struct {
+	ids          []int64   // (N)
+	labels       []int32   // (N)
+	embeddings   []float32 // (N,dim)
+	logits       []float32 // (N,classes), empty without
+	dim, classes int
+}
+
+// all runs the model over every sample that decodes, in its first view.
+func (e *embedder) all(ctx context.Context, progress Progress) (outputs, error) {
+	requests := make([]request, e.data.Len())
+	for i := range requests {
+		requests[i].index = i
+	}
+	out := outputs{
+		dim: e.model.Dim(), classes: e.model.LogitsDim(),
+		embeddings: make([]float32, 0, len(requests)*e.model.Dim()), logits: make([]float32, 0, len(requests)*e.model.LogitsDim()),
+	}
+	err := e.embed(ctx, requests, func(done, skipped []request, batch teacher.Embeddings) error {
+		out.embeddings = append(out.embeddings, batch.Embedding...)
+		out.logits = append(out.logits, batch.Logits...)
+		for _, q := range done {
+			out.ids = append(out.ids, e.data.ID(q.index))
+			out.labels = append(out.labels, e.data.Label(q.index))
+		}
+		progress.Add(len(done) + len(skipped))
+		return nil
+	})
+	return out, err
+}
+
 // embed calls take, in order, with the embeddings of consecutive batches of requests and the samples that were skipped.
 func (e *embedder) embed(ctx context.Context, requests []request,
 	take func(done, skipped []request, out teacher.Embeddings) error,

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 
 	"rkd/datasets"
 	"rkd/models/onnx"
@@ -14,36 +12,14 @@ import (
 	"rkd/teacher"
 )
 
-// Metrics beside recall@K.
-const (
-	rPrecision = "r-precision"
-	mapAtR     = "map@r"
-)
-
 // latencyRuns is the number of runs of one sample whose median is reported.
 const latencyRuns = 200
 
-// ks returns the K of every recall@K among the metrics. An unknown metric is an error.
-func (e Eval) ks() ([]int, error) {
-	var ks []int
-	for _, m := range e.Metrics {
-		digits, isRecall := strings.CutPrefix(m, "recall@")
-		if m == rPrecision || m == mapAtR {
-			continue
-		}
-		k, err := strconv.Atoi(digits)
-		if !isRecall || err != nil || k < 1 {
-			return nil, fmt.Errorf("metrics has %q, expected recall@K with K from 1 up, r-precision or map@r", m)
-		}
-		ks = append(ks, k)
-	}
-	return ks, nil
-}
-
-// Evaluate measures teacher and students, as ONNX files, on the test data and writes results.json. Where it is there and
+// Evaluate measures teacher and students of all generations, as ONNX files, on the test data and writes results.json. Where it is there and
 // made from the same files, data and metrics, it is returned as it is.
-func (r *Runner) Evaluate(ctx context.Context, tasks []Task) (*Results, error) {
+func (r *Runner) Evaluate(ctx context.Context) (*Results, error) {
 	c := &r.Experiment.Base
+	tasks := r.Experiment.generations()
 	data, err := r.dataset(ctx, "test")
 	if err != nil {
 		return nil, err
@@ -68,20 +44,17 @@ func (r *Runner) Evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 		return nil, err
 	}
 	res.Teacher = *m
-	for _, v := range r.Experiment.Variants {
-		var of []Task
-		for _, t := range tasks {
-			if t.Variant == v.Name {
-				of = append(of, t)
-			}
+	for len(tasks) > 0 {
+		name := tasks[0].row()
+		n := slices.IndexFunc(tasks, func(t Task) bool { return t.row() != name })
+		if n < 0 {
+			n = len(tasks)
 		}
-		if len(of) == 0 {
-			continue
-		}
-		if res.Variants[v.Name], err = r.measureVariant(ctx, data, of, res); err != nil {
+		if res.Variants[name], err = r.measureVariant(ctx, data, tasks[:n], res); err != nil {
 			return nil, err
 		}
-		res.Order = append(res.Order, v.Name)
+		res.Order = append(res.Order, name)
+		tasks = tasks[n:]
 	}
 	return res, res.write(c.Dir)
 }
@@ -114,7 +87,7 @@ func (r *Runner) resultsKey(data datasets.Dataset, tasks []Task) (string, error)
 	if err != nil {
 		return "", err
 	}
-	parts := []any{data.Fingerprint(), c.Eval.Metrics, c.Teacher, hash}
+	parts := []any{data.Fingerprint(), c.Eval, c.Teacher, hash}
 	for _, t := range tasks {
 		m, err := onnx.Load(t.Model())
 		if err != nil {
@@ -124,7 +97,7 @@ func (r *Runner) resultsKey(data datasets.Dataset, tasks []Task) (string, error)
 		if err != nil {
 			return "", err
 		}
-		parts = append(parts, t.Variant, t.Seed, hash)
+		parts = append(parts, t.row(), t.Seed, hash)
 	}
 	return fingerprint(parts...)
 }
@@ -132,7 +105,7 @@ func (r *Runner) resultsKey(data datasets.Dataset, tasks []Task) (string, error)
 // measureVariant measures a variant's students, one a seed.
 func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, tasks []Task, res *Results) (VariantResult, error) {
 	v := VariantResult{Metrics: map[string]Statistic{}}
-	values := map[string][]float64{}
+	values, intervals := map[string][]float64{}, map[string][]float64{}
 	var latencies, steps []float64
 	for _, t := range tasks {
 		m, err := r.measure(ctx, data, studentOptions(t.Model(), t.Config), res)
@@ -148,6 +121,9 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 		}
 		for name, value := range m.Metrics {
 			values[name] = append(values[name], value)
+			if half, ok := m.CI95[name]; ok {
+				intervals[name] = append(intervals[name], half)
+			}
 		}
 		latencies = append(latencies, m.LatencyMillis)
 		v.Parameters, v.Bytes = m.Parameters, m.Bytes
@@ -155,7 +131,7 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 	}
 	for name, of := range values {
 		mean, std := eval.MeanStd(of)
-		v.Metrics[name] = Statistic{Mean: mean, Std: std, Values: of}
+		v.Metrics[name] = Statistic{Mean: mean, Std: std, Values: of, CI95: intervals[name]}
 	}
 	v.LatencyMillis, _ = eval.MeanStd(latencies)
 	v.StepMillis, _ = eval.MeanStd(steps)
@@ -164,62 +140,37 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 
 // studentOptions opens an exported student as the evaluation does.
 func studentOptions(path string, c *Config) teacher.Options {
-	return teacher.Options{
-		Model: path, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch, Threads: c.Teacher.Threads,
+	o := teacher.Options{
+		Model: path, Output: embeddingOutput, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch, Threads: c.Teacher.Threads,
 		Provider: c.Teacher.Provider, ProviderOptions: c.Teacher.ProviderOptions,
 	}
+	if c.Loss.onLogits() {
+		o.Logits = logitsOutput
+	}
+	return o
 }
 
 // measure embeds the test data with a model and computes the metrics.
 func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options, res *Results) (*ModelResult, error) {
-	if err := r.runtime(); err != nil {
-		return nil, err
-	}
 	skip := r.Experiment.Base.Data.Test.OnError == "skip"
-	img, err := firstImage(data, skip)
-	if err != nil {
-		return nil, err
-	}
-	model, err := teacher.Open(o, img)
+	model, err := r.openTeacher(o, data, skip)
 	if err != nil {
 		return nil, err
 	}
 	defer model.Close()
-	requests := make([]request, data.Len())
-	for i := range requests {
-		requests[i].index = i
-	}
-	var embeddings []float32
-	var labels []int32
 	e := &embedder{model: model, data: data, skip: skip}
-	err = e.embed(ctx, requests, func(done, skipped []request, out teacher.Embeddings) error {
-		embeddings = append(embeddings, out.Embedding...)
-		for _, q := range done {
-			labels = append(labels, data.Label(q.index))
-		}
-		r.Progress.Add(len(done) + len(skipped))
-		return nil
-	})
+	out, err := e.all(ctx, r.Progress)
 	if err != nil {
 		return nil, err
 	}
-	res.Samples, res.Skipped = len(labels), data.Len()-len(labels)
-	ks, err := r.Experiment.Base.Eval.ks()
-	if err != nil {
-		return nil, err
-	}
-	scores, err := eval.Retrieval(ctx, embeddings, len(labels), model.Dim(), labels, ks)
-	if err != nil {
-		return nil, err
-	}
+	res.Samples, res.Skipped = len(out.labels), data.Len()-len(out.labels)
 	m := &ModelResult{Metrics: map[string]float64{}, Parameters: model.Parameters(), Bytes: model.Bytes()}
-	for _, k := range ks {
-		m.Metrics[fmt.Sprintf("recall@%d", k)] = scores.Recall[k]
+	if err := r.Experiment.Base.Eval.measure(ctx, out, m); err != nil {
+		return nil, err
 	}
-	for name, value := range map[string]float64{rPrecision: scores.RPrecision, mapAtR: scores.MAPAtR} {
-		if slices.Contains(res.Metrics, name) {
-			m.Metrics[name] = value
-		}
+	img, err := firstImage(data, skip)
+	if err != nil {
+		return nil, err
 	}
 	m.LatencyMillis, err = model.Latency(ctx, img, latencyRuns)
 	return m, err

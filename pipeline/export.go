@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"gorgonia.org/tensor"
@@ -14,6 +15,7 @@ import (
 	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/student/engine"
+	"rkd/student/loss"
 	"rkd/teacher"
 )
 
@@ -23,13 +25,13 @@ var ErrVerify = errors.New("export does not agree with the student's graph")
 const (
 	opset = 17
 	// exportFormat changes when the same student is exported differently.
-	exportFormat = 1
+	exportFormat = 2
 	// verifySamples real samples are compared; verifyLimit is the largest absolute difference allowed.
 	verifySamples = 64
 	verifyLimit   = 1e-4
 
-	metadataPrefix = "rkd."
-	outputName     = "embedding"
+	metadataPrefix  = "rkd."
+	embeddingOutput = "embedding"
 )
 
 // Exported is what became of one student.
@@ -120,8 +122,12 @@ func (s *student) model(o Export, version, key string) (*onnx.Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.Rename(embedding, outputName)
-	b.Output(outputName, onnx.Float32, "N", s.network.Dim)
+	b.Rename(embedding, embeddingOutput)
+	b.Output(embeddingOutput, onnx.Float32, "N", s.network.Dim)
+	if s.head != nil {
+		b.Rename(s.config.Student.Head.lower(b, embeddingOutput, s.head), logitsOutput)
+		b.Output(logitsOutput, onnx.Float32, "N", s.about.Classes)
+	}
 	m, err := b.Model("rkd", version)
 	if err != nil {
 		return nil, err
@@ -171,7 +177,9 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 	if err := r.runtime(); err != nil {
 		return nil, err
 	}
-	model, err := teacher.Open(teacher.Options{Model: path, Preprocess: *s.config.Student.Preprocess, Batch: len(images)}, images[0])
+	options := studentOptions(path, s.config)
+	options.Batch, options.Provider, options.ProviderOptions = len(images), "", nil
+	model, err := teacher.Open(options, images[0])
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +193,7 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 		return nil, err
 	}
 	done := &Exported{Samples: len(images)}
-	for i, v := range got.Embedding {
+	for i, v := range slices.Concat(got.Embedding, got.Logits) {
 		done.Difference = max(done.Difference, math.Abs(float64(v)-float64(want[i])))
 	}
 	if !(done.Difference <= verifyLimit) {
@@ -195,7 +203,7 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 	return done, nil
 }
 
-// embed runs the student's inference graph on the engine.
+// embed runs the student's inference graph on the engine: embeddings (N,D), then, where there is a head, logits (N,C).
 func (s *student) embed(ctx context.Context, images []datasets.Image) ([]float32, error) {
 	size := tensor.Shape(s.about.Input).TotalSize()
 	x := make([]float32, len(images)*size)
@@ -209,7 +217,12 @@ func (s *student) embed(ctx context.Context, images []datasets.Image) ([]float32
 		return nil, err
 	}
 	defer machine.Close()
-	return machine.Embed(ctx, nil, x)
+	out, err := machine.Embed(ctx, nil, x)
+	if err != nil || s.head == nil {
+		return out, err
+	}
+	logits, err := s.head.Forward(nil, loss.Matrix[float32]{Rows: len(images), Cols: s.network.Dim, Data: out})
+	return append(out, logits...), err
 }
 
 // spread returns up to n images from all over a data set.

@@ -1,122 +1,260 @@
 package pipeline
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
 	"rkd/student/loss"
+	"rkd/student/sampler"
 )
 
-// terms lists the losses between student and teacher by name.
-func (l Loss) terms() []struct {
-	name string
-	Term
-} {
-	return []struct {
-		name string
-		Term
-	}{
-		{"rkd_distance", l.RKDDistance},
-		{"rkd_angle", l.RKDAngle},
-		{"sp", l.SP},
-		{"pkt", l.PKT},
-		{"cc", l.CC},
-		{"dark_rank", l.DarkRank},
-		{"regression", l.Regression},
-		{"info_nce", l.InfoNCE},
-	}
+// Loss is the `loss` section: the losses that are added up.
+type Loss struct {
+	RKDDistance Term         `yaml:"rkd_distance,omitempty"`
+	RKDAngle    Term         `yaml:"rkd_angle,omitempty"`
+	SP          Term         `yaml:"sp,omitempty"`
+	PKT         Term         `yaml:"pkt,omitempty"`
+	CC          Correlation  `yaml:"cc,omitempty"`
+	DarkRank    DarkRank     `yaml:"dark_rank,omitempty"`
+	HKD         SoftTarget   `yaml:"hkd,omitempty"`
+	Regression  Regression   `yaml:"regression,omitempty"`
+	InfoNCE     Contrast     `yaml:"info_nce,omitempty"`
+	Task        TaskLossList `yaml:"task,omitempty"`
 }
 
-// validate checks the loss section.
-func (l Loss) validate() error {
-	if l.Task.Weight < 0 {
-		return fmt.Errorf("task.weight is %g, expected 0 or more", l.Task.Weight)
+// Term is what every loss has. A number alone is its weight.
+type Term struct {
+	Weight float64 `yaml:"weight,omitempty"`
+	// Normalize says whose rows are brought to unit length for this loss: none (default), student, teacher or both.
+	Normalize string `yaml:"normalize,omitempty"`
+	// Schedule moves the weight over the epochs.
+	Schedule loss.Schedule `yaml:"schedule,omitempty"`
+}
+
+func (*Term) shorthand() string { return "weight" }
+
+// Correlation is the `cc` section.
+type Correlation struct {
+	Term   `yaml:",inline"`
+	Kernel string  `yaml:"kernel,omitempty"` // gaussian (default) or bilinear
+	Gamma  float64 `yaml:"gamma,omitempty"`
+	Order  int     `yaml:"order,omitempty"`
+}
+
+// DarkRank is the `dark_rank` section.
+type DarkRank struct {
+	Term   `yaml:",inline"`
+	Alpha  float64 `yaml:"alpha,omitempty"`
+	Beta   float64 `yaml:"beta,omitempty"`
+	Length int     `yaml:"length,omitempty"`
+}
+
+// SoftTarget is the `hkd` section: KL on softened logits.
+type SoftTarget struct {
+	Term        `yaml:",inline"`
+	Temperature float64 `yaml:"temperature,omitempty"` // default 4
+	// SquareTemperature multiplies the loss by the temperature's square.
+	SquareTemperature bool `yaml:"square_temperature,omitempty"`
+}
+
+// Projected is what losses share that compare student and teacher element by element.
+type Projected struct {
+	// Project learns a linear map from the student's width to the teacher's; default: where they differ.
+	Project *bool `yaml:"project,omitempty"`
+}
+
+// Regression is the `regression` section.
+type Regression struct {
+	Term      `yaml:",inline"`
+	Projected `yaml:",inline"`
+	Kind      string `yaml:"kind,omitempty"` // mse (default) or cosine
+}
+
+// Contrast is the `info_nce` section.
+type Contrast struct {
+	Term        `yaml:",inline"`
+	Projected   `yaml:",inline"`
+	Temperature float64 `yaml:"temperature,omitempty"`
+}
+
+// lossTerm is one loss of the section with what its making needs.
+type lossTerm struct {
+	name string
+	Term
+	// input is what the loss is given: rows as they are, through a projection to the teacher's width, or logits.
+	input lossInput
+	make  func() (loss.Loss[float32], error)
+}
+
+type lossInput int
+
+const (
+	onRows lossInput = iota
+	onProjection
+	onLogits
+)
+
+// terms lists the losses with a weight above 0.
+func (l Loss) terms(w widths) []lossTerm {
+	terms := []lossTerm{
+		{name: "rkd_distance", Term: l.RKDDistance, make: func() (loss.Loss[float32], error) { return loss.NewRelational[float32](1, 0), nil }},
+		{name: "rkd_angle", Term: l.RKDAngle, make: func() (loss.Loss[float32], error) { return loss.NewRelational[float32](0, 1), nil }},
+		{name: "sp", Term: l.SP, make: func() (loss.Loss[float32], error) { return loss.NewSimilarity[float32](), nil }},
+		{name: "pkt", Term: l.PKT, make: func() (loss.Loss[float32], error) { return loss.NewPKT[float32](), nil }},
+		{name: "cc", Term: l.CC.Term, make: func() (loss.Loss[float32], error) {
+			return loss.NewCorrelation[float32](loss.CorrelationOptions{Kernel: l.CC.Kernel, Gamma: l.CC.Gamma, Order: l.CC.Order})
+		}},
+		{name: "dark_rank", Term: l.DarkRank.Term, make: func() (loss.Loss[float32], error) {
+			return loss.NewDarkRank[float32](loss.DarkRankOptions{Alpha: l.DarkRank.Alpha, Beta: l.DarkRank.Beta, Length: l.DarkRank.Length})
+		}},
+		{name: "hkd", Term: l.HKD.Term, input: onLogits, make: func() (loss.Loss[float32], error) {
+			return loss.NewSoftTarget[float32](loss.SoftTargetOptions{
+				Temperature: l.HKD.Temperature, SquareTemperature: l.HKD.SquareTemperature,
+			})
+		}},
+		{name: "regression", Term: l.Regression.Term, input: l.Regression.input(w), make: func() (loss.Loss[float32], error) {
+			return loss.NewRegression[float32](loss.RegressionOptions{Kind: l.Regression.Kind})
+		}},
+		{name: "info_nce", Term: l.InfoNCE.Term, input: l.InfoNCE.input(w), make: func() (loss.Loss[float32], error) {
+			return loss.NewInfoNCE[float32](loss.InfoNCEOptions{Temperature: l.InfoNCE.Temperature})
+		}},
 	}
-	total := l.Task.Weight
-	var names []string
-	for _, t := range l.terms() {
+	for i, t := range l.Task {
+		terms = append(terms, t.term(i, len(l.Task), w))
+	}
+	return terms
+}
+
+// input says whether the loss needs a projection between sides of these widths.
+func (p Projected) input(w widths) lossInput {
+	if p.Project == nil && w.student != w.teacher || p.Project != nil && *p.Project {
+		return onProjection
+	}
+	return onRows
+}
+
+// widths are the sizes that losses stand between.
+type widths struct {
+	student, teacher int
+	logits           int // of the teacher, 0 without
+	classes          int // that a head tells apart
+	shots            int // of an episode
+}
+
+// checkWeights returns an error unless some loss has a weight above 0.
+func (l Loss) checkWeights() error {
+	names := []string{}
+	for _, t := range l.terms(widths{}) {
+		if t.Weight > 0 {
+			return nil
+		}
+		names = append(names, t.name)
+	}
+	if len(l.Task) == 0 {
+		names = append(names, "task")
+	}
+	return fmt.Errorf("loss: all weights are 0, expected one above 0 among %v", names)
+}
+
+// validate checks the loss section but for its weights, which variants may change, and for what only a cache can tell.
+func (l Loss) validate(head Head, batch sampler.Shape) error {
+	nominal := widths{student: 2, teacher: 2, logits: 2, classes: 2, shots: max(batch.Shots, 1)}
+	for _, t := range l.terms(nominal) {
 		if t.Weight < 0 {
 			return fmt.Errorf("%s is %g, expected 0 or more", t.name, t.Weight)
 		}
 		if choices := []string{"", "none", "student", "teacher", "both"}; !slices.Contains(choices, t.Normalize) {
 			return fmt.Errorf("%s.normalize is %q, expected one of %v", t.name, t.Normalize, choices[1:])
 		}
-		total += t.Weight
-		names = append(names, t.name)
+		if err := t.Schedule.Validate(); err != nil {
+			return fmt.Errorf("%s.schedule: %w", t.name, err)
+		}
+		if _, err := t.make(); err != nil {
+			return fmt.Errorf("%s: %w", t.name, err)
+		}
 	}
-	if total == 0 {
-		return fmt.Errorf("all weights are 0, expected one above 0 among %v and task.weight", names)
+	for i, t := range l.Task {
+		if err := t.fits(batch); t.Weight > 0 && err != nil {
+			return fmt.Errorf("%s: %w", t.name(i, len(l.Task)), err)
+		}
 	}
-	_, err := l.Task.build()
+	_, err := l.build(nominal, head, 0)
 	return err
 }
 
-// checkWidths returns ErrConfig where a loss compares student and teacher element by element, but they differ in width.
-func (l Loss) checkWidths(student, teacher int) error {
-	for _, t := range l.terms() {
-		if elementwise := t.name == "regression" || t.name == "info_nce"; elementwise && t.Weight > 0 && student != teacher {
-			return fmt.Errorf("%w: loss.%s needs a student as wide as its teacher, but student.embedding_dim is %d and the cache has %d",
-				ErrConfig, t.name, student, teacher)
-		}
-	}
-	return nil
+// objective is what a student is trained for.
+type objective struct {
+	sum *loss.Sum[float32]
+	// head makes logits of embeddings; nil where no loss needs them.
+	head *loss.Projection[float32]
 }
 
-// Kinds of task loss.
-const (
-	taskTriplet         = "triplet"
-	taskContrastive     = "contrastive"
-	taskMultiSimilarity = "multi_similarity"
-)
-
-// build makes the loss on labels.
-func (t TaskLoss) build() (loss.Loss[float32], error) {
-	switch {
-	case t.Kind != taskTriplet && (t.Miner != "" || t.Squared):
-		return nil, fmt.Errorf("task.miner and task.squared belong to triplet, but task.kind is %q", t.Kind)
-	case t.Kind == taskMultiSimilarity && t.Margin != nil:
-		return nil, fmt.Errorf("task.margin belongs to triplet and contrastive, but task.kind is %q", t.Kind)
+// build makes the sum of the losses with a weight above 0, and first weights, drawn from seed, for what they learn
+// themselves. It returns ErrConfig where a loss does not fit the widths.
+func (l Loss) build(w widths, head Head, seed uint64) (*objective, error) {
+	o := &objective{sum: new(loss.Sum[float32])}
+	if l.shareDistances() {
+		o.sum.AddScheduled(1, l.RKDDistance.Schedule,
+			l.RKDDistance.on(loss.NewRelational[float32](l.RKDDistance.Weight, l.RKDAngle.Weight)))
+		l.RKDDistance.Weight, l.RKDAngle.Weight = 0, 0
 	}
-	switch t.Kind {
-	case taskTriplet:
-		return loss.NewTriplet[float32](loss.TripletOptions{Margin: *t.Margin, Miner: t.Miner, Squared: t.Squared})
-	case taskContrastive:
-		return loss.NewContrastive[float32](loss.ContrastiveOptions{Margin: *t.Margin})
-	case taskMultiSimilarity:
-		return loss.NewMultiSimilarity[float32](loss.DefaultMultiSimilarity())
+	for _, t := range l.terms(w) {
+		if t.Weight == 0 {
+			continue
+		}
+		of, err := t.make()
+		if err != nil {
+			return nil, fmt.Errorf("%w: loss.%s: %w", ErrConfig, t.name, err)
+		}
+		switch t.input {
+		case onLogits:
+			if t.name == "hkd" && w.logits != w.classes {
+				return nil, fmt.Errorf("%w: loss.hkd compares logits of the training data's %d classes with the teacher's %d, expected as many",
+					ErrConfig, w.classes, w.logits)
+			}
+			if o.head == nil {
+				if o.head, err = head.projection(w.student, w.classes, sampler.Stream(seed, "head", 0)); err != nil {
+					return nil, err
+				}
+			}
+			of = loss.NewProjected(o.head, of)
+		case onProjection:
+			p, err := loss.NewProjection[float32](t.name, loss.ProjectionOptions{Bias: true}, w.student, w.teacher,
+				sampler.Stream(seed, t.name, 0))
+			if err != nil {
+				return nil, err
+			}
+			of = loss.NewProjected(p, of)
+		case onRows:
+			if elementwise := t.name == "regression" || t.name == "info_nce"; elementwise && w.student != w.teacher {
+				return nil, fmt.Errorf("%w: loss.%s without a projection needs a student as wide as its teacher, but student.embedding_dim is %d and the cache has %d",
+					ErrConfig, t.name, w.student, w.teacher)
+			}
+		}
+		o.sum.AddScheduled(t.Weight, t.Schedule, t.on(of))
 	}
-	return nil, fmt.Errorf("task.kind is %q, expected %s, %s or %s", t.Kind, taskTriplet, taskContrastive, taskMultiSimilarity)
+	return o, nil
 }
 
-// build makes the sum of the losses; those with weight 0 are not computed.
-func (l Loss) build() (*loss.Sum[float32], error) {
-	sum := new(loss.Sum[float32])
-	distance, angle := l.RKDDistance, l.RKDAngle
-	if distance.sides() == angle.sides() { // they share the distances within the batch
-		if distance.Weight > 0 || angle.Weight > 0 {
-			sum.Add(1, distance.on(loss.NewRelational[float32](distance.Weight, angle.Weight)))
+// shareDistances says whether both relational losses look at the same rows at all times, and can be computed together.
+func (l Loss) shareDistances() bool {
+	d, a := l.RKDDistance, l.RKDAngle
+	return d.Weight > 0 && a.Weight > 0 && d.sides() == a.sides() && d.Schedule == a.Schedule
+}
+
+// onLogits says whether a loss of l needs logits of the student.
+func (l Loss) onLogits() bool {
+	return slices.ContainsFunc(l.terms(widths{}), func(t lossTerm) bool { return t.Weight > 0 && t.input == onLogits })
+}
+
+// classes is the number of classes that a head tells apart: the data's, or the teacher's where no loss is on labels.
+func (l Loss) classes(data, teacher int) int {
+	for _, t := range l.Task {
+		if t.Kind == lossCrossEntropy && t.Weight > 0 {
+			return data
 		}
-	} else {
-		sum.Add(distance.Weight, distance.on(loss.NewRelational[float32](1, 0)))
-		sum.Add(angle.Weight, angle.on(loss.NewRelational[float32](0, 1)))
 	}
-	correlation, err1 := loss.NewCorrelation[float32](loss.CorrelationOptions{})
-	rank, err2 := loss.NewDarkRank[float32](loss.DarkRankOptions{})
-	regression, err3 := loss.NewRegression[float32](loss.RegressionOptions{})
-	contrast, err4 := loss.NewInfoNCE[float32](loss.InfoNCEOptions{})
-	task, err5 := l.Task.build()
-	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
-		return nil, err
-	}
-	sum.Add(l.SP.Weight, l.SP.on(loss.NewSimilarity[float32]()))
-	sum.Add(l.PKT.Weight, l.PKT.on(loss.NewPKT[float32]()))
-	sum.Add(l.CC.Weight, l.CC.on(correlation))
-	sum.Add(l.DarkRank.Weight, l.DarkRank.on(rank))
-	sum.Add(l.Regression.Weight, l.Regression.on(regression))
-	sum.Add(l.InfoNCE.Weight, l.InfoNCE.on(contrast))
-	sum.Add(l.Task.Weight, task)
-	return sum, nil
+	return teacher
 }
 
 // sides says which side's rows the loss wants at unit length.

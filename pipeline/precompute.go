@@ -12,22 +12,26 @@ import (
 	"rkd/teacher"
 )
 
-// Precompute runs the teacher over the training data, once, and fills the cache. Where the cache is there, whole to the
+// Precompute runs the teacher over the training data, once, and fills the cache of the first generation. Where the cache is there, whole to the
 // byte and made from the same model, preprocessing and data, nothing is done; where it is unfinished or damaged the
 // missing and damaged shards are made; where it is made from others the error is cache.ErrMismatch and nothing is touched.
 func (r *Runner) Precompute(ctx context.Context) (*cache.Cache, error) {
-	dir := r.Experiment.Base.Cache.Dir
+	return r.precompute(ctx, &r.Experiment.Base)
+}
+
+func (r *Runner) precompute(ctx context.Context, c *Config) (*cache.Cache, error) {
+	dir := c.Cache.Dir
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return nil, err
 	}
-	key, err := r.cacheKey(data)
+	key, err := cacheKey(data, c)
 	if err != nil {
 		return nil, err
 	}
 	done, err := cache.Open(dir)
 	if err == nil {
-		if err := r.checkKey(done, key); err != nil {
+		if err := checkKey(done, key); err != nil {
 			return nil, err
 		}
 		if err = cache.Verify(ctx, dir); err == nil {
@@ -38,23 +42,22 @@ func (r *Runner) Precompute(ctx context.Context) (*cache.Cache, error) {
 	if !errors.Is(err, cache.ErrNoCache) && !errors.Is(err, cache.ErrCorrupt) {
 		return nil, err
 	}
-	if err := r.fillCache(ctx, data, key); err != nil {
+	if err := r.fillCache(ctx, c, data, key); err != nil {
 		return nil, err
 	}
 	return cache.Open(dir)
 }
 
 // checkKey holds a cache against what the configuration asks for and, where they differ, says what to do.
-func (r *Runner) checkKey(c *cache.Cache, key cache.Key) error {
+func checkKey(c *cache.Cache, key cache.Key) error {
 	if err := c.Check(key); err != nil {
 		return fmt.Errorf("%w; remove that folder or set another cache.dir", err)
 	}
 	return nil
 }
 
-// cacheKey is what decides the embeddings of an experiment.
-func (r *Runner) cacheKey(data datasets.Dataset) (cache.Key, error) {
-	c := &r.Experiment.Base
+// cacheKey is what decides the embeddings that a cache holds.
+func cacheKey(data datasets.Dataset, c *Config) (cache.Key, error) {
 	model, err := onnx.Load(c.Teacher.Model)
 	if err != nil {
 		return cache.Key{}, err
@@ -79,10 +82,9 @@ func (r *Runner) cacheKey(data datasets.Dataset) (cache.Key, error) {
 }
 
 // fillCache makes the shards that are missing, then the manifest.
-func (r *Runner) fillCache(ctx context.Context, data datasets.Dataset, key cache.Key) error {
-	c := &r.Experiment.Base
+func (r *Runner) fillCache(ctx context.Context, c *Config, data datasets.Dataset, key cache.Key) error {
 	skip := c.Data.Train.OnError == "skip"
-	model, err := r.openTeacher(data, skip)
+	model, err := r.openTeacher(c.Teacher, data, skip)
 	if err != nil {
 		return err
 	}

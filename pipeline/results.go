@@ -32,7 +32,9 @@ type Results struct {
 
 // ModelResult are the figures of one model.
 type ModelResult struct {
-	Metrics       map[string]float64 `json:"metrics"`
+	Metrics map[string]float64 `json:"metrics"`
+	// CI95 is half the width of the 95 % confidence interval of metrics that are estimated from episodes.
+	CI95          map[string]float64 `json:"ci95,omitempty"`
 	Parameters    int64              `json:"parameters"`
 	Bytes         int64              `json:"bytes"`
 	LatencyMillis float64            `json:"latency_ms"` // median time of one sample alone
@@ -53,6 +55,8 @@ type Statistic struct {
 	Mean   float64   `json:"mean"`
 	Std    float64   `json:"std"`
 	Values []float64 `json:"values"`
+	// CI95 is half the width of each value's 95 % confidence interval, where it is estimated from episodes.
+	CI95 []float64 `json:"ci95,omitempty"`
 }
 
 // readResults returns the results in a run directory, or nil where there are none that can be read.

@@ -2,10 +2,14 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"go.yaml.in/yaml/v3"
+
+	"rkd/pipeline/cache"
 )
 
 // Run carries out all stages, precompute, distill, export, evaluate, skipping what is up to date and going on with what was
@@ -14,17 +18,44 @@ func (r *Runner) Run(ctx context.Context) (*Results, error) {
 	if err := r.writeConfig(); err != nil {
 		return nil, err
 	}
-	if _, err := r.Precompute(ctx); err != nil {
-		return nil, err
-	}
 	tasks := r.Experiment.Tasks()
+	for generation := 1; ; generation++ {
+		if err := r.generation(ctx, tasks); err != nil {
+			return nil, err
+		}
+		if generation == r.Experiment.Base.Generations {
+			return r.Evaluate(ctx)
+		}
+		tasks = next(tasks)
+	}
+}
+
+// generation carries out the stages that make the students of tasks.
+func (r *Runner) generation(ctx context.Context, tasks []Task) error {
+	filled := ""
+	for _, t := range tasks {
+		if t.Config.Cache.Dir == filled {
+			continue // variants and seeds of the first generation share a cache
+		}
+		_, err := r.precompute(ctx, t.Config)
+		if t.Generation > 1 && errors.Is(err, cache.ErrMismatch) {
+			// Its teacher was trained anew by this very run: the folder is the task's own, and nobody else's cache.
+			r.Progress.Say("precompute: made again, %v", err)
+			if err := os.RemoveAll(t.Config.Cache.Dir); err != nil {
+				return fmt.Errorf("removing the cache of an earlier teacher: %w", err)
+			}
+			_, err = r.precompute(ctx, t.Config)
+		}
+		if err != nil {
+			return err
+		}
+		filled = t.Config.Cache.Dir
+	}
 	if err := r.Distill(ctx, tasks, true); err != nil {
-		return nil, err
+		return err
 	}
-	if _, err := r.Export(ctx, tasks); err != nil {
-		return nil, err
-	}
-	return r.Evaluate(ctx, tasks)
+	_, err := r.Export(ctx, tasks)
+	return err
 }
 
 // writeConfig keeps the resolved configuration in the run directory: every default written out, a section for each

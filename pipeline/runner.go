@@ -67,8 +67,8 @@ func firstImage(d datasets.Dataset, skip bool) (datasets.Image, error) {
 	return datasets.Image{}, fmt.Errorf("%w: none of the %d samples of %s decodes", datasets.ErrDecode, d.Len(), d.Name())
 }
 
-// openTeacher opens the teacher for the samples of d.
-func (r *Runner) openTeacher(d datasets.Dataset, skip bool) (*teacher.Teacher, error) {
+// openTeacher opens a model for the samples of d.
+func (r *Runner) openTeacher(o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Teacher, error) {
 	if err := r.runtime(); err != nil {
 		return nil, err
 	}
@@ -76,5 +76,5 @@ func (r *Runner) openTeacher(d datasets.Dataset, skip bool) (*teacher.Teacher, e
 	if err != nil {
 		return nil, err
 	}
-	return teacher.Open(r.Experiment.Base.Teacher, img)
+	return teacher.Open(o, img)
 }

@@ -1,44 +1,92 @@
 package pipeline
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"gorgonia.org/tensor"
 
 	"rkd/student/arch"
+	"rkd/student/loss"
+	"rkd/student/sampler"
 	"rkd/student/train"
 )
 
-// Task is one training of an experiment: a variant with a seed.
+// Task is one training of an experiment: a variant with a seed, in a generation.
 type Task struct {
-	Variant string
-	Seed    uint64
-	Config  *Config
+	Variant    string
+	Seed       uint64
+	Generation int // from 1
+	Config     *Config
 }
 
-// Tasks lists the product of variants and seeds, variants first.
+// Tasks lists the product of variants and seeds, variants first, of the first generation.
 func (e *Experiment) Tasks() []Task {
 	var tasks []Task
 	for i := range e.Variants {
 		v := &e.Variants[i]
 		for _, seed := range e.Base.Seeds {
-			tasks = append(tasks, Task{Variant: v.Name, Seed: seed, Config: &v.Config})
+			tasks = append(tasks, Task{Variant: v.Name, Seed: seed, Generation: 1, Config: &v.Config})
 		}
 	}
 	return tasks
 }
 
+// next returns the tasks of the generation after that of tasks: each one's student is the teacher, with a cache of its own.
+func next(tasks []Task) []Task {
+	following := make([]Task, len(tasks))
+	for i, t := range tasks {
+		c := *t.Config
+		c.Teacher = studentOptions(t.Model(), t.Config)
+		c.Teacher.Normalize = t.Config.Teacher.Normalize
+		following[i] = Task{Variant: t.Variant, Seed: t.Seed, Generation: t.Generation + 1, Config: &c}
+		c.Cache.Dir = filepath.Join(following[i].Dir(), "cache")
+	}
+	return following
+}
+
+// generations lists the tasks of all generations, those of one variant together.
+func (e *Experiment) generations() []Task {
+	of := e.Tasks()
+	all := slices.Clone(of)
+	for range e.Base.Generations - 1 {
+		of = next(of)
+		all = append(all, of...)
+	}
+	variants := map[string]int{}
+	for i, v := range e.Variants {
+		variants[v.Name] = i
+	}
+	slices.SortStableFunc(all, func(a, b Task) int { return cmp.Compare(variants[a.Variant], variants[b.Variant]) })
+	return all
+}
+
 // Dir is the task's folder: checkpoint, metrics and exported student.
 func (t Task) Dir() string {
-	return filepath.Join(t.Config.Dir, t.Variant, fmt.Sprintf("seed-%d", t.Seed))
+	dir := filepath.Join(t.Config.Dir, t.Variant, fmt.Sprintf("seed-%d", t.Seed))
+	if t.Generation > 1 {
+		dir = filepath.Join(dir, t.generation())
+	}
+	return dir
+}
+
+func (t Task) generation() string { return fmt.Sprintf("generation-%d", t.Generation) }
+
+// row is what the task's figures are called among the results, together with those of other seeds.
+func (t Task) row() string {
+	if t.Generation > 1 {
+		return t.Variant + "/" + t.generation()
+	}
+	return t.Variant
 }
 
 // Model is the path of the exported student.
 func (t Task) Model() string { return filepath.Join(t.Dir(), "student.onnx") }
 
-func (t Task) String() string { return fmt.Sprintf("%s seed %d", t.Variant, t.Seed) }
+func (t Task) String() string { return fmt.Sprintf("%s seed %d", t.row(), t.Seed) }
 
 // about describes a student in its checkpoint, and by that in its ONNX file: what export and evaluation need to know
 // where there is no configuration file.
@@ -49,7 +97,8 @@ type about struct {
 	Pixels  [3]int `json:"pixels"` // height, width and channels of a sample before preprocessing
 	Teacher string `json:"teacher_sha256"`
 	Cache   string `json:"cache_key"`
-	Config  string `json:"config"` // the variant's resolved configuration, YAML
+	Classes int    `json:"classes,omitempty"` // that the head tells apart; 0 without one
+	Config  string `json:"config"`            // the variant's resolved configuration, YAML
 }
 
 // student is a trained student, read from its checkpoint.
@@ -58,7 +107,8 @@ type student struct {
 	config  *Config
 	network *arch.Network
 	weights *arch.Weights
-	file    train.TensorFile // that the weights come from
+	head    *loss.Projection[float32] // nil without
+	file    train.TensorFile          // that the weights come from
 	dir     string
 }
 
@@ -90,5 +140,12 @@ func readStudent(dir string) (*student, error) {
 		return nil, err
 	}
 	s.weights = s.network.Init(0, tensor.Float32)
-	return s, s.file.LoadWeights(dir, s.weights)
+	tensors := *s.weights
+	if s.about.Classes > 0 {
+		if s.head, err = s.config.Student.Head.projection(s.network.Dim, s.about.Classes, sampler.Stream(0, "head", 0)); err != nil {
+			return nil, err
+		}
+		tensors.Params = slices.Concat(tensors.Params, train.Learned(s.head.Params()))
+	}
+	return s, s.file.LoadWeights(dir, &tensors)
 }

@@ -163,9 +163,44 @@ func TestBadInput(t *testing.T) {
 			prepare: precomputed,
 			args:    onSample(t, "distill", "train.batch.per_class=60"), code: exitUsage, says: []string{"60", "class"},
 		},
-		"regression onto a wider teacher": {
+		"regression onto a wider teacher without a projection": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "loss={regression: 1}"), code: exitUsage, says: []string{"loss.regression", "16", "128"},
+			args:    onSample(t, "distill", "loss={regression: {weight: 1, project: false}}"), code: exitUsage, says: []string{"loss.regression", "16", "128"},
+		},
+		"HKD without logits": {
+			args: onSample(t, "distill", "loss={hkd: 16}"), code: exitUsage, says: []string{"loss.hkd", "teacher.logits"},
+		},
+		"HKD on logits of other classes": {
+			prepare: func(t *testing.T, dir string) { must(t, dir, precompute("teacher.logits=embedding_raw")...) },
+			args:    onSample(t, "distill", "loss={hkd: 16, task: {kind: cross_entropy, weight: 1}}", "teacher.logits=embedding_raw"), code: exitUsage,
+			says: []string{"loss.hkd", "10", "128"},
+		},
+		"batch larger than the data": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "train.batch={kind: shuffled, size: 300}"), code: exitUsage, says: []string{"size is 300", "225"},
+		},
+		"episodes with more ways than classes": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "train.batch={kind: episodes, ways: 6}"), code: exitUsage, says: []string{"6 classes", "5"},
+		},
+		"shuffled batches of one class for a triplet": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "loss={task: {weight: 1}}", "train={batch: {kind: shuffled, size: 2}, epochs: 1, steps_per_epoch: 50}"),
+			code:    exitUsage, says: []string{"step", "samples ["},
+		},
+		"students whose rows are all alike": {
+			prepare: precomputed,
+			args: onSample(t, "distill", "student.arch={layers: [{kind: conv, out: 2, kernel: 28}, {kind: batch_norm}, {kind: relu}, {kind: global_max_pool}]}",
+				"student.preprocess={scale: 1e-30}"),
+			code: exitInput, says: []string{"step 1", "samples [", "identical"},
+		},
+		"more nearest neighbours than samples": {
+			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
+			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[knn@150]"}, code: exitInput, says: []string{"150", "149"},
+		},
+		"episodes with more samples than a class has": {
+			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
+			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitInput, says: []string{"5-way-20-shot", "30 samples", "20 shots"},
 		},
 		"architecture that does not fit": {
 			prepare: precomputed,

@@ -36,7 +36,7 @@ func evaluate(c *cli.Context, arg, config string) (*pipeline.Results, error) {
 		if err != nil {
 			return nil, err
 		}
-		return r.Evaluate(c.Context, r.Experiment.Tasks())
+		return r.Evaluate(c.Context)
 	}
 	var e *pipeline.Experiment
 	var options teacher.Options

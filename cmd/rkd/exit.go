@@ -53,7 +53,7 @@ func exitCode(ctx context.Context, err error) int {
 	case ctx.Err() != nil || is(context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &usage), is(pipeline.ErrConfig, datasets.ErrSource, teacher.ErrOptions, onnx.ErrUnknownTensor, train.ErrOptions, optim.ErrOptions,
-		arch.ErrConfig, sampler.ErrBatch, loss.ErrOption, loss.ErrBatch):
+		arch.ErrConfig, sampler.ErrBatch, loss.ErrOption, loss.ErrBatch, loss.ErrShape):
 		return exitUsage
 	case is(cache.ErrMismatch):
 		return exitMismatch

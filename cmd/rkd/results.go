@@ -31,17 +31,36 @@ func printResults(c *cli.Context, res *pipeline.Results) error {
 	if len(res.Order) == 0 {
 		first = res.Name
 	}
-	row(first, func(m string) string { return fmt.Sprintf("%.4f", res.Teacher.Metrics[m]) }, res.Teacher.Parameters, res.Teacher.Bytes,
-		res.Teacher.LatencyMillis)
+	t := res.Teacher
+	row(first, func(m string) string {
+		value, ok := t.Metrics[m]
+		if !ok {
+			return "–"
+		}
+		return estimate(value, t.CI95[m])
+	}, t.Parameters, t.Bytes, t.LatencyMillis)
 	for _, name := range res.Order {
 		v := res.Variants[name]
 		row(name, func(m string) string {
-			s := v.Metrics[m]
-			if len(s.Values) == 1 {
-				return fmt.Sprintf("%.4f", s.Mean)
+			switch s := v.Metrics[m]; {
+			case len(s.Values) == 0: // a metric of logits, and the model has none
+				return "–"
+			case len(s.Values) == 1 && len(s.CI95) == 1:
+				return estimate(s.Mean, s.CI95[0])
+			case len(s.Values) == 1:
+				return estimate(s.Mean, 0)
+			default:
+				return estimate(s.Mean, s.Std)
 			}
-			return fmt.Sprintf("%.4f ± %.4f", s.Mean, s.Std)
 		}, v.Parameters, v.Bytes, v.LatencyMillis)
 	}
 	return w.Flush()
+}
+
+// estimate is a figure with its standard deviation over seeds, or, of a single model, with its confidence interval.
+func estimate(value, spread float64) string {
+	if spread == 0 {
+		return fmt.Sprintf("%.4f", value)
+	}
+	return fmt.Sprintf("%.4f ± %.4f", value, spread)
 }

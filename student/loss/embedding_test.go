@@ -12,33 +12,50 @@ import (
 	"rkd/student/loss"
 )
 
-// embeddingCase is one case of testdata/embedding_golden.json, made by the script beside it.
+// embeddingCase is one case of embedding_golden.json or logit_golden.json in testdata, made by the scripts beside them.
 type embeddingCase struct {
-	Student, Teacher           goldenMatrix
+	Student, Teacher, Logits   goldenMatrix
 	Labels                     []int32
 	Margin                     float64
 	Alpha, Beta, Base, Epsilon float64
 	Kind                       string
 	Temperature                float64
+	Square                     bool
+	Smoothing                  float64
+	Shots                      int
 	Loss                       goldenLoss
 }
 
 // checkEmbeddingGolden compares what build makes of each case of the loss called name with PyTorch.
 func checkEmbeddingGolden(t *testing.T, name string, build func(c embeddingCase) loss.Loss[float64]) {
 	t.Helper()
-	data, err := os.ReadFile("testdata/embedding_golden.json")
+	checkCases(t, goldenCases[embeddingCase](t, "embedding_golden.json", name), build)
+}
+
+// goldenCases are the cases of the loss called name in a file of testdata.
+func goldenCases[C any](t *testing.T, file, name string) []C {
+	t.Helper()
+	data, err := os.ReadFile("testdata/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var golden map[string][]embeddingCase
-	if err := json.Unmarshal(data, &golden); err != nil {
+	var losses map[string]json.RawMessage
+	if err := json.Unmarshal(data, &losses); err != nil {
 		t.Fatal(err)
 	}
-	if len(golden[name]) == 0 {
-		t.Fatalf("embedding_golden.json holds no cases of %s", name)
+	var cases []C
+	if err := json.Unmarshal(losses[name], &cases); err != nil || len(cases) == 0 {
+		t.Fatalf("%s holds no cases of %s: %v", file, name, err)
 	}
-	for i, c := range golden[name] {
-		b := loss.Batch[float64]{Student: c.Student.matrix(), Teacher: c.Teacher.matrix(), Labels: c.Labels}
+	return cases
+}
+
+func checkCases(t *testing.T, cases []embeddingCase, build func(c embeddingCase) loss.Loss[float64]) {
+	t.Helper()
+	for i, c := range cases {
+		b := loss.Batch[float64]{
+			Student: c.Student.matrix(), Teacher: c.Teacher.matrix(), Logits: c.Logits.matrix(), Labels: c.Labels,
+		}
 		value, grad := eval(t, build(c), b)
 		if math.Abs(value-c.Loss.Value) > 1e-10*max(1, c.Loss.Value) {
 			t.Errorf("case %d: value is %.15g, expected %.15g", i, value, c.Loss.Value)
@@ -49,10 +66,10 @@ func checkEmbeddingGolden(t *testing.T, name string, build func(c embeddingCase)
 	}
 }
 
-// embeddingBatch is rows around mean, the teacher's as wide as the student's, with labels of four classes.
+// embeddingBatch is rows around mean, the teacher's as wide as the student's and its logits too, with labels of four classes.
 func embeddingBatch[T blas.Float](seed uint64, n, dim int, mean float64) loss.Batch[T] {
 	b := gaussianBatch[T](seed, n, dim, dim, mean)
-	b.Labels = balanced(4, n/4)
+	b.Labels, b.Logits = balanced(4, n/4), b.Teacher
 	return b
 }
 
@@ -86,7 +103,7 @@ func checkSinglePrecision(t *testing.T, single loss.Loss[float32], double loss.L
 	t.Helper()
 	for _, mean := range []float64{0, 100} {
 		b := embeddingBatch[float32](5, 32, 16, mean)
-		wide := loss.Batch[float64]{Student: widen(b.Student), Teacher: widen(b.Teacher), Labels: b.Labels}
+		wide := loss.Batch[float64]{Student: widen(b.Student), Teacher: widen(b.Teacher), Logits: widen(b.Logits), Labels: b.Labels}
 		got, gotGrad := eval(t, single, b)
 		want, wantGrad := eval(t, double, wide)
 		if math.Abs(got-want) > 1e-5*math.Abs(want) {
@@ -117,6 +134,7 @@ func checkFiniteEmbedding(t *testing.T, l loss.Loss[float64]) {
 		for i := range b.Student.Data {
 			b.Student.Data[i], b.Teacher.Data[i] = fill, fill
 		}
+		b.Logits = b.Teacher
 		value, grad := eval(t, l, b)
 		if size := norm(grad); math.IsNaN(value-value) || math.IsNaN(size-size) || size > 1e3 {
 			t.Errorf("rows of %g: value is %g, gradient's norm %g, expected finite and moderate numbers", fill, value, size)
@@ -149,6 +167,13 @@ func labelRefusals() []refusal {
 	})
 }
 
+// singleRefusals are for losses to which a single row is a batch.
+func singleRefusals() []refusal {
+	return append(studentRefusals()[1:], refusal{"no rows", func(b *loss.Batch[float32]) {
+		b.Student, b.Logits, b.Labels = zeros[float32](0, 3), zeros[float32](0, 3), nil
+	}, loss.ErrShape, "student is (0,3)"})
+}
+
 func teacherRefusals() []refusal {
 	return append(studentRefusals(), []refusal{
 		{"a row missing", func(b *loss.Batch[float32]) { b.Teacher = zeros[float32](7, 3) }, loss.ErrShape, "teacher is (7,3)"},
@@ -161,13 +186,11 @@ func teacherRefusals() []refusal {
 
 func checkRefusals(t *testing.T, l loss.Loss[float32], cases []refusal) {
 	t.Helper()
-	for _, c := range append(cases, refusal{"", func(*loss.Batch[float32]) {}, nil, ""}) {
+	for _, c := range append(cases, refusal{"nothing", func(*loss.Batch[float32]) {}, nil, ""}) {
 		b := embeddingBatch[float32](1, 8, 3, 0)
 		c.spoil(&b)
 		_, err := l.Eval(b, 1, zeros[float32](b.Student.Rows, b.Student.Cols))
-		if !errors.Is(err, c.want) || err != nil && !strings.Contains(err.Error(), c.expect) {
-			t.Errorf("%s: error is %v, expected %v that says %q", c.name, err, c.want, c.expect)
-		}
+		t.Run(c.name, func(t *testing.T) { checkError(t, err, c.want, c.expect) })
 	}
 	b := embeddingBatch[float32](1, 8, 3, 0)
 	if _, err := l.Eval(b, 1, zeros[float32](8, 2)); !errors.Is(err, loss.ErrShape) {
@@ -186,9 +209,14 @@ func must[L any](l L, err error) func(t *testing.T) L {
 	}
 }
 
+func checkError(t *testing.T, err, want error, expect string) {
+	t.Helper()
+	if !errors.Is(err, want) || err != nil && !strings.Contains(err.Error(), expect) {
+		t.Errorf("error is %v, expected %v that says %q", err, want, expect)
+	}
+}
+
 func checkOption(t *testing.T, err error, expect string) {
 	t.Helper()
-	if !errors.Is(err, loss.ErrOption) || !strings.Contains(err.Error(), expect) {
-		t.Errorf("error is %v, expected ErrOption that says %q", err, expect)
-	}
+	checkError(t, err, loss.ErrOption, expect)
 }

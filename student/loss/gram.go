@@ -13,6 +13,7 @@ import (
 // apart would drown in float32.
 type gram[T blas.Float] struct {
 	side    string
+	fewest  int     // rows of a batch
 	unit    bool    // rows are divided by max(‖x‖₂, shortest) + epsilon
 	epsilon float64 // only for unit
 
@@ -27,27 +28,28 @@ type gram[T blas.Float] struct {
 }
 
 func newGram[T blas.Float](side string, unit bool, epsilon float64) *gram[T] {
-	g := &gram[T]{side: side, unit: unit, epsilon: epsilon}
+	g := &gram[T]{side: side, fewest: 2, unit: unit, epsilon: epsilon}
 	g.load = blas.NewLoop(g.loadRow)
 	g.multiply = blas.NewLoop(g.multiplyRow)
 	g.mirror = blas.NewLoop(g.mirrorRow)
 	return g
 }
 
-// measure computes the products of m, (N,D) with N ≥ 2, in O(N²·D). It returns ErrShape, or ErrNotFinite as a *RowError.
+// measure computes the products of m, (N,D) with N ≥ fewest, in O(N²·D). It returns ErrShape, or ErrNotFinite as a *RowError.
 func (g *gram[T]) measure(m Matrix[T]) error {
 	if err := g.loadRows(m); err != nil {
 		return err
 	}
+	g.products = resize(g.products, g.n*g.n)
 	g.multiply.Run(g.n)
 	g.mirror.Run(g.n)
 	return nil
 }
 
-// loadRows reads the rows of m, (N,D) with N ≥ 2, for losses that compare them with other rows than their own: the products
-// stay what they were. It returns ErrShape, or ErrNotFinite as a *RowError.
+// loadRows reads the rows of m, (N,D) with N ≥ fewest, for losses that compare them with other rows than their own: the
+// products are of no use then. It returns ErrShape, or ErrNotFinite as a *RowError.
 func (g *gram[T]) loadRows(m Matrix[T]) error {
-	if err := m.validate(g.side, 2); err != nil {
+	if err := m.validate(g.side, g.fewest); err != nil {
 		return err
 	}
 	g.resize(m.Rows, m.Cols)
@@ -69,7 +71,7 @@ func (g *gram[T]) resize(n, dim int) {
 	g.n, g.dim, g.stride = n, dim, (dim+align-1)/align*align
 	g.rows = resize(g.rows, n*g.stride)
 	clear(g.rows)
-	g.divisor, g.length, g.products = resize(g.divisor, n), resize(g.length, n), resize(g.products, n*n)
+	g.divisor, g.length = resize(g.divisor, n), resize(g.length, n)
 }
 
 func (g *gram[T]) loadRow(i int) {

@@ -32,7 +32,7 @@ type InfoNCEOptions struct {
 // Source: van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, eq. 4, with cosines over a
 // temperature of 0.07 as in He et al., MoCo, CVPR 2020, eq. 1. Like the contrastive distillation of Tian et al., ICLR 2020,
 // it contrasts student with teacher; deviations from that: negatives are those of the batch, one direction only, and no
-// learned projections, hence equal widths.
+// learned projections, hence equal widths; [Projected] puts one before the student.
 type InfoNCE[T blas.Float] struct {
 	temperature      float64
 	student, teacher *gram[T]
@@ -92,23 +92,7 @@ func (l *InfoNCE[T]) contrastRow(i int) {
 	n := l.student.n
 	h := l.h[i*n:][:n]
 	blas.Gemv(n, l.teacher.stride, 1/l.temperature, l.teacher.rows, l.teacher.stride, l.student.padded(i), 0, h)
-	own, largest := h[i], math.Inf(-1)
-	for _, v := range h {
-		largest = max(largest, v)
-	}
-	sum, others := 0.0, 0.0
-	for j, v := range h {
-		h[j] = math.Exp(v - largest)
-		sum += h[j]
-		if j != i {
-			others += h[j]
-		}
-	}
-	l.rowLoss[i] = math.Log(sum) + largest - own
-	for j := range h {
-		h[j] /= sum
-	}
-	h[i] = -others / sum // softmax − 1 without the cancellation where the row is sure
+	l.rowLoss[i] = crossEntropyRow(h, i, 0)
 }
 
 // pullRows computes the derivative by the student's unit rows, up to the factors that addProduct gets.

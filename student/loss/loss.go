@@ -15,7 +15,8 @@ var (
 	ErrNotFinite = errors.New("not finite")
 	// ErrDegenerate reports a batch in which all rows coincide, so that no mean distance can scale the others.
 	ErrDegenerate = errors.New("degenerate batch")
-	// ErrBatch reports labels from which a loss can make nothing.
+	// ErrBatch reports a batch that lacks what a loss needs: labels from which it can make something, the teacher's logits, a
+	// random generator.
 	ErrBatch = errors.New("batch does not suit the loss")
 	// ErrOption reports a setting that is out of range.
 	ErrOption = errors.New("loss option")
@@ -54,15 +55,17 @@ func (m Matrix[T]) validate(side string, minRows int) error {
 type Batch[T blas.Float] struct {
 	Student Matrix[T]  // (N,Ds), as the network gave it
 	Teacher Matrix[T]  // (N,Dt), empty for losses that have no teacher
+	Logits  Matrix[T]  // (N,C), the teacher's, empty for losses that look at none
 	Labels  []int32    // (N), nil for losses that have no labels
 	Rand    *rand.Rand // for mining, nil for losses that draw nothing
+	Epoch   float64    // epochs passed since training began, for schedules
 }
 
 // Loss is an objective over batches.
 //
 // A value of it keeps its working memory between calls, so that a call allocates nothing once it has seen a batch of that
 // size; it must not be used by two goroutines at once. Results are functions of the batch alone: the number of threads
-// changes no bit of them.
+// changes no bit of them. One with weights of its own is a [Learner] too.
 type Loss[T blas.Float] interface {
 	// Eval returns the unweighted value and adds weight·dL/dStudent to grad, (N,Ds). A grad without data is left out.
 	// Terms of the value stay valid until the next call.

@@ -1,24 +1,20 @@
 package loss
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
 	"rkd/student/internal/blas"
 )
 
-// MultiSimilarityOptions are the settings of [MultiSimilarity]. Zeros are taken as they are: start from
-// [DefaultMultiSimilarity].
+// MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting; who wants 0 itself for Base or
+// Epsilon gives a tiny number.
 type MultiSimilarityOptions struct {
-	Alpha   float64 // steepness for positive pairs, more than 0; 2 by default
-	Beta    float64 // steepness for negative pairs, more than 0; 50 by default
-	Base    float64 // similarity λ that both are measured from, in [−1,1]; 0.5 by default
-	Epsilon float64 // margin ε of the pair mining, 0 or more; 0.1 by default
-}
-
-// DefaultMultiSimilarity returns the paper's settings.
-func DefaultMultiSimilarity() MultiSimilarityOptions {
-	return MultiSimilarityOptions{Alpha: 2, Beta: 50, Base: 0.5, Epsilon: 0.1}
+	Alpha   float64 // steepness for positive pairs, more than 0; 0 means 2
+	Beta    float64 // steepness for negative pairs, more than 0; 0 means 50
+	Base    float64 // similarity λ that both are measured from, in [−1,1]; 0 means 0.5
+	Epsilon float64 // margin ε of the pair mining, more than 0; 0 means 0.1
 }
 
 // MultiSimilarity is the multi-similarity loss with its pair mining:
@@ -53,6 +49,7 @@ type MultiSimilarity[T blas.Float] struct {
 
 // NewMultiSimilarity returns a multi-similarity loss, or ErrOption for a setting out of range.
 func NewMultiSimilarity[T blas.Float](o MultiSimilarityOptions) (*MultiSimilarity[T], error) {
+	o.Alpha, o.Beta, o.Base, o.Epsilon = cmp.Or(o.Alpha, 2), cmp.Or(o.Beta, 50), cmp.Or(o.Base, 0.5), cmp.Or(o.Epsilon, 0.1)
 	for _, c := range []struct {
 		name   string
 		value  float64
@@ -62,7 +59,7 @@ func NewMultiSimilarity[T blas.Float](o MultiSimilarityOptions) (*MultiSimilarit
 		{"alpha", o.Alpha, o.Alpha > 0, "a number of more than 0"},
 		{"beta", o.Beta, o.Beta > 0, "a number of more than 0"},
 		{"base", o.Base, -1 <= o.Base && o.Base <= 1, "a number from -1 to 1"},
-		{"epsilon", o.Epsilon, o.Epsilon >= 0, "a number of 0 or more"},
+		{"epsilon", o.Epsilon, o.Epsilon > 0, "a number of more than 0"},
 	} {
 		if !c.ok || math.IsInf(c.value, 1) {
 			return nil, fmt.Errorf("%w: %s is %g, expected %s", ErrOption, c.name, c.value, c.expect)

@@ -13,6 +13,9 @@ func multiSimilarity[T blas.Float](t *testing.T, o loss.MultiSimilarityOptions) 
 	return must(loss.NewMultiSimilarity[T](o))(t)
 }
 
+// paperMultiSimilarity is what the zero value means.
+var paperMultiSimilarity = loss.MultiSimilarityOptions{Alpha: 2, Beta: 50, Base: 0.5, Epsilon: 0.1}
+
 func referenceMultiSimilarity(b loss.Batch[float64], o loss.MultiSimilarityOptions) float64 {
 	u, total := unit(b.Student), 0.0
 	cosine := func(i, j int) (sum float64) {
@@ -47,7 +50,7 @@ func referenceMultiSimilarity(b loss.Batch[float64], o loss.MultiSimilarityOptio
 }
 
 func TestMultiSimilarityAgreesWithTheFormula(t *testing.T) {
-	for _, o := range []loss.MultiSimilarityOptions{loss.DefaultMultiSimilarity(), {Alpha: 1, Beta: 3, Base: -0.2, Epsilon: 0}} {
+	for _, o := range []loss.MultiSimilarityOptions{paperMultiSimilarity, {Alpha: 1, Beta: 3, Base: -0.2, Epsilon: 1e-9}} {
 		b := embeddingBatch[float64](1, 24, 5, 0.5)
 		got, _ := eval(t, multiSimilarity[float64](t, o), b)
 		if want := referenceMultiSimilarity(b, o); math.Abs(got-want) > 1e-12*want {
@@ -56,18 +59,27 @@ func TestMultiSimilarityAgreesWithTheFormula(t *testing.T) {
 	}
 }
 
+func TestMultiSimilarityTakesThePapersSettingsForZeros(t *testing.T) {
+	b := embeddingBatch[float64](1, 24, 5, 0.5)
+	want, _ := eval(t, multiSimilarity[float64](t, paperMultiSimilarity), b)
+	for _, o := range []loss.MultiSimilarityOptions{{}, {Alpha: 2}, {Beta: 50}, {Base: 0.5}, {Epsilon: 0.1}} {
+		if got, _ := eval(t, multiSimilarity[float64](t, o), b); got != want {
+			t.Errorf("%+v: value is %.15g, expected %.15g", o, got, want)
+		}
+	}
+}
+
 func TestMultiSimilarityOfClassesFarApartIsZero(t *testing.T) {
 	s := loss.Matrix[float64]{Rows: 4, Cols: 2, Data: []float64{1, 0.1, 1, -0.1, -1, 0.1, -1, -0.1}}
 	b := loss.Batch[float64]{Student: s, Labels: []int32{0, 0, 1, 1}}
-	value, grad := eval(t, multiSimilarity[float64](t, loss.DefaultMultiSimilarity()), b)
+	value, grad := eval(t, multiSimilarity[float64](t, loss.MultiSimilarityOptions{}), b)
 	if size := norm(grad); value != 0 || size != 0 {
 		t.Errorf("value is %g, gradient's norm %g, expected 0 since mining leaves no pair", value, size)
 	}
 }
 
 func TestMultiSimilarityDoesNotOverflow(t *testing.T) {
-	o := loss.DefaultMultiSimilarity()
-	o.Alpha, o.Beta = 1e4, 1e4
+	o := loss.MultiSimilarityOptions{Alpha: 1e4, Beta: 1e4}
 	b := embeddingBatch[float64](1, 12, 2, 0)
 	value, grad := eval(t, multiSimilarity[float64](t, o), b)
 	if size := norm(grad); math.IsInf(value, 0) || math.IsNaN(value) || math.IsNaN(size-size) || value > 4 {
@@ -88,7 +100,7 @@ func TestMultiSimilarityGradientIsTheDerivative(t *testing.T) {
 }
 
 func TestMultiSimilarityIsALoss(t *testing.T) {
-	o := loss.DefaultMultiSimilarity()
+	var o loss.MultiSimilarityOptions
 	checkTerm(t, "multi_similarity", multiSimilarity[float64](t, o))
 	checkFiniteEmbedding(t, multiSimilarity[float64](t, o))
 	checkSinglePrecision(t, multiSimilarity[float32](t, o), multiSimilarity[float64](t, o))
@@ -99,15 +111,13 @@ func TestMultiSimilarityIsALoss(t *testing.T) {
 }
 
 func TestNewMultiSimilarityRefusesBadOptions(t *testing.T) {
-	for expect, spoil := range map[string]func(o *loss.MultiSimilarityOptions){
-		"alpha is 0":     func(o *loss.MultiSimilarityOptions) { o.Alpha = 0 },
-		"beta is NaN":    func(o *loss.MultiSimilarityOptions) { o.Beta = math.NaN() },
-		"base is 2":      func(o *loss.MultiSimilarityOptions) { o.Base = 2 },
-		"epsilon is -1":  func(o *loss.MultiSimilarityOptions) { o.Epsilon = -1 },
-		"epsilon is +In": func(o *loss.MultiSimilarityOptions) { o.Epsilon = math.Inf(1) },
+	for expect, o := range map[string]loss.MultiSimilarityOptions{
+		"alpha is -2":    {Alpha: -2},
+		"beta is NaN":    {Beta: math.NaN()},
+		"base is 2":      {Base: 2},
+		"epsilon is -1":  {Epsilon: -1},
+		"epsilon is +In": {Epsilon: math.Inf(1)},
 	} {
-		o := loss.DefaultMultiSimilarity()
-		spoil(&o)
 		_, err := loss.NewMultiSimilarity[float32](o)
 		checkOption(t, err, expect)
 	}

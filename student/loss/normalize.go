@@ -14,7 +14,7 @@ import (
 // normalisation. The paper's classification recipe normalises both before RKD, its metric-learning recipe the teacher only,
 // so this is a setting of each loss. A row shorter than 1e-12 is divided by 1e-12, a constant for the gradient.
 //
-// Value, terms and errors are the inner loss's; a row with an infinity is reported as NaN. Source: Park et al., CVPR 2019,
+// Value, terms, parameters and errors are the inner loss's; a row with an infinity is reported as NaN. Source: Park et al., CVPR 2019,
 // section 4.3; the floor is PyTorch's.
 type Normalized[T blas.Float] struct {
 	inner            Loss[T]
@@ -103,3 +103,6 @@ func (l *Normalized[T]) addRow(dst, y, g []T, length T) {
 		dst[j] += (g[j] - v*T(along)) / length
 	}
 }
+
+// Params implements [Learner]: the inner loss's.
+func (l *Normalized[T]) Params() []*Param[T] { return params(l.inner) }

@@ -16,6 +16,8 @@ const (
 	// align is the number of elements that a row is padded to, so that vectorised sums take the same order for every row
 	// and wherever the memory lies.
 	align = 16
+	// centreCols is the number of columns whose mean one task computes.
+	centreCols = 64
 )
 
 // pairs is the geometry of one side of a batch: its rows' distances to each other.
@@ -28,16 +30,18 @@ type pairs[T blas.Float] struct {
 	mean           float64
 	coincident     int // unordered pairs i≠j of rows that coincide
 
-	source               Matrix[T]
-	centre               []float64 // (dim): the mean row
-	norm                 []float64 // (N): ‖x_i‖² of centred rows
-	rowSum               []float64 // (N): Σ_{j<i} distance
-	rowSame              []int     // (N): coincident pairs (i,j<i)
-	center, gram, finish *blas.Loop
+	source       Matrix[T]
+	centre       []float64 // (dim): the mean row
+	norm         []float64 // (N): ‖x_i‖² of centred rows
+	rowSum       []float64 // (N): Σ_{j<i} distance
+	rowSame      []int     // (N): coincident pairs (i,j<i)
+	add, center  *blas.Loop
+	gram, finish *blas.Loop
 }
 
 func newPairs[T blas.Float](side string) *pairs[T] {
 	p := &pairs[T]{side: side}
+	p.add = blas.NewLoop(p.addColumns)
 	p.center = blas.NewLoop(p.centerRow)
 	p.gram = blas.NewLoop(p.gramRow)
 	p.finish = blas.NewLoop(p.finishRow)
@@ -95,13 +99,7 @@ func (p *pairs[T]) resize(n, dim int) {
 
 // findCentre computes the mean row. A value that is not finite shows in it, so that rows are searched only then.
 func (p *pairs[T]) findCentre() error {
-	clear(p.centre)
-	for i := range p.n {
-		row := p.source.row(i)
-		for c := range p.centre {
-			p.centre[c] += float64(row[c])
-		}
-	}
+	p.add.Run((p.dim + centreCols - 1) / centreCols)
 	check := 0.0
 	for c, sum := range p.centre {
 		p.centre[c] = sum / float64(p.n)
@@ -118,6 +116,18 @@ func (p *pairs[T]) findCentre() error {
 		}
 	}
 	return &RowError{Side: p.side, Row: 0, What: "is too large: the sum of the rows overflows"}
+}
+
+// addColumns adds up some of the columns, each from its first row to its last.
+func (p *pairs[T]) addColumns(task int) {
+	first := task * centreCols
+	sums := p.centre[first:min(first+centreCols, p.dim)]
+	clear(sums)
+	for i := range p.n {
+		for c, v := range p.source.row(i)[first:][:len(sums)] {
+			sums[c] += float64(v)
+		}
+	}
 }
 
 func (p *pairs[T]) centerRow(i int) {

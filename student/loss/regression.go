@@ -31,8 +31,8 @@ type RegressionOptions struct {
 // Eval returns ErrShape for N < 2, unequal numbers of rows or unequal widths, and ErrNotFinite for rows that hold NaN or an
 // infinity or are too large for T to hold 4·N²·‖x‖⁴ (mse) or 16·‖x‖² (cosine).
 //
-// Source: Romero et al., FitNets, ICLR 2015, eq. 3, on the embedding and without the regressor that adapts its width;
-// reductions are those of PyTorch's mse_loss, where the paper sums and halves. Deviation: PyTorch's cosine_similarity has
+// Source: Romero et al., FitNets, ICLR 2015, eq. 3, on the embedding and without the regressor that adapts its width,
+// which [Projected] adds; reductions are those of PyTorch's mse_loss, where the paper sums and halves. Deviation: PyTorch's cosine_similarity has
 // the floor 1e-8.
 type Regression[T blas.Float] struct {
 	student, teacher *gram[T]

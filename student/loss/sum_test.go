@@ -3,6 +3,7 @@ package loss_test
 import (
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"rkd/student/loss"
@@ -85,5 +86,43 @@ func TestSumPassesOnTheErrorOfALoss(t *testing.T) {
 	_, err := sum.Eval(b, zeros[float32](3, 2))
 	if !errors.Is(err, loss.ErrShape) {
 		t.Errorf("error is %v, expected ErrShape", err)
+	}
+}
+
+func TestSumFollowsSchedules(t *testing.T) {
+	b := gaussianBatch[float64](1, 6, 4, 4, 0)
+	var sum loss.Sum[float64]
+	sum.AddScheduled(2, loss.Schedule{Warmup: 4}, regression[float64](t, loss.RegressionMSE))
+	sum.AddScheduled(3, loss.Schedule{Decay: loss.DecayLinear, From: 2, To: 2}, infoNCE[float64](t, 0.5))
+	squares, squaresGrad := eval(t, regression[float64](t, loss.RegressionMSE), b)
+	contrast, contrastGrad := eval(t, infoNCE[float64](t, 0.5), b)
+	for _, c := range []struct {
+		epoch float64
+		terms []loss.Term
+	}{
+		{0, []loss.Term{{Name: "info_nce", Weight: 3, Value: contrast}}},
+		{1, []loss.Term{{Name: "regression", Weight: 0.5, Value: squares}, {Name: "info_nce", Weight: 3, Value: contrast}}},
+		{2, []loss.Term{{Name: "regression", Weight: 1, Value: squares}}},
+		{8, []loss.Term{{Name: "regression", Weight: 2, Value: squares}}},
+	} {
+		b.Epoch = c.epoch
+		grad := zeros[float64](6, 4)
+		v, err := sum.Eval(b, grad)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(v.Terms, c.terms) {
+			t.Errorf("epoch %g: terms are %+v, expected %+v", c.epoch, v.Terms, c.terms)
+		}
+		total, want := 0.0, make([]float64, len(grad.Data))
+		for _, term := range c.terms {
+			total += term.Weight * term.Value
+			for i := range want {
+				want[i] += term.Weight * map[string][]float64{"regression": squaresGrad, "info_nce": contrastGrad}[term.Name][i]
+			}
+		}
+		if e := relative(grad.Data, want); math.Abs(v.Total-total) > 1e-14 || e > 1e-14 {
+			t.Errorf("epoch %g: total is %g, expected %g; gradient is %g off", c.epoch, v.Total, total, e)
+		}
 	}
 }

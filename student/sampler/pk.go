@@ -1,37 +1,15 @@
 package sampler
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
 )
 
-// ErrBatch reports a batch shape that the data cannot fill.
-var ErrBatch = errors.New("batch")
-
-// Shape is the `train.batch` section of a configuration.
-type Shape struct {
-	// Classes is P, the number of classes in a batch. Default 5.
-	Classes int `yaml:"classes,omitempty"`
-	// PerClass is K, the number of samples of each. Default 13.
-	PerClass int `yaml:"per_class,omitempty"`
-	// Size cuts the batch after so many samples; 0 keeps all P·K. The classes drawn last lose samples.
-	Size int `yaml:"size,omitempty"`
-}
-
-// Rows is the number of rows of a batch: Size, or P·K where that is smaller or Size is 0.
-func (s Shape) Rows() int {
-	if s.Size > 0 {
-		return min(s.Size, s.Classes*s.PerClass)
-	}
-	return s.Classes * s.PerClass
-}
-
-// PK draws batches of P classes with K rows each (Hermans et al. 2017, "In Defense of the Triplet Loss", section 2). All
+// pk draws batches of P classes with K rows each (Hermans et al. 2017, "In Defense of the Triplet Loss", section 2). All
 // classes are drawn in random order before any is drawn again, and so are the rows of a class; what is left over and too
-// little for a batch or for K rows is left out of that round. It is not safe for concurrent use.
-type PK struct {
+// little for a batch or for K rows is left out of that round.
+type pk struct {
 	shape   Shape
 	seed    uint64
 	classes [][]int // rows of each class, ascending
@@ -44,13 +22,8 @@ type order struct {
 	rows  []int
 }
 
-// NewPK prepares batches over rows, given as indices into labels. It returns ErrBatch where there are fewer classes than
-// P, where a class has fewer rows than K, or where a batch would hold fewer than 2 rows.
-func NewPK(labels []int32, rows []int, shape Shape, seed uint64) (*PK, error) {
-	if shape.Classes < 1 || shape.PerClass < 1 || shape.Size < 0 || shape.Rows() < 2 {
-		return nil, fmt.Errorf("%w: classes %d, per_class %d, size %d: a batch needs at least 2 rows", ErrBatch,
-			shape.Classes, shape.PerClass, shape.Size)
-	}
+// newPK returns ErrBatch where there are fewer classes than P or where a class has fewer rows than K.
+func newPK(labels []int32, rows []int, shape Shape, seed uint64) (*pk, error) {
 	classes, names := byClass(labels, rows)
 	if len(classes) < shape.Classes {
 		return nil, fmt.Errorf("%w: %d classes a batch, but the training data has %d", ErrBatch, shape.Classes, len(classes))
@@ -60,14 +33,14 @@ func NewPK(labels []int32, rows []int, shape Shape, seed uint64) (*PK, error) {
 			return nil, fmt.Errorf("%w: %d samples per class, but class %d has %d", ErrBatch, shape.PerClass, names[i], len(c))
 		}
 	}
-	return &PK{shape: shape, seed: seed, classes: classes, orders: make([]order, len(classes))}, nil
+	return &pk{shape: shape, seed: seed, classes: classes, orders: make([]order, len(classes))}, nil
 }
 
 // Rows is the number of rows of every batch.
-func (s *PK) Rows() int { return s.shape.Rows() }
+func (s *pk) Rows() int { return s.shape.Rows() }
 
-// Batch returns the rows of one step's batch, class by class. It depends on the seed and the step alone.
-func (s *PK) Batch(step int) []int {
+// Batch returns the rows of one step's batch, class by class.
+func (s *pk) Batch(step int) []int {
 	p, k := s.shape.Classes, s.shape.PerClass
 	perRound := len(s.classes) / p // batches
 	round, at := step/perRound, step%perRound
@@ -79,7 +52,7 @@ func (s *PK) Batch(step int) []int {
 }
 
 // rows returns the K rows of a class in a round of the classes, in each of which a class has one turn.
-func (s *PK) rows(class, turn int) []int {
+func (s *pk) rows(class, turn int) []int {
 	k, rows := s.shape.PerClass, s.classes[class]
 	turns := len(rows) / k // in a round of its rows
 	round, at := turn/turns, turn%turns

@@ -19,7 +19,7 @@ func labels() ([]int32, []int) {
 
 func TestBatchHoldsPClassesWithKRowsEach(t *testing.T) {
 	l, rows := labels()
-	pk, err := sampler.NewPK(l, rows, sampler.Shape{Classes: 3, PerClass: 5}, 7)
+	pk, err := sampler.New(l, rows, sampler.Shape{Kind: sampler.PK, Classes: 3, PerClass: 5}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,7 @@ func TestBatchHoldsPClassesWithKRowsEach(t *testing.T) {
 // 2 classes a batch of 4 classes, 3 rows of 10: a round of the classes is 2 batches, a round of a class's rows 3 turns.
 func TestNoRowComesTwiceInARound(t *testing.T) {
 	l, rows := labels()
-	pk, err := sampler.NewPK(l, rows, sampler.Shape{Classes: 2, PerClass: 3}, 7)
+	pk, err := sampler.New(l, rows, sampler.Shape{Kind: sampler.PK, Classes: 2, PerClass: 3}, 7)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,10 +70,10 @@ func TestNoRowComesTwiceInARound(t *testing.T) {
 
 func TestBatchIsAFunctionOfSeedAndStep(t *testing.T) {
 	l, rows := labels()
-	shape := sampler.Shape{Classes: 2, PerClass: 4, Size: 7}
-	a, _ := sampler.NewPK(l, rows, shape, 1)
-	b, _ := sampler.NewPK(l, rows, shape, 1)
-	other, _ := sampler.NewPK(l, rows, shape, 2)
+	shape := sampler.Shape{Kind: sampler.PK, Classes: 2, PerClass: 4, Size: 7}
+	a, _ := sampler.New(l, rows, shape, 1)
+	b, _ := sampler.New(l, rows, shape, 1)
+	other, _ := sampler.New(l, rows, shape, 2)
 	a.Batch(0) // what was drawn before must not matter
 	if got, want := a.Batch(5), b.Batch(5); !slices.Equal(got, want) || len(got) != 7 {
 		t.Errorf("step 5 is %v and %v, expected equal batches of 7", got, want)
@@ -83,16 +83,99 @@ func TestBatchIsAFunctionOfSeedAndStep(t *testing.T) {
 	}
 }
 
+// 5 batches of 7 are a round of 40 rows: 35 of them come once, none twice.
+func TestShuffledVisitsRowsInRounds(t *testing.T) {
+	l, rows := labels()
+	batches, err := sampler.New(l, rows[5:], sampler.Shape{Kind: sampler.Shuffled, Size: 7}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, _ := sampler.New(l, rows[5:], sampler.Shape{Kind: sampler.Shuffled, Size: 7}, 3)
+	if want, got := again.Batch(7), batches.Batch(7); !slices.Equal(got, want) {
+		t.Errorf("step 7 is %v and %v, expected equal batches", got, want)
+	}
+	for round := range 3 {
+		seen := map[int]bool{}
+		for step := round * 5; step < (round+1)*5; step++ {
+			batch := batches.Batch(step)
+			if len(batch) != 7 || batches.Rows() != 7 {
+				t.Fatalf("step %d has rows %v, expected 7", step, batch)
+			}
+			for _, row := range batch {
+				if seen[row] || row < 5 {
+					t.Errorf("step %d: row %d comes again or is none of those given", step, row)
+				}
+				seen[row] = true
+			}
+		}
+	}
+	if slices.Equal(batches.Batch(0), batches.Batch(5)) {
+		t.Error("two rounds have one order")
+	}
+}
+
+func TestEpisodesHaveSupportBeforeQueries(t *testing.T) {
+	l, rows := labels()
+	episodes, err := sampler.New(l, rows, sampler.Shape{Kind: sampler.Episodes, Ways: 3, Shots: 1, Queries: 2}, 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step := range 20 {
+		batch := episodes.Batch(step)
+		classes := map[int32]bool{}
+		for i := 0; i < len(batch); i += 3 {
+			class := l[batch[i]]
+			classes[class] = true
+			if l[batch[i+1]] != class || l[batch[i+2]] != class {
+				t.Errorf("step %d: rows %v do not stand class by class", step, batch)
+			}
+		}
+		if len(batch) != 9 || len(classes) != 3 {
+			t.Errorf("step %d: rows %v of classes %v, expected 3 classes with 3 rows each", step, batch, classes)
+		}
+	}
+}
+
 func TestBatchThatTheDataCannotFill(t *testing.T) {
 	l, rows := labels()
 	for name, shape := range map[string]sampler.Shape{
-		"more classes than there are": {Classes: 5, PerClass: 2},
-		"more rows than a class has":  {Classes: 2, PerClass: 11},
-		"one row":                     {Classes: 1, PerClass: 1},
-		"negative size":               {Classes: 2, PerClass: 2, Size: -1},
+		"more classes than there are":  {Kind: sampler.PK, Classes: 5, PerClass: 2},
+		"more rows than a class has":   {Kind: sampler.PK, Classes: 2, PerClass: 11},
+		"one row":                      {Kind: sampler.PK, Classes: 1, PerClass: 1},
+		"negative size":                {Kind: sampler.PK, Classes: 2, PerClass: 2, Size: -1},
+		"shuffled beyond the rows":     {Kind: sampler.Shuffled, Size: 41},
+		"shuffled by class":            {Kind: sampler.Shuffled, Size: 4, Classes: 2},
+		"episode of one class":         {Kind: sampler.Episodes, Ways: 1, Shots: 1, Queries: 1},
+		"episode without queries":      {Kind: sampler.Episodes, Ways: 2, Shots: 1},
+		"episode beyond a class":       {Kind: sampler.Episodes, Ways: 2, Shots: 5, Queries: 6},
+		"episode beyond the classes":   {Kind: sampler.Episodes, Ways: 5, Shots: 1, Queries: 1},
+		"a kind that there is not":     {Kind: "sorted", Size: 3},
+		"no kind, defaults not filled": {Classes: 2, PerClass: 2},
 	} {
-		if _, err := sampler.NewPK(l, rows, shape, 1); !errors.Is(err, sampler.ErrBatch) {
+		if _, err := sampler.New(l, rows, shape, 1); !errors.Is(err, sampler.ErrBatch) {
 			t.Errorf("%s gives %v, expected ErrBatch", name, err)
+		}
+	}
+}
+
+func TestShapeDefaults(t *testing.T) {
+	for _, tt := range []struct {
+		given         sampler.Shape
+		rows, classes int
+	}{
+		{sampler.Shape{}, 65, 5},
+		{sampler.Shape{Kind: sampler.PK, Size: 64}, 64, 5},
+		{sampler.Shape{Kind: sampler.PK, Size: 14}, 14, 2},
+		{sampler.Shape{Kind: sampler.Shuffled}, 64, 1},
+		{sampler.Shape{Kind: sampler.Episodes}, 30, 5},
+		{sampler.Shape{Kind: sampler.Episodes, Shots: 5, Queries: 15}, 100, 5},
+	} {
+		s := tt.given.WithDefaults()
+		if err := s.Validate(); err != nil {
+			t.Error(err)
+		}
+		if s.Rows() != tt.rows || s.ClassesInBatch() != tt.classes {
+			t.Errorf("%+v has %d rows of %d classes, expected %d and %d", s, s.Rows(), s.ClassesInBatch(), tt.rows, tt.classes)
 		}
 	}
 }

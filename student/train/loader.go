@@ -12,6 +12,7 @@ type Rows struct {
 	Labels  []int32   // (R)
 	Samples []int64   // (R) identities; the views of one sample share theirs and stay on one side of the selection split
 	Teacher []float32 // (R,Dt)
+	Logits  []float32 // (R,C) of the teacher, nil without
 	// Load writes the preprocessed pixels of rows to x, (len(rows),Input...). It is called from two goroutines at
 	// a time, never for the same row.
 	Load func(rows []int, x []float32) error
@@ -33,7 +34,7 @@ type loader struct {
 }
 
 // newLoader starts reading the batches of steps first to last−1, each of size values.
-func newLoader(ctx context.Context, rows Rows, pk *sampler.PK, first, last, size int) *loader {
+func newLoader(ctx context.Context, rows Rows, order sampler.Batches, first, last, size int) *loader {
 	const ahead = 2
 	ctx, cancel := context.WithCancel(ctx)
 	l := &loader{
@@ -48,7 +49,7 @@ func newLoader(ctx context.Context, rows Rows, pk *sampler.PK, first, last, size
 		for step := first; step < last; step++ {
 			select {
 			case x := <-l.free:
-				b := batch{rows: pk.Batch(step), x: x}
+				b := batch{rows: order.Batch(step), x: x}
 				b.err = rows.Load(b.rows, b.x)
 				select {
 				case l.batches <- b:
@@ -84,11 +85,11 @@ func (l *loader) close() {
 	<-l.done
 }
 
-// teacher gathers the teacher's rows of a batch into dst, (len(rows),dim).
-func (r Rows) teacher(dst []float32, rows []int, dim int) []float32 {
-	dst = slices.Grow(dst[:0], len(rows)*dim)
+// gather copies the given rows of a matrix, (R,width), to dst, (len(rows),width).
+func gather(dst, of []float32, rows []int, width int) []float32 {
+	dst = slices.Grow(dst[:0], len(rows)*width)
 	for _, row := range rows {
-		dst = append(dst, r.Teacher[row*dim:(row+1)*dim]...)
+		dst = append(dst, of[row*width:(row+1)*width]...)
 	}
 	return dst
 }

@@ -20,6 +20,8 @@ type Metrics struct {
 	LearningRate float64            `json:"learning_rate"` // of the last step
 	// Selection is the score on the selection split, absent without one.
 	Selection *float64 `json:"selection,omitempty"`
+	// Watched are the figures of the data that are followed, absent without such.
+	Watched map[string]float64 `json:"watched,omitempty"`
 	// StepMillis is the mean time of a training step: waiting for the batch, forward, losses, backward, optimiser.
 	StepMillis float64 `json:"step_ms"`
 }

@@ -36,12 +36,7 @@ type Options struct {
 
 // WithDefaults fills in what the configuration leaves out; rows is the number of training rows.
 func (o Options) WithDefaults(rows int) Options {
-	if o.Batch.Classes == 0 {
-		o.Batch.Classes = 5
-	}
-	if o.Batch.PerClass == 0 {
-		o.Batch.PerClass = 13
-	}
+	o.Batch = o.Batch.WithDefaults()
 	if o.Epochs == 0 {
 		o.Epochs = 10
 	}
@@ -75,6 +70,9 @@ func (o Options) Validate() error {
 		return fmt.Errorf("%w: betas has %d values, expected 2", ErrOptions, len(o.Betas))
 	case o.Selection != nil && (*o.Selection < 0 || *o.Selection >= 1):
 		return fmt.Errorf("%w: selection is %g, expected 0 to below 1", ErrOptions, *o.Selection)
+	}
+	if err := o.Batch.WithDefaults().Validate(); err != nil {
+		return err
 	}
 	if _, err := optim.New[float32](o.optimizer(), nil); err != nil {
 		return err

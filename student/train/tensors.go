@@ -7,8 +7,10 @@ import (
 	"slices"
 
 	"github.com/nlpodyssey/safetensors"
+	"gorgonia.org/tensor"
 
 	"rkd/student/arch"
+	"rkd/student/loss"
 )
 
 // momentPrefix starts the names of the optimiser's moments in a tensor file; weights go by their own names.
@@ -20,6 +22,15 @@ type tensorView = safetensors.TensorView
 type tensors struct {
 	path    string
 	content safetensors.SafeTensors
+}
+
+// Learned gives the parameters of losses the form of a student's, sharing their memory.
+func Learned(params []*loss.Param[float32]) []arch.Tensor {
+	learned := make([]arch.Tensor, len(params))
+	for i, p := range params {
+		learned[i] = arch.Tensor{Name: p.Name, Value: tensor.New(tensor.WithShape(p.Shape...), tensor.WithBacking(p.Value))}
+	}
+	return learned
 }
 
 func parseTensors(path string, data []byte) (*tensors, error) {

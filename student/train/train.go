@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"time"
 
 	"gorgonia.org/tensor"
@@ -52,22 +53,42 @@ type Job struct {
 	Loss    *loss.Sum[float32]
 	Rows    Rows
 	// Score measures the embeddings, (len(labels),Dim), of the selection split: higher is better.
-	Score    func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
+	Score func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
+	// Watch, where there is one, is measured after every epoch, too. It decides nothing.
+	Watch    *Watch
 	Observer Observer
+}
+
+// Watch is data whose figures are followed over the epochs.
+type Watch struct {
+	Rows    Rows // without teacher
+	Measure func(ctx context.Context, embeddings []float32, labels []int32) (map[string]float64, error)
 }
 
 // run is a Job under way.
 type run struct {
 	Job
-	pk         *sampler.PK
+	batches    sampler.Batches
 	held       []int
 	optim      *optim.Optimizer[float32]
 	store      *store
 	checkpoint *Checkpoint
-	params     [][]float32
+	params     [][]float32 // of the network, then of the loss
+	lossGrads  [][]float32
 	sampleSize int
-	teacherDim int
-	teacher    []float32
+	teacher    side
+	logits     side
+}
+
+// side is what the teacher says of a batch.
+type side struct {
+	dim  int
+	rows []float32 // (N,dim)
+}
+
+func (s *side) gather(of []float32, rows []int) loss.Matrix[float32] {
+	s.rows = gather(s.rows, of, rows, s.dim)
+	return loss.Matrix[float32]{Rows: len(rows), Cols: s.dim, Data: s.rows}
 }
 
 // Run trains until all epochs are done and returns the last checkpoint. Batches, mining and weights are functions of the
@@ -84,7 +105,7 @@ func Run(ctx context.Context, job Job) (*Checkpoint, error) {
 	}
 	total := job.Options.Epochs * job.Options.StepsPerEpoch
 	job.Observer.Start(r.checkpoint.Step, total)
-	batches := newLoader(ctx, job.Rows, r.pk, r.checkpoint.Step, total, r.pk.Rows()*r.sampleSize)
+	batches := newLoader(ctx, job.Rows, r.batches, r.checkpoint.Step, total, r.batches.Rows()*r.sampleSize)
 	defer batches.close()
 	// A training that was stopped while it scored an epoch has the score left to do.
 	if r.checkpoint.Epoch.Steps == job.Options.StepsPerEpoch {
@@ -119,20 +140,26 @@ func (r *run) prepare() error {
 	if len(r.Rows.Labels) == 0 {
 		return fmt.Errorf("%w: no training rows", ErrOptions)
 	}
-	r.teacherDim = len(r.Rows.Teacher) / len(r.Rows.Labels)
+	r.teacher.dim = len(r.Rows.Teacher) / len(r.Rows.Labels)
+	r.logits.dim = len(r.Rows.Logits) / len(r.Rows.Labels)
 	train, held, err := sampler.Split(r.Rows.Labels, r.Rows.Samples, *r.Options.Selection, r.Seed)
 	if err != nil {
 		return err
 	}
 	r.held = held
-	if r.pk, err = sampler.NewPK(r.Rows.Labels, train, r.Options.Batch, r.Seed); err != nil {
+	if r.batches, err = sampler.New(r.Rows.Labels, train, r.Options.Batch, r.Seed); err != nil {
 		return err
 	}
-	sizes := make([]int, len(r.Weights.Params))
-	for i, p := range r.Weights.Params {
-		values := p.Value.Data().([]float32)
+	for _, p := range r.Weights.Params {
+		r.params = append(r.params, p.Value.Data().([]float32))
+	}
+	for _, p := range r.Loss.Params() {
+		r.params = append(r.params, p.Value)
+		r.lossGrads = append(r.lossGrads, p.Grad)
+	}
+	sizes := make([]int, len(r.params))
+	for i, values := range r.params {
 		sizes[i] = len(values)
-		r.params = append(r.params, values)
 	}
 	if r.optim, err = optim.New[float32](r.Options.optimizer(), sizes); err != nil {
 		return err
@@ -144,7 +171,8 @@ func (r *run) resume() error {
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		return fmt.Errorf("making the checkpoint folder: %w", err)
 	}
-	r.store = &store{dir: r.Dir, weights: r.Weights, optim: r.optim}
+	weights := &arch.Weights{Params: slices.Concat(r.Weights.Params, Learned(r.Loss.Params())), Buffers: r.Weights.Buffers}
+	r.store = &store{dir: r.Dir, weights: weights, optim: r.optim}
 	c, err := ReadCheckpoint(r.Dir)
 	switch {
 	case !r.Resume, errors.Is(err, ErrNoCheckpoint):
@@ -156,7 +184,7 @@ func (r *run) resume() error {
 	case c.Key != r.Key:
 		return fmt.Errorf("%w: %q was trained with another configuration, data set, cache or seed", ErrCheckpoint, r.Dir)
 	}
-	if err := c.restore(r.Dir, r.Weights, r.optim); err != nil {
+	if err := c.restore(r.Dir, weights, r.optim); err != nil {
 		return err
 	}
 	r.checkpoint = c
@@ -170,13 +198,14 @@ func (r *run) step(b batch) error {
 	for i, row := range b.rows {
 		labels[i] = r.Rows.Labels[row]
 	}
-	r.teacher = r.Rows.teacher(r.teacher, b.rows, r.teacherDim)
 	var value loss.Value
 	err := r.Engine.Step(b.x, func(embedding, gradient []float32) (err error) {
 		value, err = r.Loss.Eval(loss.Batch[float32]{
 			Student: loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: embedding},
-			Teacher: loss.Matrix[float32]{Rows: n, Cols: r.teacherDim, Data: r.teacher},
+			Teacher: r.teacher.gather(r.Rows.Teacher, b.rows),
+			Logits:  r.logits.gather(r.Rows.Logits, b.rows),
 			Labels:  labels,
+			Epoch:   float64(r.checkpoint.Step) / float64(r.Options.StepsPerEpoch),
 			Rand:    sampler.Stream(r.Seed, "mining", r.checkpoint.Step),
 		}, loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: gradient})
 		return err
@@ -184,11 +213,12 @@ func (r *run) step(b batch) error {
 	if err != nil {
 		return r.failed(err, b.rows)
 	}
-	norm := optim.Clip(r.Engine.Gradients(), r.Options.ClipNorm)
+	grads := slices.Concat(r.Engine.Gradients(), r.lossGrads)
+	norm := optim.Clip(grads, r.Options.ClipNorm)
 	if math.IsNaN(value.Total+norm) || math.IsInf(value.Total+norm, 0) {
 		return r.diverged(fmt.Sprintf("loss is %g, gradient norm %g", value.Total, norm))
 	}
-	r.optim.Step(r.params, r.Engine.Gradients(), r.rate(r.checkpoint.Step))
+	r.optim.Step(r.params, grads, r.rate(r.checkpoint.Step))
 
 	sums := &r.checkpoint.Epoch
 	sums.Steps++
@@ -210,11 +240,17 @@ func (r *run) rate(step int) float64 {
 	return o.Schedule.Rate(o.LR, step, o.StepsPerEpoch, o.Epochs*o.StepsPerEpoch)
 }
 
-// failed names the step of an error, and the sample where it is about a row of the batch.
+// failed names the step of an error, and the sample where it is about a row of the batch, else the batch's samples.
 func (r *run) failed(err error, rows []int) error {
 	var row *loss.RowError
-	if errors.As(err, &row) && row.Row < len(rows) && r.Rows.Samples != nil {
+	if errors.As(err, &row) && row.Row < len(rows) {
 		err = fmt.Errorf("sample %d: %w", r.Rows.Samples[rows[row.Row]], err)
+	} else if errors.Is(err, loss.ErrDegenerate) || errors.Is(err, loss.ErrBatch) {
+		ids := make([]int64, len(rows))
+		for i, row := range rows {
+			ids[i] = r.Rows.Samples[row]
+		}
+		err = fmt.Errorf("samples %v: %w", ids, err)
 	}
 	if errors.Is(err, loss.ErrNotFinite) {
 		return r.diverged(err.Error())
@@ -240,12 +276,20 @@ func (r *run) pause(ctx context.Context) error {
 		return nil
 	}
 	m := c.Epoch.mean(c.Step/r.Options.StepsPerEpoch, c.Step, r.rate(c.Step-1))
+	watched, err := r.watch(ctx)
+	if ctx.Err() != nil {
+		return r.stop(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("measuring after step %d: %w", c.Step, err)
+	}
+	m.Watched = watched
 	if len(r.held) > 0 {
 		score, err := r.score(ctx)
+		if ctx.Err() != nil {
+			return r.stop(ctx)
+		}
 		if err != nil {
-			if ctx.Err() != nil {
-				return r.stop(ctx)
-			}
 			return fmt.Errorf("scoring the selection split after step %d: %w", c.Step, err)
 		}
 		m.Selection = &score
@@ -272,25 +316,48 @@ func (r *run) pause(ctx context.Context) error {
 
 // score embeds the selection split and has it measured.
 func (r *run) score(ctx context.Context) (float64, error) {
-	embeddings := make([]float32, 0, len(r.held)*r.Network.Dim)
-	labels := make([]int32, 0, len(r.held))
-	x := make([]float32, r.pk.Rows()*r.sampleSize)
-	for held := r.held; len(held) > 0; {
-		rows := held[:min(r.pk.Rows(), len(held))]
-		held = held[len(rows):]
-		part := x[:len(rows)*r.sampleSize]
-		if err := r.Rows.Load(rows, part); err != nil {
-			return 0, err
-		}
-		var err error
-		if embeddings, err = r.Engine.Embed(ctx, embeddings, part); err != nil {
-			return 0, err
-		}
-		for _, row := range rows {
-			labels = append(labels, r.Rows.Labels[row])
-		}
+	embeddings, labels, err := r.embed(ctx, r.Rows, r.held)
+	if err != nil {
+		return 0, err
 	}
 	return r.Score(ctx, embeddings, labels)
+}
+
+// watch measures what is to be followed, or returns nil where there is nothing.
+func (r *run) watch(ctx context.Context) (map[string]float64, error) {
+	if r.Watch == nil {
+		return nil, nil
+	}
+	all := make([]int, len(r.Watch.Rows.Labels))
+	for i := range all {
+		all[i] = i
+	}
+	embeddings, labels, err := r.embed(ctx, r.Watch.Rows, all)
+	if err != nil {
+		return nil, err
+	}
+	return r.Watch.Measure(ctx, embeddings, labels)
+}
+
+// embed runs the student on some rows and returns their embeddings, (len(of),Dim), and labels.
+func (r *run) embed(ctx context.Context, rows Rows, of []int) ([]float32, []int32, error) {
+	embeddings := make([]float32, 0, len(of)*r.Network.Dim)
+	labels := make([]int32, 0, len(of))
+	x := make([]float32, r.batches.Rows()*r.sampleSize)
+	for part := range slices.Chunk(of, r.batches.Rows()) {
+		input := x[:len(part)*r.sampleSize]
+		if err := rows.Load(part, input); err != nil {
+			return nil, nil, err
+		}
+		var err error
+		if embeddings, err = r.Engine.Embed(ctx, embeddings, input); err != nil {
+			return nil, nil, err
+		}
+		for _, row := range part {
+			labels = append(labels, rows.Labels[row])
+		}
+	}
+	return embeddings, labels, nil
 }
 
 // stop writes a checkpoint because ctx has ended.

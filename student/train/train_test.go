@@ -67,7 +67,7 @@ func newJob(t *testing.T, dir string) train.Job {
 	weights := network.Init(9, tensor.Float32)
 	share := 0.25
 	options := train.Options{
-		Batch: sampler.Shape{Classes: 3, PerClass: 4}, Epochs: 2, StepsPerEpoch: 5, LR: 0.01, ClipNorm: 5, Selection: &share,
+		Batch: sampler.Shape{Kind: sampler.PK, Classes: 3, PerClass: 4}, Epochs: 2, StepsPerEpoch: 5, LR: 0.01, ClipNorm: 5, Selection: &share,
 		CheckpointSteps: 2,
 	}.WithDefaults(len(rows.Labels))
 	machine, err := engine.NewGorgonia(network, weights, options.Batch.Rows())
@@ -82,6 +82,15 @@ func newJob(t *testing.T, dir string) train.Job {
 		t.Fatal(err)
 	}
 	sum.Add(0.5, triplet)
+	regression, err := loss.NewRegression[float32](loss.RegressionOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	projection, err := loss.NewProjection[float32]("regression", loss.ProjectionOptions{Bias: true}, network.Dim, teacherDim, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum.AddScheduled(1, loss.Schedule{Warmup: 1.5}, loss.NewProjected(projection, regression))
 	return train.Job{
 		Options: options, Seed: 9, Key: "k", Dir: dir, Resume: true, Network: network, Weights: weights, Engine: machine, Loss: sum,
 		Rows: rows, Observer: &observer{},
@@ -121,6 +130,12 @@ func TestStoppedTrainingEndsWithTheSameBytes(t *testing.T) {
 	want := tensorFiles(t, undisturbed)
 	if !c.Done || c.Step != 10 || len(c.Epochs) != 2 || len(want) != 2 {
 		t.Fatalf("undisturbed training ends at step %d with %d epochs and %d files", c.Step, len(c.Epochs), len(want))
+	}
+	for name, file := range want {
+		if last := strings.HasPrefix(name, "last"); !strings.Contains(file, `"regression.weight"`) ||
+			last != strings.Contains(file, `"optimizer.exp_avg.regression.weight"`) {
+			t.Errorf("%s does not hold what the loss learns, or its moments where they belong", name)
+		}
 	}
 	for stop := 1; stop < 10; stop++ {
 		dir := t.TempDir()

@@ -1,0 +1,58 @@
+package pipeline
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"rkd/models/onnx"
+	"rkd/student/loss"
+)
+
+// Head is the `student.head` section: the classifier behind the embedding, there where a loss is on logits. A text alone is
+// its kind.
+type Head struct {
+	Kind string `yaml:"kind,omitempty"` // linear (default) or cosine
+	// Scale of cosine multiplies the cosines; default 16.
+	Scale float64 `yaml:"scale,omitempty"`
+}
+
+func (*Head) shorthand() string { return "kind" }
+
+const (
+	headName     = "head"
+	logitsOutput = "logits"
+)
+
+func (h Head) options() loss.ProjectionOptions {
+	return loss.ProjectionOptions{Kind: h.Kind, Scale: h.Scale, Bias: h.Kind != loss.ProjectionCosine}
+}
+
+// validate checks the section.
+func (h Head) validate() error {
+	_, err := h.projection(1, 1, rand.New(rand.NewPCG(0, 0)))
+	return err
+}
+
+// projection makes a head from embeddings of width in to logits of so many classes.
+func (h Head) projection(in, classes int, r *rand.Rand) (*loss.Projection[float32], error) {
+	p, err := loss.NewProjection[float32](headName, h.options(), in, classes, r)
+	if err != nil {
+		return nil, fmt.Errorf("%w: student.head: %w", ErrConfig, err)
+	}
+	return p, nil
+}
+
+// lower adds the head to b: it returns the name of the logits, (N,C), of the embedding, (N,D).
+func (h Head) lower(b *onnx.Builder, embedding string, p *loss.Projection[float32]) string {
+	weight := p.Params()[0]
+	if h.Kind != loss.ProjectionCosine {
+		bias := p.Params()[1]
+		return b.Node("Gemm", []string{
+			embedding, b.Float32(weight.Name, weight.Shape, weight.Value), b.Float32(bias.Name, bias.Shape, bias.Value),
+		}, onnx.Int("transB", 1))
+	}
+	length := b.Node("ReduceL2", []string{embedding}, onnx.Ints("axes", -1), onnx.Int("keepdims", 1))
+	length = b.Node("Max", []string{length, b.Float32(headName+".shortest", []int{1}, []float32{1e-12})})
+	unit := b.Node("Div", []string{embedding, length})
+	return b.Node("Gemm", []string{unit, b.Float32(weight.Name, weight.Shape, p.Directions())}, onnx.Int("transB", 1))
+}

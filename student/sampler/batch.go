@@ -1,0 +1,142 @@
+package sampler
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrBatch reports a batch shape that is wrong in itself or that the data cannot fill.
+var ErrBatch = errors.New("batch")
+
+// Kinds of batch.
+const (
+	PK       = "pk"       // P classes with K rows each, for losses on pairs
+	Shuffled = "shuffled" // rows in random order, for losses on single rows
+	Episodes = "episodes" // few-shot episodes: N classes with a support set and queries
+)
+
+// Shape is the `train.batch` section of a configuration.
+type Shape struct {
+	// Kind is PK (default), Shuffled or Episodes.
+	Kind string `yaml:"kind,omitempty"`
+	// Classes is P of pk, the number of classes in a batch. Default 5.
+	Classes int `yaml:"classes,omitempty"`
+	// PerClass is K of pk, the number of samples of each. Default 13.
+	PerClass int `yaml:"per_class,omitempty"`
+	// Size is the number of samples of shuffled, default 64. It cuts the batch of pk after so many; the classes drawn last
+	// lose samples.
+	Size int `yaml:"size,omitempty"`
+	// Ways is N of episodes, the number of classes, default 5; Shots and Queries are the samples of each in the support set,
+	// default 1, and beside it, default 5.
+	Ways    int `yaml:"ways,omitempty"`
+	Shots   int `yaml:"shots,omitempty"`
+	Queries int `yaml:"queries,omitempty"`
+}
+
+// WithDefaults fills in what the configuration leaves out.
+func (s Shape) WithDefaults() Shape {
+	if s.Kind == "" {
+		s.Kind = PK
+	}
+	for _, d := range []struct {
+		kind  string
+		field *int
+		value int
+	}{
+		{PK, &s.Classes, 5},
+		{PK, &s.PerClass, 13},
+		{Shuffled, &s.Size, 64},
+		{Episodes, &s.Ways, 5},
+		{Episodes, &s.Shots, 1},
+		{Episodes, &s.Queries, 5},
+	} {
+		if s.Kind == d.kind && *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	return s
+}
+
+// Validate returns ErrBatch for a shape with defaults filled in that is of no known kind, has keys of another kind or has
+// fewer than 2 rows.
+func (s Shape) Validate() error {
+	if s.Kind != PK && s.Kind != Shuffled && s.Kind != Episodes {
+		return fmt.Errorf("%w: kind is %q, expected %s, %s or %s", ErrBatch, s.Kind, PK, Shuffled, Episodes)
+	}
+	for _, f := range []struct {
+		name  string
+		value int
+		kinds []string
+	}{
+		{"classes", s.Classes, []string{PK}},
+		{"per_class", s.PerClass, []string{PK}},
+		{"size", s.Size, []string{PK, Shuffled}},
+		{"ways", s.Ways, []string{Episodes}},
+		{"shots", s.Shots, []string{Episodes}},
+		{"queries", s.Queries, []string{Episodes}},
+	} {
+		own := f.kinds[0] == s.Kind || f.kinds[len(f.kinds)-1] == s.Kind
+		switch {
+		case !own && f.value != 0:
+			return fmt.Errorf("%w: %s is %d, but belongs to kind %s, and kind is %s", ErrBatch, f.name, f.value, f.kinds[0], s.Kind)
+		case f.value < 0, own && f.value < 1 && f.name != "size":
+			return fmt.Errorf("%w: %s is %d, expected 1 or more", ErrBatch, f.name, f.value)
+		}
+	}
+	if s.Kind == Episodes && s.Ways < 2 {
+		return fmt.Errorf("%w: ways is %d, expected 2 or more", ErrBatch, s.Ways)
+	}
+	if s.Rows() < 2 {
+		return fmt.Errorf("%w: %d rows, expected 2 or more", ErrBatch, s.Rows())
+	}
+	return nil
+}
+
+// Rows is the number of rows of a batch: of pk P·K, or Size where that is given and smaller; of shuffled Size; of episodes
+// Ways·(Shots+Queries).
+func (s Shape) Rows() int {
+	switch {
+	case s.Kind == Shuffled:
+		return s.Size
+	case s.Kind == Episodes:
+		return s.Ways * (s.Shots + s.Queries)
+	case s.Size > 0:
+		return min(s.Size, s.Classes*s.PerClass)
+	}
+	return s.Classes * s.PerClass
+}
+
+// ClassesInBatch is the number of classes that a batch is sure to hold.
+func (s Shape) ClassesInBatch() int {
+	switch s.Kind {
+	case Shuffled:
+		return 1
+	case Episodes:
+		return s.Ways
+	}
+	return (s.Rows() + s.PerClass - 1) / s.PerClass
+}
+
+// Batches decides which rows make up the batches of a training. It is not safe for concurrent use.
+type Batches interface {
+	// Rows is the number of rows of every batch.
+	Rows() int
+	// Batch returns the rows of one step's batch. They depend on the seed and the step alone. The rows of an episode stand
+	// class by class, the support set of a class before its queries.
+	Batch(step int) []int
+}
+
+// New prepares batches over rows, given as indices into labels. It returns ErrBatch where the shape is wrong or where there
+// are too few classes, too few rows of a class, or too few rows for it.
+func New(labels []int32, rows []int, shape Shape, seed uint64) (Batches, error) {
+	if err := shape.Validate(); err != nil {
+		return nil, err
+	}
+	switch shape.Kind {
+	case Shuffled:
+		return newShuffled(rows, shape.Size, seed)
+	case Episodes:
+		return newPK(labels, rows, Shape{Classes: shape.Ways, PerClass: shape.Shots + shape.Queries}, seed)
+	}
+	return newPK(labels, rows, shape, seed)
+}

@@ -1,0 +1,38 @@
+package sampler
+
+import "fmt"
+
+// shuffled draws batches of rows in random order. All rows are drawn before any is drawn again, but for those that are left
+// over at the end of a round and too few for a batch.
+type shuffled struct {
+	rows  []int
+	size  int
+	seed  uint64
+	round int   // that order is of
+	order []int // nil before the first batch
+}
+
+// newShuffled returns ErrBatch where there are fewer rows than size.
+func newShuffled(rows []int, size int, seed uint64) (*shuffled, error) {
+	if len(rows) < size {
+		return nil, fmt.Errorf("%w: size is %d, but there are %d training rows", ErrBatch, size, len(rows))
+	}
+	return &shuffled{rows: rows, size: size, seed: seed}, nil
+}
+
+// Rows is the number of rows of every batch.
+func (s *shuffled) Rows() int { return s.size }
+
+// Batch returns the rows of one step's batch.
+func (s *shuffled) Batch(step int) []int {
+	perRound := len(s.rows) / s.size // batches
+	round, at := step/perRound, step%perRound
+	if s.order == nil || s.round != round {
+		s.round, s.order = round, Stream(s.seed, "rows", round).Perm(len(s.rows))
+	}
+	batch := make([]int, s.size)
+	for i, j := range s.order[at*s.size : (at+1)*s.size] {
+		batch[i] = s.rows[j]
+	}
+	return batch
+}
