@@ -40,7 +40,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		EnableBashCompletion:      true,
 		Suggest:                   true,
 		Commands: []*cli.Command{
-			runCommand(), precomputeCommand(), distillCommand(), exportCommand(), evalCommand(), cacheCommand(), doctorCommand(),
+			runCommand(), precomputeCommand(), distillCommand(), exportCommand(), evalCommand(), compareCommand(), cacheCommand(), doctorCommand(),
 		},
 		// Errors are told and turned into exit codes by run.
 		ExitErrHandler: func(*cli.Context, error) {},

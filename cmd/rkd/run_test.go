@@ -449,7 +449,7 @@ func TestHelpOfEveryCommandHasAnExample(t *testing.T) {
 	if r := must(t, dir, "--help"); !strings.Contains(r.stdout, "Exit codes") {
 		t.Errorf("help lacks the exit codes:\n%s", r.stdout)
 	}
-	for _, name := range []string{"run", "precompute", "distill", "export", "eval", "cache", "cache info", "cache verify", "cache head", "doctor"} {
+	for _, name := range []string{"run", "precompute", "distill", "export", "eval", "compare", "cache", "cache info", "cache verify", "cache head", "doctor"} {
 		r := must(t, dir, append(strings.Fields(name), "--help")...)
 		if !strings.Contains(r.stdout, "Example") || !strings.Contains(r.stdout, "rkd "+name) {
 			t.Errorf("help of %s lacks an example:\n%s", name, r.stdout)
