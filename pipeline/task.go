@@ -86,6 +86,16 @@ func (t Task) row() string {
 // Model is the path of the exported student.
 func (t Task) Model() string { return filepath.Join(t.Dir(), "student.onnx") }
 
+// Profile says where the time of the task's training steps went.
+func (t Task) Profile() (profile train.Profile, stepMillis float64, err error) {
+	c, err := train.ReadCheckpoint(t.Dir())
+	if err != nil {
+		return profile, 0, fmt.Errorf("%s: %w", t, err)
+	}
+	profile, stepMillis = c.MeanProfile()
+	return profile, stepMillis, nil
+}
+
 func (t Task) String() string { return fmt.Sprintf("%s seed %d", t.row(), t.Seed) }
 
 // about describes a student in its checkpoint, and by that in its ONNX file: what export and evaluation need to know

@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"slices"
+	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/student/train"
 )
 
 // Flags that choose among an experiment's tasks.
@@ -17,11 +19,12 @@ var (
 
 func distillCommand() *cli.Command {
 	resume := &cli.BoolFlag{Name: "resume", Usage: "go on from the last checkpoint, to the same bytes as without a stop"}
+	profile := &cli.BoolFlag{Name: "profile", Usage: "say where the time of a step goes"}
 	return command(cli.Command{
 		Name:      "distill",
 		Usage:     "train the students against the cache",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{resume, variantFlag, seedFlag, setFlag, jsonFlag, quietFlag},
+		Flags:     []cli.Flag{resume, profile, variantFlag, seedFlag, setFlag, jsonFlag, quietFlag},
 		Action: func(c *cli.Context) error {
 			r, err := loadRunner(c)
 			if err != nil {
@@ -33,6 +36,9 @@ func distillCommand() *cli.Command {
 			}
 			if err := r.Distill(c.Context, tasks, c.Bool(resume.Name)); err != nil {
 				return err
+			}
+			if c.Bool(profile.Name) {
+				return printProfiles(c, tasks)
 			}
 			folders := []string{}
 			for _, t := range tasks {
@@ -47,6 +53,37 @@ func distillCommand() *cli.Command {
 			return nil
 		},
 	}, "rkd distill examples/mnist-unseen.yaml --resume --variant rkd-da")
+}
+
+// printProfiles prints where the time of each task's steps went, in milliseconds and shares.
+func printProfiles(c *cli.Context, tasks []pipeline.Task) error {
+	type row struct {
+		Checkpoint string        `json:"checkpoint"`
+		StepMillis float64       `json:"step_ms"`
+		Profile    train.Profile `json:"profile"`
+	}
+	var rows []row
+	for _, t := range tasks {
+		p, step, err := t.Profile()
+		if err != nil {
+			return err
+		}
+		rows = append(rows, row{t.Dir(), step, p})
+	}
+	if c.Bool(jsonFlag.Name) {
+		return printJSON(c, rows)
+	}
+	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "ms a step\tload\tforward\tloss\tbackward\toptimizer\tall\t")
+	for i, r := range rows {
+		fmt.Fprintf(w, "%s\t", tasks[i])
+		p := r.Profile
+		for _, part := range []float64{p.LoadMillis, p.ForwardMillis, p.LossMillis, p.BackwardMillis, p.OptimizerMillis} {
+			fmt.Fprintf(w, "%.2f (%.0f %%)\t", part, 100*part/r.StepMillis)
+		}
+		fmt.Fprintf(w, "%.2f\t\n", r.StepMillis)
+	}
+	return w.Flush()
 }
 
 // chooseTasks returns the tasks that --variant and --seed leave.

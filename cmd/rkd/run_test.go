@@ -18,6 +18,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/pipeline"
+	"rkd/student/train"
 )
 
 func TestRunMakesEverythingOnce(t *testing.T) {
@@ -292,6 +293,36 @@ func TestSelfDistillation(t *testing.T) {
 	changed := must(t, dir, append(args, "--set", "train.epochs=2")...)
 	if n := strings.Count(changed.stderr, "made again"); n != 4 {
 		t.Errorf("%d caches of changed teachers were made again, expected 4\n%s", n, changed.stderr)
+	}
+}
+
+// The parts of a step's time are measured within the whole.
+func TestProfile(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	must(t, dir, "precompute", sampleConfig)
+	var rows []struct {
+		Checkpoint string
+		StepMillis float64 `json:"step_ms"`
+		Profile    train.Profile
+	}
+	if err := json.Unmarshal([]byte(must(t, dir, "distill", sampleConfig, "--profile", "--json").stdout), &rows); err != nil {
+		t.Fatal(err)
+	}
+	if len(rows) != 1 || rows[0].Checkpoint != filepath.Join("runs", "sample", "student", "seed-1") {
+		t.Fatalf("profiles are of %v", rows)
+	}
+	p := rows[0].Profile
+	parts := []float64{p.LoadMillis, p.ForwardMillis, p.LossMillis, p.BackwardMillis, p.OptimizerMillis}
+	sum := 0.0
+	for _, part := range parts {
+		sum += part
+	}
+	if slices.Min(parts) <= 0 || sum > rows[0].StepMillis {
+		t.Errorf("parts %v add up to %g of a step of %g ms", parts, sum, rows[0].StepMillis)
+	}
+	if table := must(t, dir, "distill", sampleConfig, "--profile"); !strings.Contains(table.stdout, "backward") {
+		t.Errorf("distill --profile prints\n%s", table.stdout)
 	}
 }
 

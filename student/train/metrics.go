@@ -22,8 +22,36 @@ type Metrics struct {
 	Selection *float64 `json:"selection,omitempty"`
 	// Watched are the figures of the data that are followed, absent without such.
 	Watched map[string]float64 `json:"watched,omitempty"`
-	// StepMillis is the mean time of a training step: waiting for the batch, forward, losses, backward, optimiser.
+	// StepMillis is the mean time of a training step, Profile what of it went where.
 	StepMillis float64 `json:"step_ms"`
+	Profile    Profile `json:"profile"`
+}
+
+// Profile says where the time of a step goes, in milliseconds.
+type Profile struct {
+	LoadMillis      float64 `json:"load_ms"` // waiting for the batch, which is read while earlier steps compute
+	ForwardMillis   float64 `json:"forward_ms"`
+	LossMillis      float64 `json:"loss_ms"`
+	BackwardMillis  float64 `json:"backward_ms"`
+	OptimizerMillis float64 `json:"optimizer_ms"` // clipping included
+}
+
+// add adds share times q to p.
+func (p *Profile) add(q Profile, share float64) {
+	p.LoadMillis += share * q.LoadMillis
+	p.ForwardMillis += share * q.ForwardMillis
+	p.LossMillis += share * q.LossMillis
+	p.BackwardMillis += share * q.BackwardMillis
+	p.OptimizerMillis += share * q.OptimizerMillis
+}
+
+// MeanProfile is the profile of a step over all epochs that are complete.
+func (c *Checkpoint) MeanProfile() (profile Profile, stepMillis float64) {
+	for _, e := range c.Epochs {
+		profile.add(e.Profile, 1/float64(len(c.Epochs)))
+		stepMillis += e.StepMillis / float64(len(c.Epochs))
+	}
+	return profile, stepMillis
 }
 
 // epochSums adds up the steps of an epoch under way.
@@ -33,6 +61,7 @@ type epochSums struct {
 	Terms    map[string]float64 `json:"terms,omitempty"`
 	GradNorm float64            `json:"grad_norm"`
 	Seconds  float64            `json:"seconds"`
+	Profile  Profile            `json:"profile"`
 }
 
 func (s *epochSums) mean(epoch, step int, rate float64) Metrics {
@@ -41,6 +70,7 @@ func (s *epochSums) mean(epoch, step int, rate float64) Metrics {
 		Epoch: epoch, Step: step, Loss: s.Loss / n, Terms: map[string]float64{}, GradNorm: s.GradNorm / n,
 		LearningRate: rate, StepMillis: 1000 * s.Seconds / n,
 	}
+	m.Profile.add(s.Profile, 1/n)
 	for name, sum := range s.Terms {
 		m.Terms[name] = sum / n
 	}

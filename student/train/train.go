@@ -122,6 +122,7 @@ func Run(ctx context.Context, job Job) (*Checkpoint, error) {
 		if err != nil {
 			return nil, err
 		}
+		r.checkpoint.Epoch.Profile.LoadMillis += millis(time.Since(start))
 		if err := r.step(b); err != nil {
 			return nil, err
 		}
@@ -199,7 +200,11 @@ func (r *run) step(b batch) error {
 		labels[i] = r.Rows.Labels[row]
 	}
 	var value loss.Value
+	begun := time.Now()
+	var forward, objective time.Time // when they ended
 	err := r.Engine.Step(b.x, func(embedding, gradient []float32) (err error) {
+		forward = time.Now()
+		defer func() { objective = time.Now() }()
 		value, err = r.Loss.Eval(loss.Batch[float32]{
 			Student: loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: embedding},
 			Teacher: r.teacher.gather(r.Rows.Teacher, b.rows),
@@ -213,6 +218,7 @@ func (r *run) step(b batch) error {
 	if err != nil {
 		return r.failed(err, b.rows)
 	}
+	backward := time.Now()
 	grads := slices.Concat(r.Engine.Gradients(), r.lossGrads)
 	norm := optim.Clip(grads, r.Options.ClipNorm)
 	if math.IsNaN(value.Total+norm) || math.IsInf(value.Total+norm, 0) {
@@ -221,6 +227,10 @@ func (r *run) step(b batch) error {
 	r.optim.Step(r.params, grads, r.rate(r.checkpoint.Step))
 
 	sums := &r.checkpoint.Epoch
+	sums.Profile.add(Profile{
+		ForwardMillis: millis(forward.Sub(begun)), LossMillis: millis(objective.Sub(forward)),
+		BackwardMillis: millis(backward.Sub(objective)), OptimizerMillis: millis(time.Since(backward)),
+	}, 1)
 	sums.Steps++
 	sums.Loss += value.Total
 	sums.GradNorm += norm
@@ -233,6 +243,8 @@ func (r *run) step(b batch) error {
 	r.checkpoint.Step++
 	return nil
 }
+
+func millis(d time.Duration) float64 { return 1000 * d.Seconds() }
 
 // rate is the learning rate of a step, from 0.
 func (r *run) rate(step int) float64 {
