@@ -147,6 +147,7 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 		"batch of one":        {[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, size: 1}}"}, []string{"train", "1 rows", "2 or more"}},
 		"key of another kind": {[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, ways: 3}}"}, []string{"train", "ways", "episodes"}},
 		"no episodes":         {[2]string{"margin: 0.3", "kind: prototypical"}, []string{"task", "episodes", `"pk"`}},
+		"HKD of unit teacher": {[2]string{"rkd_distance: 1", "hkd: {weight: 0, normalize: both}"}, []string{"hkd.normalize", `"both"`}},
 		"unknown kind of job": {[2]string{"seeds: [1, 2]", "task: sorting"}, []string{"task", `"sorting"`, "few_shot"}},
 		"no generation":       {[2]string{"seeds: [1, 2]", "generations: -1"}, []string{"generations", "-1"}},
 		"unknown head":        {[2]string{"embedding_dim: 4", "embedding_dim: 4\n  head: round"}, []string{"student.head", `"round"`, "cosine"}},

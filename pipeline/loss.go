@@ -166,6 +166,9 @@ func (l Loss) validate(head Head, batch sampler.Shape) error {
 		if choices := []string{"", "none", "student", "teacher", "both"}; !slices.Contains(choices, t.Normalize) {
 			return fmt.Errorf("%s.normalize is %q, expected one of %v", t.name, t.Normalize, choices[1:])
 		}
+		if t.name == "hkd" && t.sides().teacher {
+			return fmt.Errorf("hkd.normalize is %q, expected none or student: it is about embeddings, and the teacher's side are logits", t.Normalize)
+		}
 		if err := t.Schedule.Validate(); err != nil {
 			return fmt.Errorf("%s.schedule: %w", t.name, err)
 		}
