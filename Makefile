@@ -65,6 +65,11 @@ bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=i
 		"install it (Debian: apt-get install python3-torch) or name another interpreter with PYTHON=" >&2; exit 1; }
 	go run ./bench/peer -python $(PYTHON) $(if $(CASE),-case '$(CASE)',-out bench/results.json)
 
+.PHONY: reproduce
+reproduce: setup build ## try the paper's claims on real data and write docs/results.md (half an hour)
+	for plan in examples/reproduce/*.yaml; do bin/rkd run "$$plan" || exit; done
+	go run ./bench/reproduce
+
 .PHONY: generate
 generate: ## generate the Go files of the ONNX messages (needs protoc)
 	@command -v protoc >/dev/null || \
