@@ -79,8 +79,10 @@ var plans = []plan{
 	},
 	{
 		name: "reproduce-few-shot", file: "examples/reproduce/3-few-shot.yaml", title: "Few-shot learning",
-		about: "Prototypical networks learn from episodes of five classes with one labelled image each, drawn from 500 images of the digits 0–4, " +
-			"and are measured on 1,000 episodes of the digits 5–9.",
+		about: "Prototypical networks learn from 500 episodes of five classes with one labelled image each, drawn from the digits 0–4, and are " +
+			"measured on 1,000 episodes of the digits 5–9. What there is to gain is again a narrow student's generalisation to other " +
+			"classes. Tried first: 500 training images instead of all 30,596. There the student learns them by heart and gains nothing " +
+			"(5-way 1-shot, five seeds: prototypical 0.483 ± 0.014, with RKD-D 0.471 ± 0.021, with RKD-DA 0.483 ± 0.018).",
 		metrics: []string{oneShot, fiveShots},
 		labels: map[string]string{
 			"prototypical": "prototypical", "prototypical-rkd-d": "prototypical + RKD-D", "prototypical-rkd-da": "prototypical + RKD-DA",

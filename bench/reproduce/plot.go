@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strconv"
+
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/plotutil"
@@ -14,7 +16,8 @@ func (e *experiment) plot(path string) error {
 	}
 	p := plot.New()
 	p.X.Label.Text, p.Y.Label.Text = "epoch", e.curve+" on unseen classes"
-	p.Legend.Left = false
+	p.Legend.XOffs, p.Legend.YOffs, p.Legend.Padding = -3*vg.Millimeter, 3*vg.Millimeter, vg.Millimeter
+	p.X.Tick.Marker = plot.ConstantTicks(e.epochs())
 	p.Add(plotter.NewGrid())
 	for i, name := range e.results.Order {
 		line, points, err := plotter.NewLinePoints(e.average(name))
@@ -26,7 +29,17 @@ func (e *experiment) plot(path string) error {
 		p.Add(line, points)
 		p.Legend.Add(e.labels[name], line, points)
 	}
-	return p.Save(18*vg.Centimeter, 11*vg.Centimeter, path)
+	p.X.Min, p.X.Max = p.X.Min-0.2, p.X.Max+0.2
+	return p.Save(18*vg.Centimeter, 13*vg.Centimeter, path)
+}
+
+// epochs marks every epoch on the axis.
+func (e *experiment) epochs() []plot.Tick {
+	var ticks []plot.Tick
+	for i := range e.curves[e.results.Order[0]][0] {
+		ticks = append(ticks, plot.Tick{Value: float64(i + 1), Label: strconv.Itoa(i + 1)})
+	}
+	return ticks
 }
 
 // average is the mean over the seeds of a variant after every epoch.
