@@ -129,27 +129,30 @@ func (c *conv) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.No
 // convInputGrad is gx = the adjoint of the convolution in x, applied to gy. x is an input for its shape only.
 func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	buffers := new(scratch)
-	return apply(&operator{
-		name:  fmt.Sprintf("Conv2DInputGrad{%v}", opts),
-		ranks: []int{4, 4, 4, 4},
-		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
-		exec: kernels(
-			func(a args[float32]) { convInputBackward(a, opts, buffers) },
-			func(a args[float64]) { convInputBackward(a, opts, buffers) }),
+	return apply(&convInputGradient{
+		convGrad: convGrad{opts: opts, planner: planConvInputGrad, operator: operator{
+			name:  fmt.Sprintf("Conv2DInputGrad{%v}", opts),
+			ranks: []int{4, 4, 4, 4},
+			infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
+			exec: kernels(
+				func(a args[float32]) { convInputBackward(a, opts, buffers) },
+				func(a args[float64]) { convInputBackward(a, opts, buffers) }),
+		}},
+		geometry: newConvGeometry(opts, x.Shape(), w.Shape(), gy.Shape()),
 	}, x, w, gy)
 }
 
 // convWeightGrad is gw = the adjoint of the convolution in w, applied to gy. w is an input for its shape only.
 func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	buffers := new(scratch)
-	return apply(&operator{
+	return apply(&convGrad{opts: opts, planner: planConvWeightGrad, operator: operator{
 		name:  fmt.Sprintf("Conv2DWeightGrad{%v}", opts),
 		ranks: []int{4, 4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 1) },
 		exec: kernels(
 			func(a args[float32]) { convWeightBackward(a, opts, buffers) },
 			func(a args[float64]) { convWeightBackward(a, opts, buffers) }),
-	}, x, w, gy)
+	}}, x, w, gy)
 }
 
 // inferGrad checks (x, w, gy) and returns the shape of the input that the gradient belongs to.

@@ -23,13 +23,36 @@ type convGeometry struct {
 	filters          int // of all groups
 	kh, kw           int
 	oh, ow           int
+	taps             []tap // of each weight of a channel
+}
+
+// tap is what one weight of a channel sees.
+type tap struct {
+	row         int // the input's row that output row 0 sees
+	column      int // the input's column that output column first sees
+	first, last int // output columns that see the input
+	// whole says that output and input are of one size and nothing is left out, so that the tap sees the plane moved by shift
+	// elements. What moves past the end of a row belongs outside.
+	whole bool
+	shift int
 }
 
 func newConvGeometry(o ConvOptions, x, w, y tensor.Shape) convGeometry {
-	return convGeometry{
+	g := convGeometry{
 		ConvOptions: o, samples: x[0], channels: x[1], height: x[2], width: x[3],
 		filters: w[0], kh: w[2], kw: w[3], oh: y[2], ow: y[3],
 	}
+	whole := o.Stride == [2]int{1, 1} && g.oh == g.height && g.ow == g.width
+	for u := range g.kh {
+		for v := range g.kw {
+			row, column := u*o.Dilation[0]-o.Pad[0], v*o.Dilation[1]-o.Pad[1]
+			t := tap{row: row, whole: whole, shift: row*g.width + column}
+			t.first, t.last = inside(g.ow, g.width, o.Stride[1], column)
+			t.column = t.first*o.Stride[1] + column
+			g.taps = append(g.taps, t)
+		}
+	}
+	return g
 }
 
 func (g convGeometry) groupChannels() int { return g.channels / g.Groups }
@@ -54,38 +77,70 @@ func columns[T blas.Float](g convGeometry, cols, x []T) []T {
 	if g.pointwise() {
 		return x
 	}
-	area := g.area()
+	columnsTo(g, cols, g.area(), x)
+	return cols
+}
+
+// columnsTo writes that matrix to cols, whose rows begin stride elements apart.
+func columnsTo[T blas.Float](g convGeometry, cols []T, stride int, x []T) {
+	area, size := g.area(), g.height*g.width
 	for c := range g.groupChannels() {
-		plane := x[c*g.height*g.width:][:g.height*g.width]
-		for u := range g.kh {
-			for v := range g.kw {
-				row := cols[((c*g.kh+u)*g.kw+v)*area:][:area]
-				offset := v*g.Dilation[1] - g.Pad[1]
-				first, last := inside(g.ow, g.width, g.Stride[1], offset)
-				for i := range g.oh {
-					dst := row[i*g.ow:][:g.ow]
-					h := i*g.Stride[0] + u*g.Dilation[0] - g.Pad[0]
-					if h < 0 || h >= g.height || first == last {
-						clear(dst)
-						continue
-					}
-					src := plane[h*g.width:][:g.width]
-					clear(dst[:first])
-					clear(dst[last:])
-					w := first*g.Stride[1] + offset
-					if g.Stride[1] == 1 {
-						copy(dst[first:last], src[w:])
-						continue
-					}
-					for j := first; j < last; j++ {
-						dst[j] = src[w]
-						w += g.Stride[1]
-					}
+		plane := x[c*size:][:size]
+		for i, t := range g.taps {
+			row := cols[(c*len(g.taps)+i)*stride:][:area]
+			if t.whole {
+				shiftPlane(row, plane, t.shift)
+				clearOutside(row, g.ow, t)
+				continue
+			}
+			for i := range g.oh {
+				dst := row[i*g.ow:][:g.ow]
+				h := i*g.Stride[0] + t.row
+				if h < 0 || h >= g.height || t.first == t.last {
+					clear(dst)
+					continue
+				}
+				src, w := plane[h*g.width:][:g.width], t.column
+				clear(dst[:t.first])
+				clear(dst[t.last:])
+				if g.Stride[1] == 1 {
+					copy(dst[t.first:t.last], src[w:])
+					continue
+				}
+				for j := t.first; j < t.last; j++ {
+					dst[j] = src[w]
+					w += g.Stride[1]
 				}
 			}
 		}
 	}
-	return cols
+}
+
+// shiftPlane is dst[i] = src[i+by], 0 outside; both have the same length.
+func shiftPlane[T blas.Float](dst, src []T, by int) {
+	n := len(dst)
+	from, to := min(n, max(0, -by)), max(0, min(n, n-by))
+	if from >= to {
+		clear(dst)
+		return
+	}
+	clear(dst[:from])
+	copy(dst[from:to], src[from+by:])
+	clear(dst[to:])
+}
+
+// clearOutside zeroes the columns of a plane with rows of a width that a tap sees outside the input.
+func clearOutside[T blas.Float](plane []T, width int, t tap) {
+	for j := range t.first {
+		for i := j; i < len(plane); i += width {
+			plane[i] = 0
+		}
+	}
+	for j := t.last; j < width; j++ {
+		for i := j; i < len(plane); i += width {
+			plane[i] = 0
+		}
+	}
 }
 
 // inside is the range of output positions j in [0,n) whose input position j·stride + offset lies in [0,width).
@@ -99,33 +154,38 @@ func inside(n, width, stride, offset int) (first, last int) {
 }
 
 // addColumns is the adjoint of columns: it adds every entry of cols to the element of x that it was copied from.
-func addColumns[T blas.Float](g convGeometry, x, cols []T) {
-	area := g.area()
+func addColumns[T blas.Float](g convGeometry, x, cols []T) { addColumnsFrom(g, x, cols, g.area()) }
+
+// addColumnsFrom is addColumns of a matrix whose rows begin stride elements apart. It spoils entries that have no element.
+func addColumnsFrom[T blas.Float](g convGeometry, x, cols []T, stride int) {
+	area, size := g.area(), g.height*g.width
 	for c := range g.groupChannels() {
-		plane := x[c*g.height*g.width:][:g.height*g.width]
-		for u := range g.kh {
-			for v := range g.kw {
-				row := cols[((c*g.kh+u)*g.kw+v)*area:][:area]
-				offset := v*g.Dilation[1] - g.Pad[1]
-				first, last := inside(g.ow, g.width, g.Stride[1], offset)
-				for i := range g.oh {
-					h := i*g.Stride[0] + u*g.Dilation[0] - g.Pad[0]
-					if h < 0 || h >= g.height || first == last {
-						continue
+		plane := x[c*size:][:size]
+		for i, t := range g.taps {
+			row := cols[(c*len(g.taps)+i)*stride:][:area]
+			if t.whole {
+				clearOutside(row, g.ow, t)
+				if from, to := max(0, -t.shift), min(area, area-t.shift); from < to {
+					blas.Axpy(1, row[from:to], plane[from+t.shift:to+t.shift])
+				}
+				continue
+			}
+			for i := range g.oh {
+				h := i*g.Stride[0] + t.row
+				if h < 0 || h >= g.height || t.first == t.last {
+					continue
+				}
+				dst, src, w := plane[h*g.width:][:g.width], row[i*g.ow:][:g.ow], t.column
+				if g.Stride[1] == 1 {
+					dst = dst[w:]
+					for j, s := range src[t.first:t.last] {
+						dst[j] += s
 					}
-					dst, src := plane[h*g.width:][:g.width], row[i*g.ow:][:g.ow]
-					w := first*g.Stride[1] + offset
-					if g.Stride[1] == 1 {
-						dst = dst[w:]
-						for j, s := range src[first:last] {
-							dst[j] += s
-						}
-						continue
-					}
-					for _, s := range src[first:last] {
-						dst[w] += s
-						w += g.Stride[1]
-					}
+					continue
+				}
+				for _, s := range src[t.first:t.last] {
+					dst[w] += s
+					w += g.Stride[1]
 				}
 			}
 		}

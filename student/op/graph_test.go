@@ -184,13 +184,15 @@ func (g golden) constants() []bool {
 
 func readGolden(tb testing.TB) map[string]golden {
 	tb.Helper()
-	data, err := os.ReadFile(filepath.Join("testdata", "op_golden.json"))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var cases map[string]golden
-	if err := json.Unmarshal(data, &cases); err != nil {
-		tb.Fatal(err)
+	cases := map[string]golden{}
+	for _, file := range []string{"op_golden.json", "layer_golden.json", "graph_golden.json"} {
+		data, err := os.ReadFile(filepath.Join("testdata", file))
+		if err == nil {
+			err = json.Unmarshal(data, &cases)
+		}
+		if err != nil {
+			tb.Fatal(err)
+		}
 	}
 	return cases
 }

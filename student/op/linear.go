@@ -82,18 +82,23 @@ func product(a, b *gorgonia.Node, transposeA bool) (*gorgonia.Node, error) {
 	if transposeA {
 		name, rows, inner = "TransposedProduct", 1, 0
 	}
-	return apply(&operator{
-		name:  name,
-		ranks: []int{2, 2, 2},
-		infer: func(in []tensor.Shape) (tensor.Shape, error) {
-			if err := expectShape(in, 1, in[0][inner], in[1][1]); err != nil {
-				return nil, err
-			}
-			return tensor.Shape{in[0][rows], in[1][1]}, nil
+	return apply(&gradient{
+		operator: operator{
+			name:  name,
+			ranks: []int{2, 2, 2},
+			infer: func(in []tensor.Shape) (tensor.Shape, error) {
+				if err := expectShape(in, 1, in[0][inner], in[1][1]); err != nil {
+					return nil, err
+				}
+				return tensor.Shape{in[0][rows], in[1][1]}, nil
+			},
+			exec: kernels(
+				func(a args[float32]) { productKernel(a, transposeA) },
+				func(a args[float64]) { productKernel(a, transposeA) }),
 		},
-		exec: kernels(
-			func(a args[float32]) { productKernel(a, transposeA) },
-			func(a args[float64]) { productKernel(a, transposeA) }),
+		lower: func(b *onnx.Builder, in []string) string {
+			return b.Node("Gemm", in, onnx.Int("transA", int64(inner^1)))
+		},
 	}, a, b)
 }
 

@@ -2,6 +2,7 @@ package op
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -42,15 +43,30 @@ func (*maxPool) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the gradient with respect to x.
 func (p *maxPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
-	gx, err := apply(&operator{
-		name:  fmt.Sprintf("MaxPool2DGrad{%v}", p.opts),
-		ranks: []int{4, 4, 4},
-		infer: p.opts.inferGrad,
-		exec: kernels(
-			func(a args[float32]) { maxPoolBackward(a, p.opts) },
-			func(a args[float64]) { maxPoolBackward(a, p.opts) }),
-	}, inputs[0], gy)
+	gx, err := apply(newMaxPoolGrad(p.opts, false), inputs[0], gy)
 	return gorgonia.Nodes{gx}, err
+}
+
+// maxPoolGrad is the gradient of maxPool.
+type maxPoolGrad struct {
+	operator
+	opts PoolOptions
+}
+
+// newMaxPoolGrad is the gradient of a maximum pooling, or, if rectified, of ReLU and that: then x is ReLU's output.
+func newMaxPoolGrad(o PoolOptions, rectified bool) *maxPoolGrad {
+	name := "MaxPool2DGrad"
+	if rectified {
+		name = "ReLUMaxPool2DGrad"
+	}
+	return &maxPoolGrad{opts: o, operator: operator{
+		name:  fmt.Sprintf("%s{%v}", name, o),
+		ranks: []int{4, 4, 4},
+		infer: o.inferGrad,
+		exec: kernels(
+			func(a args[float32]) { maxPoolBackward(a, o, rectified) },
+			func(a args[float64]) { maxPoolBackward(a, o, rectified) }),
+	}}
 }
 
 // maximum is the largest element of x (H,W) in rows [h0,h1) and columns [w0,w1), NaN if there is one.
@@ -119,6 +135,23 @@ func halveBackward[T blas.Float](gx, x, gy []T, width, oh, ow int) {
 	}
 }
 
+// halveBackward32 is halveBackward of ReLU's output, without a branch: bits of numbers from 0 on are in their order, and two
+// more tell the elements of a window apart, the first ones being larger.
+func halveBackward32(gx, x, gy []float32, width, oh, ow int) {
+	key := func(v float32, place int64) int64 { return int64(int32(math.Float32bits(v)))<<2 | place }
+	for i := range oh {
+		above, below := x[2*i*width:][:2*ow], x[(2*i+1)*width:][:2*ow]
+		at := 2 * i * width
+		for j, g := range gy[i*ow:][:ow] {
+			best := max(key(above[2*j], 3), key(above[2*j+1], 2), key(below[2*j], 1), key(below[2*j+1], 0))
+			place := int(3 - best&3)
+			passes := uint32(-(best >> 2) >> 63)
+			gx[at+place>>1*width+place&1] = math.Float32frombits(math.Float32bits(g) & passes)
+			at += 2
+		}
+	}
+}
+
 func maxPoolForward[T blas.Float](a args[T], o PoolOptions) {
 	in, out := layoutOf(a.inShape[0]), layoutOf(a.outShape)
 	height, width, oh, ow := a.inShape[0][2], a.inShape[0][3], a.outShape[2], a.outShape[3]
@@ -140,7 +173,7 @@ func maxPoolForward[T blas.Float](a args[T], o PoolOptions) {
 	})
 }
 
-func maxPoolBackward[T blas.Float](a args[T], o PoolOptions) {
+func maxPoolBackward[T blas.Float](a args[T], o PoolOptions, rectified bool) {
 	in, out := layoutOf(a.inShape[0]), layoutOf(a.inShape[1])
 	height, width, oh, ow := a.inShape[0][2], a.inShape[0][3], a.inShape[1][2], a.inShape[1][3]
 	blas.For(in.samples, func(n int) {
@@ -148,14 +181,21 @@ func maxPoolBackward[T blas.Float](a args[T], o PoolOptions) {
 			x, gy, gx := plane(in, a.in[0], n, c), plane(out, a.in[1], n, c), plane(in, a.out, n, c)
 			clear(gx)
 			if o.halves() {
-				halveBackward(gx, x, gy, width, oh, ow)
+				if x32, ok := any(x).([]float32); ok && rectified {
+					halveBackward32(any(gx).([]float32), x32, any(gy).([]float32), width, oh, ow)
+				} else {
+					halveBackward(gx, x, gy, width, oh, ow)
+				}
 				continue
 			}
 			for i := range oh {
 				h0, h1 := o.window(0, i, height)
 				for j := range ow {
 					w0, w1 := o.window(1, j, width)
-					gx[firstMaximum(x, width, h0, h1, w0, w1)] += gy[i*ow+j]
+					at := firstMaximum(x, width, h0, h1, w0, w1)
+					if !rectified || x[at] > 0 {
+						gx[at] += gy[i*ow+j]
+					}
 				}
 			}
 		}

@@ -24,7 +24,8 @@ func specs() map[string]spec {
 	all := map[string]spec{}
 	for _, group := range []map[string]spec{
 		convSpecs(), linearSpecs(), batchNormSpecs(), reluSpecs(), maxPoolSpecs(), avgPoolSpecs(), globalPoolSpecs(),
-		flattenSpecs(), l2normalizeSpecs(), addSpecs(),
+		flattenSpecs(), l2normalizeSpecs(), addSpecs(), activationSpecs(), softmaxSpecs(), layerNormSpecs(), concatSpecs(),
+		padSpecs(), convTransposeSpecs(), graphSpecs(),
 	} {
 		for name, s := range group {
 			all[name] = s
@@ -96,29 +97,33 @@ func TestGradientsMatchCentralDifferences(t *testing.T) {
 	eachSpec(t, func(t *testing.T, s spec, g golden) {
 		inputs := jittered(g.Inputs)
 		r := newGraph[float64](t, s.op, inputs, g.constants(), g.GY)
-		loss := func() float64 { // Σ gy·y, whose gradient on y is gy
-			var total float64
-			for i, v := range forward[float64](t, s.op, inputs).Data {
-				total += v * g.GY.Data[i]
-			}
-			return total
-		}
-		const h = 1e-6
 		for i, in := range inputs {
 			if g.Grads[i] == nil {
 				continue
 			}
-			want := newArray(in.Shape...)
-			for j, v := range in.Data {
-				in.Data[j] = v + h
-				up := loss()
-				in.Data[j] = v - h
-				want.Data[j] = (up - loss()) / (2 * h)
-				in.Data[j] = v
-			}
+			want := centralDifferences(in, func() (total float64) { // of Σ gy·y, whose gradient on y is gy
+				for j, v := range forward[float64](t, s.op, inputs).Data {
+					total += v * g.GY.Data[j]
+				}
+				return total
+			})
 			expectClose(t, "gradient "+string(rune('0'+i)), undense[float64](t, r.grads[i]), want, 1e-6)
 		}
 	})
+}
+
+// centralDifferences is the gradient of f on the elements of x, which it moves and puts back.
+func centralDifferences(x array, f func() float64) array {
+	const h = 1e-6
+	gradient := newArray(x.Shape...)
+	for j, v := range x.Data {
+		x.Data[j] = v + h
+		up := f()
+		x.Data[j] = v - h
+		gradient.Data[j] = (up - f()) / (2 * h)
+		x.Data[j] = v
+	}
+	return gradient
 }
 
 func TestResultsDoNotDependOnTheNumberOfProcessors(t *testing.T) {

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"math"
+
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -20,6 +22,12 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 		exec:  kernels(reluForward[float32], reluForward[float64]),
 	}}, x)
 }
+
+// infinity is the bits of +Inf: those of positive numbers are 1 to infinity, and with the highest bit set the negative ones'.
+const infinity = 0x7f800000
+
+// below is all ones where a < b, and 0 elsewhere. Signs of activations are random: a branch would be mispredicted.
+func below(a uint32, b int64) uint32 { return uint32((int64(a) - b) >> 63) }
 
 // rows calls body with the range of elements of each entry of the first dimension.
 func rows(s tensor.Shape, body func(from, to int)) {
@@ -42,13 +50,28 @@ func (*relu) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gx = gy where y > 0 and 0 elsewhere. y tells as much as x, and is needed by the next layer anyway.
 func (*relu) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, error) {
-	gx, err := apply(&operator{
+	gx, err := apply(&reluGrad{operator{
 		name:  "ReLUGrad",
 		ranks: []int{rank(y), rank(y), rank(y)},
 		infer: sameShape,
-		exec:  kernels(reluBackward[float32], reluBackward[float64]),
-	}, y, gy)
+		exec:  kernels(reluBackward32, reluBackward[float64]),
+	}}, y, gy)
 	return gorgonia.Nodes{gx}, err
+}
+
+// reluGrad is the gradient of relu.
+type reluGrad struct{ operator }
+
+// reluBackward32 is reluBackward on bits.
+func reluBackward32(a args[float32]) {
+	rows(a.outShape, func(from, to int) {
+		dst, gy := a.out[from:to], a.in[1][from:to]
+		gy = gy[:len(dst)]
+		for i, y := range a.in[0][from:to] {
+			passes := below(math.Float32bits(y)-1, infinity)
+			dst[i] = math.Float32frombits(math.Float32bits(gy[i]) & passes)
+		}
+	})
 }
 
 func reluBackward[T blas.Float](a args[T]) {

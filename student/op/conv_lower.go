@@ -1,0 +1,44 @@
+package op
+
+import (
+	"fmt"
+
+	"rkd/models/onnx"
+)
+
+// convInputGradient is the gradient of conv in x.
+type convInputGradient struct {
+	convGrad
+	geometry convGeometry
+}
+
+// Lower adds, for a stride of 1, the convolution of gy with the kernel turned by half a circle, and a ConvTranspose else.
+func (c *convInputGradient) Lower(b *onnx.Builder, inputs []string) (string, error) {
+	if len(inputs) != c.Arity() {
+		return "", fmt.Errorf("lowering %s: %d inputs, expected %d", c.name, len(inputs), c.Arity())
+	}
+	g, w, gy := c.geometry, inputs[1], inputs[2]
+	back, ok := g.reversed()
+	if !ok || back.Pad[0] < 0 || back.Pad[1] < 0 {
+		covered := func(axis, size, kernel int) int { // of the padded x; the rest at its end is seen by no output
+			return (size-1)*g.Stride[axis] + g.Dilation[axis]*(kernel-1) + 1
+		}
+		return b.Node("ConvTranspose", []string{gy, w}, pair("strides", g.Stride), pads(g.Pad), pair("dilations", g.Dilation),
+			onnx.Int("group", int64(g.Groups)), pair("output_padding", [2]int{
+				g.height + 2*g.Pad[0] - covered(0, g.oh, g.kh), g.width + 2*g.Pad[1] - covered(1, g.ow, g.kw),
+			})), nil
+	}
+	groups, filters, channels, taps := int64(g.Groups), int64(g.groupFilters()), int64(g.groupChannels()), int64(g.kh*g.kw)
+	reshape := func(v string, shape ...int64) string {
+		return b.Node("Reshape", []string{v, b.Int64("shape", []int{len(shape)}, shape)})
+	}
+	last := make([]int64, taps)
+	for i := range last {
+		last[i] = taps - 1 - int64(i)
+	}
+	turned := b.Node("Gather", []string{reshape(w, groups, filters, channels, taps), b.Int64("taps", []int{len(last)}, last)},
+		onnx.Int("axis", 3))
+	turned = b.Node("Transpose", []string{turned}, onnx.Ints("perm", 0, 2, 1, 3))
+	turned = reshape(turned, groups*channels, filters, int64(g.kh), int64(g.kw))
+	return b.Node("Conv", []string{gy, turned}, pads(back.Pad), pair("dilations", g.Dilation), onnx.Int("group", groups)), nil
+}
