@@ -46,8 +46,16 @@ func (m *Model) check() error {
 			return err
 		}
 	}
-	return checkGraph(g, domains, nil)
+	err := checkGraph(g, domains, nil)
+	if errors.Is(err, errUndefined) {
+		if nodes := cycle(g); nodes != "" {
+			return fmt.Errorf("%w: the graph has a cycle: %s", err, nodes)
+		}
+	}
+	return err
 }
+
+var errUndefined = errors.New("is not defined by anything before it")
 
 // domain maps the two spellings of the standard operators' domain to one.
 func domain(name string) string {
@@ -141,7 +149,7 @@ func checkNode(n *NodeProto, domains map[string]bool, s *scope) error {
 	}
 	for _, name := range n.GetInput() {
 		if name != "" && !s.has(name) {
-			return fmt.Errorf("input %q is not defined by anything before it", name)
+			return fmt.Errorf("input %q %w", name, errUndefined)
 		}
 	}
 	for sub := range graphs(n) {

@@ -108,12 +108,18 @@ func (m *Model) checkExternal() error {
 }
 
 func checkRange(t *TensorProto, size int64) error {
+	_, _, err := externalRange(t, size)
+	return err
+}
+
+// externalRange is where a tensor's bytes lie in its data file of the given size.
+func externalRange(t *TensorProto, size int64) (offset, bytes int64, err error) {
 	if err := checkTensor(t); err != nil {
-		return err
+		return 0, 0, err
 	}
 	n, err := elements(t.GetDims())
 	if err != nil {
-		return err
+		return 0, 0, err
 	}
 	var number [2]int64
 	for i, key := range []string{"offset", "length"} {
@@ -122,17 +128,17 @@ func checkRange(t *TensorProto, size int64) error {
 			continue
 		}
 		if number[i], err = strconv.ParseInt(text, 10, 64); err != nil || number[i] < 0 {
-			return fmt.Errorf("tensor %q: field %s is %q, expected a number of bytes", t.GetName(), key, text)
+			return 0, 0, fmt.Errorf("tensor %q: field %s is %q, expected a number of bytes", t.GetName(), key, text)
 		}
 	}
 	offset, length, need := number[0], number[1], ElemType(t.GetDataType()).bytes(n)
 	if length != 0 && length != need {
-		return fmt.Errorf("tensor %q: field length is %d, expected %d for dimensions %v", t.GetName(), length, need, t.GetDims())
+		return 0, 0, fmt.Errorf("tensor %q: field length is %d, expected %d for dimensions %v", t.GetName(), length, need, t.GetDims())
 	}
 	if offset > size || need > size-offset {
-		return fmt.Errorf("tensor %q: %d bytes at offset %d, but the file has %d: truncated", t.GetName(), need, offset, size)
+		return 0, 0, fmt.Errorf("tensor %q: %d bytes at offset %d, but the file has %d: truncated", t.GetName(), need, offset, size)
 	}
-	return nil
+	return offset, need, nil
 }
 
 // Hash identifies the model by its content, in hexadecimal: the SHA-256 of the file's bytes or, when it has external

@@ -1,6 +1,7 @@
 package ort
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,13 +20,22 @@ const providerSuffix = "ExecutionProvider"
 // shortNames are what people call the providers whose full name does not begin so.
 var shortNames = map[string]string{"directml": "dml", "trt": "tensorrt"}
 
-// appendProvider adds the provider that o names, before the processor, which takes what the provider cannot do.
-func appendProvider(options *ort.SessionOptions, o Options) error {
+// OnProcessor says whether sessions with these options run on the processor alone.
+func (o Options) OnProcessor() bool { return o.provider() == "cpu" }
+
+// provider is the provider's name, in short and in lower case.
+func (o Options) provider() string {
 	short := strings.ToLower(strings.TrimSuffix(o.Provider, providerSuffix))
 	if long, ok := shortNames[short]; ok {
-		short = long
+		return long
 	}
-	if short == "" || short == "cpu" {
+	return cmp.Or(short, "cpu")
+}
+
+// appendProvider adds the provider that o names, before the processor, which takes what the provider cannot do.
+func appendProvider(options *ort.SessionOptions, o Options) error {
+	short := o.provider()
+	if short == "cpu" {
 		if len(o.ProviderOptions) > 0 {
 			return fmt.Errorf("%w %q takes no options, expected none", ErrProvider, "cpu")
 		}
