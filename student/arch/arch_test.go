@@ -11,7 +11,6 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/student/arch"
-	"rkd/student/op"
 )
 
 // everything is an architecture with every kind of layer.
@@ -28,10 +27,29 @@ var everything = arch.Config{Layers: []arch.Layer{
 	{Kind: arch.MaxPool, Kernel: 2},
 	{Kind: arch.AvgPool, Kernel: 3, Stride: 1, Pad: 1},
 	{Kind: arch.Conv, Out: 5, Kernel: 3, Pad: 2, Dilation: 2, Stride: 2},
+	{Kind: arch.Pad, Pad: 1, Columns: &arch.Window{Pad: 2}},
+	{Kind: arch.HardSwish},
+	{Kind: arch.ConvTranspose, Out: 4, Kernel: 3, Stride: 2, Pad: 1, OutputPad: 1},
+	{Kind: arch.SiLU},
+	{Kind: arch.Concat, Branches: [][]arch.Layer{
+		{{Kind: arch.Conv, Out: 3, Kernel: 3, Pad: 1, Columns: &arch.Window{Kernel: 1}}, {Kind: arch.LeakyReLU, Slope: 0.2}},
+		{}, // the input itself
+		{{Kind: arch.ReLU6}},
+		{},
+	}},
+	{Kind: arch.LayerNorm},
+	{Kind: arch.GELU},
+	{Kind: arch.Dropout, Rate: 0.25},
 	{Kind: arch.Flatten},
 	{Kind: arch.Linear, Out: 7},
+	{Kind: arch.LayerNorm},
+	{Kind: arch.Sigmoid},
+	{Kind: arch.Linear, Out: 7},
+	{Kind: arch.Softmax},
+	{Kind: arch.Linear, Out: 7},
 	{Kind: arch.BatchNorm},
-	{Kind: arch.ReLU},
+	{Kind: arch.Tanh},
+	{Kind: arch.Dropout, Rate: 0.1},
 }}
 
 func TestShortForms(t *testing.T) {
@@ -101,46 +119,25 @@ func TestGradientOfTheWholeNetwork(t *testing.T) {
 	}
 	w := n.Init(5, tensor.Float64)
 	x := input([]int{2, 8, 8}, 4, func(i int) float64 { return math.Sin(float64(i) * 1.7) }, tensor.Float64)
-	graph, err := n.Build(x, w, true)
-	if err != nil {
-		t.Fatal(err)
-	}
 	// The objective is Σ cᵢ·eᵢ with fixed c, so its gradient at the embedding is c.
-	coefficient := func(i int) float64 { return math.Cos(float64(i) * 2.3) }
 	objective := 0.0
-	bridge, err := op.Bridge(graph.Embedding, func(in, out gorgonia.Value) error {
-		e, c := in.Data().([]float64), out.Data().([]float64)
+	r := newTrainer(t, n, w, x, func(embedding, gradient gorgonia.Value) {
+		e, c := embedding.Data().([]float64), gradient.Data().([]float64)
 		objective = 0
 		for i := range e {
-			c[i] = coefficient(i)
+			c[i] = math.Cos(float64(i) * 2.3)
 			objective += c[i] * e[i]
 		}
-		return nil
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	grads, err := gorgonia.Backpropagate(gorgonia.Nodes{graph.Embedding}, gorgonia.Nodes{bridge}, graph.Params)
-	if err != nil {
-		t.Fatal(err)
-	}
-	values := make([]gorgonia.Value, len(grads))
-	for i, g := range grads {
-		gorgonia.Read(g, &values[i])
-	}
-	machine := gorgonia.NewTapeMachine(x.Graph())
-	defer machine.Close()
+	r.graph.Step.Value().Data().([]float64)[0] = 3
 	run := func() float64 {
-		if err := machine.RunAll(); err != nil {
-			t.Fatal(err)
-		}
-		machine.Reset()
+		r.run(t)
 		return objective
 	}
 	run()
-	symbolic := make([][]float64, len(values))
-	for i, v := range values {
-		symbolic[i] = slices.Clone(v.Data().([]float64))
+	var symbolic [][]float64
+	for _, v := range r.gradients {
+		symbolic = append(symbolic, slices.Clone(v.Data().([]float64)))
 	}
 	const h = 1e-5
 	for i, p := range w.Params {
@@ -168,7 +165,7 @@ func TestArchitectureThatCannotBeBuilt(t *testing.T) {
 		says   string
 	}{
 		"nothing given":         {arch.Config{}, image, "expected one"},
-		"two forms":             {arch.Config{Conv: []int{4}, MLP: []int{4}}, image, "2 of conv, mlp and layers"},
+		"two forms":             {arch.Config{Conv: []int{4}, MLP: []int{4}}, image, "2 of conv, mlp, layers and preset"},
 		"unknown norm":          {arch.Config{Conv: []int{4}, Norm: "group"}, image, `norm is "group"`},
 		"unknown pool":          {arch.Config{Conv: []int{4}, Pool: "min"}, image, `pool is "min"`},
 		"unknown head":          {arch.Config{Conv: []int{4}, Head: "min"}, image, `head is "min"`},
@@ -186,6 +183,31 @@ func TestArchitectureThatCannotBeBuilt(t *testing.T) {
 			image,
 			"expected equal shapes",
 		},
+		"unknown preset":          {arch.Config{Preset: "resnet50"}, image, `preset is "resnet50", expected conv4`},
+		"width below 0":           {arch.Config{Preset: "conv4", Width: -1}, image, "width is -1"},
+		"width without preset":    {arch.Config{MLP: []int{4}, Width: 8}, image, "width belongs to preset"},
+		"norm of preset":          {arch.Config{Preset: "conv4", Norm: "none"}, image, "short forms"},
+		"image too small":         {arch.Config{Preset: "conv4"}, image, "do not fit an input of [64 1 1]"},
+		"width without end":       {arch.Config{Preset: "conv4", Width: 1 << 40}, image, "expected 1 to 4096"},
+		"channels without end":    {one(arch.Layer{Kind: arch.Conv, Out: 1 << 62}), image, "expected at most"},
+		"weights without end":     {arch.Config{MLP: []int{1 << 29, 1 << 29}}, image, "expected at most"},
+		"windows without end":     {one(arch.Layer{Kind: arch.Conv, Out: 1, Dilation: 1 << 62}), image, "do not fit"},
+		"pad without end":         {one(arch.Layer{Kind: arch.Pad, Pad: 1 << 62}), image, "expected 0 to 65536"},
+		"stride without end":      {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, Stride: 1 << 16}), image, "expected at most"},
+		"slope":                   {one(arch.Layer{Kind: arch.LeakyReLU, Slope: 2}), image, "slope is 2"},
+		"rate":                    {one(arch.Layer{Kind: arch.Dropout}), image, "rate is 0"},
+		"softmax of an image":     {one(arch.Layer{Kind: arch.Softmax}), image, "expected (features)"},
+		"negative pad":            {one(arch.Layer{Kind: arch.Pad, Pad: -1}), image, "pad is -1"},
+		"pad of features":         {one(arch.Layer{Kind: arch.Pad, Pad: 1}), []int{10}, "expected (channels,height,width)"},
+		"output_pad of stride 1":  {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, OutputPad: 1}), image, "output_pad 1"},
+		"output_pad of conv":      {one(arch.Layer{Kind: arch.Conv, Out: 1, OutputPad: 1}), image, "output_pad 1"},
+		"groups of transposed":    {one(arch.Layer{Kind: arch.ConvTranspose, Out: 4, Groups: 3}), image, "3 groups"},
+		"padding leaves nothing":  {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, Kernel: 1, Pad: 4}), image, "pad 4"},
+		"columns too wide":        {one(arch.Layer{Kind: arch.MaxPool, Columns: &arch.Window{Kernel: 9}}), image, "along the width kernel 9"},
+		"dilated pooling":         {one(arch.Layer{Kind: arch.MaxPool, Columns: &arch.Window{Dilation: 2}}), image, "dilation 2"},
+		"one branch":              {one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}}}), image, "1 branches"},
+		"branches of two sizes":   {one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}, {{Kind: arch.MaxPool}}}}), image, "branch 1 [1 4 4]"},
+		"layer of a branch":       {one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}, {{Kind: "x"}}}}), image, "0.concat.branches.1.0 (x)"},
 		"input of two dimensions": {arch.Config{MLP: []int{4}}, []int{8, 8}, "samples of shape"},
 	}
 	for name, test := range tests {
@@ -198,6 +220,9 @@ func TestArchitectureThatCannotBeBuilt(t *testing.T) {
 		t.Errorf("embedding_dim 0 gives %v, expected ErrConfig", err)
 	}
 }
+
+// one is an architecture of one layer and a flatten.
+func one(l arch.Layer) arch.Config { return arch.Config{Layers: []arch.Layer{l, {Kind: arch.Flatten}}} }
 
 func floats(t arch.Tensor) []float32 { return t.Value.Data().([]float32) }
 

@@ -8,8 +8,8 @@ import (
 // ErrConfig reports an architecture that cannot be built.
 var ErrConfig = errors.New("architecture")
 
-// Config is the `student.arch` section of a configuration: exactly one of a list of layers and the short forms conv and
-// mlp. The embedding layer (linear, to embedding_dim) is added behind all of them.
+// Config is the `student.arch` section of a configuration: exactly one of a list of layers, the short forms conv and mlp,
+// the name of a preset, and an ONNX file. The embedding layer (linear, to embedding_dim) is added behind all of them.
 type Config struct {
 	// Conv lists the widths of 3×3 convolutions with padding 1, each followed by Norm, ReLU and 2×2 Pool.
 	Conv []int `yaml:"conv,flow,omitempty"`
@@ -17,6 +17,14 @@ type Config struct {
 	MLP []int `yaml:"mlp,flow,omitempty"`
 	// Layers lists the layers one by one.
 	Layers []Layer `yaml:"layers,omitempty"`
+	// Preset names a network of the literature: conv4, resnet8, resnet14, resnet20 or mobilenet-small. Width is the number of
+	// channels of its first convolution, by default 64 for conv4 and 16 for the others; all widths change in proportion.
+	Preset string `yaml:"preset,omitempty"`
+	Width  int    `yaml:"width,omitempty"`
+	// ONNX is a model file whose nodes up to the tensor Output, by default its only output, and whose weights the student
+	// starts from: Import, not New, makes the network.
+	ONNX   string `yaml:"onnx,omitempty"`
+	Output string `yaml:"output,omitempty"`
 
 	// Norm of the short forms: batch (default) or none.
 	Norm string `yaml:"norm,omitempty"`
@@ -29,35 +37,67 @@ type Config struct {
 // Kinds of layer.
 const (
 	Conv          = "conv"
+	ConvTranspose = "conv_transpose"
 	Linear        = "linear"
 	BatchNorm     = "batch_norm"
+	LayerNorm     = "layer_norm"
 	ReLU          = "relu"
+	ReLU6         = "relu6"
+	LeakyReLU     = "leaky_relu"
+	GELU          = "gelu"
+	SiLU          = "silu"
+	HardSwish     = "hard_swish"
+	Sigmoid       = "sigmoid"
+	Tanh          = "tanh"
+	Softmax       = "softmax"
+	Dropout       = "dropout"
 	MaxPool       = "max_pool"
 	AvgPool       = "avg_pool"
 	GlobalAvgPool = "global_avg_pool"
 	GlobalMaxPool = "global_max_pool"
+	Pad           = "pad"
 	Flatten       = "flatten"
 	L2Normalize   = "l2_normalize"
 	Residual      = "residual"
+	Concat        = "concat"
 )
+
+// kinds lists them all.
+func kinds() []string {
+	return []string{
+		Conv, ConvTranspose, Linear, BatchNorm, LayerNorm, ReLU, ReLU6, LeakyReLU, GELU, SiLU, HardSwish, Sigmoid, Tanh, Softmax,
+		Dropout, MaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, Pad, Flatten, L2Normalize, Residual, Concat,
+	}
+}
 
 // Layer is one entry of `layers`. Kind decides which of the other fields count.
 type Layer struct {
 	Kind string `yaml:"kind"`
-	// Out is the number of output channels (conv) or features (linear).
+	// Out is the number of output channels (conv, conv_transpose) or features (linear).
 	Out int `yaml:"out,omitempty"`
-	// Kernel, Stride and Pad of conv (defaults 3, 1, 0) and of max_pool and avg_pool (defaults 2, the kernel, 0), the same
-	// for height and width. Dilation (1) and Groups (1) of conv.
-	Kernel   int `yaml:"kernel,omitempty"`
-	Stride   int `yaml:"stride,omitempty"`
-	Pad      int `yaml:"pad,omitempty"`
-	Dilation int `yaml:"dilation,omitempty"`
-	Groups   int `yaml:"groups,omitempty"`
-	// Bias of conv and linear: nil is true, unless batch_norm follows at once and takes its place.
+	// Kernel, Stride and Pad of conv and conv_transpose (defaults 3, 1, 0) and of max_pool and avg_pool (defaults 2, the
+	// kernel, 0), the same for height and width unless Columns are given. Dilation (1) of both convolutions, OutputPad (0) of
+	// conv_transpose. Pad of pad is the border of zeros.
+	Kernel    int `yaml:"kernel,omitempty"`
+	Stride    int `yaml:"stride,omitempty"`
+	Pad       int `yaml:"pad,omitempty"`
+	Dilation  int `yaml:"dilation,omitempty"`
+	OutputPad int `yaml:"output_pad,omitempty"`
+	// Columns are these five along the width, where they differ from those along the height, with the same defaults.
+	Columns *Window `yaml:"columns,flow,omitempty"`
+	// Groups (1) of both convolutions; as many as there are channels make a convolution depthwise.
+	Groups int `yaml:"groups,omitempty"`
+	// Bias of conv, conv_transpose and linear: nil is true, unless batch_norm follows at once and takes its place.
 	Bias *bool `yaml:"bias,omitempty"`
+	// Slope of leaky_relu below 0 (0.01).
+	Slope float64 `yaml:"slope,omitempty"`
+	// Rate of dropout is the share of elements that are dropped in training.
+	Rate float64 `yaml:"rate,omitempty"`
 	// Body is the inside of residual: x + body(x), or shortcut(x) + body(x).
 	Body     []Layer `yaml:"body,omitempty"`
 	Shortcut []Layer `yaml:"shortcut,omitempty"`
+	// Branches of concat all take the same input; their outputs are joined along the channels. An empty one is its input.
+	Branches [][]Layer `yaml:"branches,omitempty"`
 }
 
 // layers writes out the short forms and appends the embedding layer.
@@ -78,20 +118,32 @@ func (c Config) layers(embeddingDim int, normalize bool) ([]Layer, error) {
 
 func (c Config) body() ([]Layer, error) {
 	forms := 0
-	for _, given := range []bool{c.Conv != nil, c.MLP != nil, c.Layers != nil} {
+	for _, given := range []bool{c.Conv != nil, c.MLP != nil, c.Layers != nil, c.Preset != "", c.ONNX != ""} {
 		if given {
 			forms++
 		}
 	}
 	if forms != 1 {
-		return nil, fmt.Errorf("%w: %d of conv, mlp and layers are given, expected one", ErrConfig, forms)
+		return nil, fmt.Errorf("%w: %d of conv, mlp, layers, preset and onnx are given, expected one", ErrConfig, forms)
+	}
+	if c.ONNX != "" {
+		return nil, fmt.Errorf("%w: onnx is %q: a model file is imported", ErrConfig, c.ONNX)
+	}
+	if c.Output != "" {
+		return nil, fmt.Errorf("%w: output belongs to onnx", ErrConfig)
+	}
+	if c.Width != 0 && c.Preset == "" {
+		return nil, fmt.Errorf("%w: width belongs to preset", ErrConfig)
 	}
 	if c.Norm != "" && c.Norm != "batch" && c.Norm != "none" {
 		return nil, fmt.Errorf("%w: norm is %q, expected batch or none", ErrConfig, c.Norm)
 	}
-	if c.Layers != nil {
+	if c.Layers != nil || c.Preset != "" {
 		if c.Norm != "" || c.Pool != "" || c.Head != "" {
-			return nil, fmt.Errorf("%w: norm, pool and head belong to the short forms, not to layers", ErrConfig)
+			return nil, fmt.Errorf("%w: norm, pool and head belong to the short forms, not to layers or preset", ErrConfig)
+		}
+		if c.Preset != "" {
+			return c.preset()
 		}
 		return append([]Layer(nil), c.Layers...), nil
 	}

@@ -2,11 +2,13 @@ package arch
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"rkd/student/op"
+	"rkd/student/sampler"
 )
 
 // epsilon keeps batch normalisation's root away from 0 (PyTorch's default).
@@ -17,6 +19,10 @@ type Graph struct {
 	Embedding *gorgonia.Node  // (N,Dim)
 	Params    gorgonia.Nodes  // one for each of Weights.Params, in order, sharing its memory
 	Stats     []RunningUpdate // of the batch normalisations, in training mode only
+	// Step is the number of the training step, (1) in the weights' element type, from which dropout draws its masks; nil in
+	// inference mode and without dropout. Its value is memory of the graph's: whoever runs the graph writes the number there
+	// before every run. It starts as NaN, with which dropout does not run.
+	Step *gorgonia.Node
 }
 
 // RunningUpdate says which running statistics a batch's own statistics move: Node is (2,C), batch mean and biased variance
@@ -34,6 +40,7 @@ type builder struct {
 	params   gorgonia.Nodes
 	buffers  gorgonia.Nodes // inference only
 	graph    *Graph
+	seed     uint64
 	training bool
 }
 
@@ -41,13 +48,19 @@ type builder struct {
 // nodes, so a change of the weights is seen by the next run. In training mode batch normalisation uses the batch's
 // statistics and reports them in Stats; otherwise it uses the running ones.
 func (n *Network) Build(x *gorgonia.Node, w *Weights, training bool) (*Graph, error) {
-	b := &builder{g: x.Graph(), batch: x.Shape()[0], graph: new(Graph), training: training}
+	b := &builder{g: x.Graph(), batch: x.Shape()[0], graph: new(Graph), seed: w.Seed, training: training}
 	for _, t := range w.Params {
 		b.params = append(b.params, b.node(t))
 	}
-	if !training {
+	if !training || n.body != nil {
 		for _, t := range w.Buffers {
 			b.buffers = append(b.buffers, b.node(t))
+		}
+	}
+	if n.body != nil {
+		var err error
+		if x, err = n.body.build(b, x); err != nil {
+			return nil, err
 		}
 	}
 	embedding, err := b.chain(n.layers, x)
@@ -77,19 +90,26 @@ func (b *builder) chain(layers []layer, x *gorgonia.Node) (*gorgonia.Node, error
 func (b *builder) layer(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	switch l.Kind {
 	case Conv:
-		return op.Conv2D(x, b.params[l.weight], b.bias(l), op.ConvOptions{
-			Stride: square(l.Stride), Pad: square(l.Pad), Dilation: square(l.Dilation), Groups: l.Groups,
+		return op.Conv2D(x, b.params[l.weight], b.bias(l), l.conv())
+	case ConvTranspose:
+		return op.ConvTranspose2D(x, b.params[l.weight], b.bias(l), op.ConvTransposeOptions{
+			ConvOptions: l.conv(), OutputPad: [2]int{l.windows[0].OutputPad, l.windows[1].OutputPad},
 		})
 	case Linear:
 		return op.Linear(x, b.params[l.weight], b.bias(l))
 	case BatchNorm:
 		return b.batchNorm(l, x)
-	case ReLU:
-		return op.ReLU(x)
+	case LayerNorm:
+		return op.LayerNorm(x, b.params[l.weight], b.params[l.bias], epsilon)
+	case Dropout:
+		return b.dropout(l, x)
 	case MaxPool:
-		return op.MaxPool2D(x, pool(l))
+		return op.MaxPool2D(x, l.pool())
 	case AvgPool:
-		return op.AvgPool2D(x, pool(l))
+		return op.AvgPool2D(x, l.pool())
+	case Pad:
+		border := [2]int{l.windows[0].Pad, l.windows[1].Pad}
+		return op.Pad2D(x, op.PadOptions{Before: border, After: border})
 	case GlobalAvgPool:
 		return op.GlobalAvgPool(x)
 	case GlobalMaxPool:
@@ -100,9 +120,35 @@ func (b *builder) layer(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 		}
 		return op.Flatten(x)
 	case L2Normalize:
-		return op.L2Normalize(x, 1e-12)
+		return op.L2Normalize(x, op.NormEpsilon)
 	case Residual:
 		return b.residual(l, x)
+	case Concat:
+		return b.concat(l, x)
+	}
+	return activation(l, x)
+}
+
+func activation(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+	switch l.Kind {
+	case ReLU:
+		return op.ReLU(x)
+	case ReLU6:
+		return op.ReLU6(x)
+	case LeakyReLU:
+		return op.LeakyReLU(x, l.Slope)
+	case GELU:
+		return op.GELU(x)
+	case SiLU:
+		return op.SiLU(x)
+	case HardSwish:
+		return op.HardSwish(x)
+	case Sigmoid:
+		return op.Sigmoid(x)
+	case Tanh:
+		return op.Tanh(x)
+	case Softmax:
+		return op.Softmax(x)
 	}
 	return nil, fmt.Errorf("%w: unknown kind", ErrConfig)
 }
@@ -140,8 +186,40 @@ func (b *builder) residual(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	return op.Add(body, shortcut)
 }
 
-func square(v int) [2]int { return [2]int{v, v} }
+func (b *builder) concat(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+	var ends gorgonia.Nodes
+	for _, branch := range l.branches {
+		end, err := b.chain(branch, x)
+		if err != nil {
+			return nil, err
+		}
+		ends = append(ends, end)
+	}
+	return op.Concat(ends...)
+}
 
-func pool(l layer) op.PoolOptions {
-	return op.PoolOptions{Kernel: square(l.Kernel), Stride: square(l.Stride), Pad: square(l.Pad)}
+// dropout adds nothing in inference mode.
+func (b *builder) dropout(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+	if !b.training {
+		return x, nil
+	}
+	if b.graph.Step == nil {
+		b.graph.Step = b.node(Tensor{Name: "step", Value: dense([]int{1}, []float64{math.NaN()}, x.Dtype())})
+	}
+	draw := sampler.Stream(b.seed, "dropout "+l.name, 0)
+	return op.Dropout(x, b.graph.Step, op.DropoutOptions{Rate: l.Rate, Key: [2]uint64{draw.Uint64(), draw.Uint64()}})
+}
+
+func (l layer) conv() op.ConvOptions {
+	h, w := l.windows[0], l.windows[1]
+	return op.ConvOptions{
+		Stride: [2]int{h.Stride, w.Stride}, Pad: [2]int{h.Pad, w.Pad}, Dilation: [2]int{h.Dilation, w.Dilation}, Groups: l.Groups,
+	}
+}
+
+func (l layer) pool() op.PoolOptions {
+	h, w := l.windows[0], l.windows[1]
+	return op.PoolOptions{
+		Kernel: [2]int{h.Kernel, w.Kernel}, Stride: [2]int{h.Stride, w.Stride}, Pad: [2]int{h.Pad, w.Pad},
+	}
 }

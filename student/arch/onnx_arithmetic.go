@@ -1,0 +1,143 @@
+package arch
+
+import (
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+
+	"rkd/student/op"
+)
+
+// operands sorts the inputs of an operator of two: x depends on the network's input, and so does y unless k is given, a
+// constant.
+func (c *call) operands() (x, y value, k *constant, err error) {
+	if !c.has(0) || !c.has(1) {
+		return x, y, nil, fmt.Errorf("%d inputs, expected 2", len(c.in))
+	}
+	x, y = c.in[0], c.in[1]
+	if x.constant != nil {
+		x, y = y, x
+	}
+	if k = y.constant; k != nil && !k.float {
+		return x, y, k, fmt.Errorf("constant %q holds integers, expected floating-point numbers", clip(k.name))
+	}
+	return x, y, k, nil
+}
+
+// perChannel makes a weight of a constant that broadcasting makes one number a channel of x, each mapped by f, which how
+// names. It is trained where a trained node stands before it and it is more than one number; what comes before is
+// preprocessing, and single numbers are part of a formula.
+func (c *call) perChannel(x value, k *constant, how string, f func(float32) float32) (argument, error) {
+	if len(x.shape) != 1 && len(x.shape) != 3 {
+		return argument{}, fmt.Errorf("a constant with an input %s is %w: expected 2 or 4 dimensions", samples(x.shape), errImport)
+	}
+	values, ok := k.channels(x.shape)
+	if !ok {
+		return argument{}, fmt.Errorf("constant %q of shape %v with an input %s is %w: expected one number, or one a channel",
+			clip(k.name), k.shape, samples(x.shape), errImport)
+	}
+	mapped := make([]float32, len(values))
+	for i, v := range values {
+		mapped[i] = f(v)
+	}
+	return c.weight(c, k, reading{how: how, shape: x.shape[:1], values: mapped, trained: x.learned && len(k.floats) > 1})
+}
+
+func same(v float32) float32 { return v }
+
+func shifted(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Shift(in[0], in[1]) }
+
+func scaled(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Scale(in[0], in[1]) }
+
+func (c *call) sum() ([]value, error) {
+	x, y, k, err := c.operands()
+	if err != nil {
+		return nil, err
+	}
+	if k != nil {
+		b, err := c.perChannel(x, k, "", same)
+		if err != nil {
+			return nil, err
+		}
+		return c.one(shifted, x, b)
+	}
+	if !slices.Equal(x.shape, y.shape) {
+		return nil, fmt.Errorf("the sum of %s and %s is %w: expected equal shapes", samples(x.shape), samples(y.shape), errImport)
+	}
+	return c.two(op.Add, x, y)
+}
+
+// two adds a step of two values.
+func (c *call) two(f func(a, b *gorgonia.Node) (*gorgonia.Node, error), x, y value) ([]value, error) {
+	if y.channelLast {
+		x = y // add refuses it
+	}
+	x.learned = x.learned || y.learned
+	out, err := c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return f(in[0], in[1]) }, x, c.argument(y))
+	out[0].positive = x.positive && y.positive
+	return out, err
+}
+
+func (c *call) difference() ([]value, error) {
+	x, _, k, err := c.operands()
+	if err != nil {
+		return nil, err
+	}
+	if k == nil || c.in[1].constant == nil {
+		return nil, fmt.Errorf("subtracting what depends on the input is %w: expected a constant", errImport)
+	}
+	b, err := c.perChannel(x, k, "negated", func(v float32) float32 { return -v })
+	if err != nil {
+		return nil, err
+	}
+	return c.one(shifted, x, b)
+}
+
+func (c *call) product() ([]value, error) {
+	x, y, k, err := c.operands()
+	if err != nil {
+		return nil, err
+	}
+	if k != nil {
+		s, err := c.perChannel(x, k, "", same)
+		if err != nil {
+			return nil, err
+		}
+		return c.one(scaled, x, s)
+	}
+	if slices.Equal(x.shape, y.shape) {
+		return c.two(op.Mul, x, y)
+	}
+	if size(x.shape) < size(y.shape) {
+		x, y = y, x
+	}
+	if len(x.shape) != 3 || !slices.Equal(y.shape, []int{x.shape[0], 1, 1}) {
+		return nil, fmt.Errorf("the product of %s and %s is %w: expected equal shapes, or (N,C,H,W) and (N,C,1,1)",
+			samples(x.shape), samples(y.shape), errImport)
+	}
+	positive := y.positive
+	if y, err = c.importer.reshape(c, y, x.shape[:1]); err != nil {
+		return nil, err
+	}
+	y.positive = positive
+	return c.two(op.Gate, x, y)
+}
+
+func (c *call) quotient() ([]value, error) {
+	x, _, k, err := c.operands()
+	if err != nil {
+		return nil, err
+	}
+	if k == nil || c.in[1].constant == nil {
+		return nil, fmt.Errorf("dividing by what depends on the input is %w: expected a constant", errImport)
+	}
+	if slices.Contains(k.floats, 0) {
+		return nil, fmt.Errorf("constant %q contains 0, expected a divisor", clip(k.name))
+	}
+	s, err := c.perChannel(x, k, "inverted", func(v float32) float32 { return 1 / v })
+	if err != nil {
+		return nil, err
+	}
+	return c.one(scaled, x, s)
+}

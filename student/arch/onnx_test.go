@@ -1,0 +1,322 @@
+package arch_test
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"rkd/models/onnx"
+	"rkd/models/ort"
+	"rkd/models/ort/orttest"
+	"rkd/student/arch"
+	"rkd/student/engine"
+)
+
+// load reads a model of testdata.
+func load(tb testing.TB, path string) *onnx.Model {
+	tb.Helper()
+	m, err := onnx.Load(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+// normal are n normally distributed numbers.
+func normal(n int) []float32 {
+	r := rand.New(rand.NewPCG(7, 11))
+	x := make([]float32, n)
+	for i := range x {
+		x[i] = float32(r.NormFloat64())
+	}
+	return x
+}
+
+// withIdentity gives the head the identity matrix, so that the embedding is the tensor that the head stands on.
+func withIdentity(w *arch.Weights) *arch.Weights {
+	for _, p := range w.Params[len(w.Params)-2:] {
+		data, dims := p.Value.Data().([]float32), p.Value.Shape()
+		clear(data)
+		for i := range dims[0] {
+			if len(dims) == 2 {
+				data[i*dims[1]+i] = 1
+			}
+		}
+	}
+	return w
+}
+
+// embed runs the network on x, (n,Input...).
+func embed(tb testing.TB, n *arch.Network, w *arch.Weights, x []float32, training bool) []float32 {
+	tb.Helper()
+	shape := append([]int{len(x) / tensor.Shape(n.Input).TotalSize()}, n.Input...)
+	in := gorgonia.NewTensor(gorgonia.NewGraph(), tensor.Float32, len(shape), gorgonia.WithShape(shape...),
+		gorgonia.WithName("input"), gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(x))))
+	g, err := n.Build(in, w, training)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	vm := gorgonia.NewTapeMachine(in.Graph())
+	defer func() { _ = vm.Close() }()
+	if err := vm.RunAll(); err != nil {
+		tb.Fatal(err)
+	}
+	return slices.Clone(g.Embedding.Value().Data().([]float32))
+}
+
+// channelsLast turns images (N,C,H,W) into (N,H,W,C).
+func channelsLast(x []float32, shape []int) ([]float32, []int) {
+	y := make([]float32, 0, len(x))
+	c, area := shape[1], shape[2]*shape[3]
+	for n := range shape[0] {
+		for i := range area {
+			for j := range c {
+				y = append(y, x[(n*c+j)*area+i])
+			}
+		}
+	}
+	return y, []int{shape[0], shape[2], shape[3], c}
+}
+
+// original runs the model in ONNX Runtime up to a tensor, on x of the given shape; images are averaged, as the head does.
+func original(tb testing.TB, m *onnx.Model, output string, shape []int, x []float32) (y []float32, dim int) {
+	tb.Helper()
+	orttest.Start(tb)
+	part, err := m.Part(output)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if dims := part.Proto.Graph.Input[0].Type.GetTensorType().Shape.GetDim(); len(dims) == len(shape) {
+		if len(dims) == 4 && int(dims[3].GetDimValue()) == shape[1] {
+			x, shape = channelsLast(x, shape)
+		}
+		for i, d := range shape { // ONNX Runtime would refuse a size that the file does not state
+			dims[i].Value = &onnx.TensorShapeProto_Dimension_DimValue{DimValue: int64(d)}
+		}
+	}
+	part.Proto.Graph.Output[0].Type = nil
+	part.Proto.Graph.ValueInfo = nil
+	s, err := ort.NewSession(part, ort.Options{Threads: 2})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = s.Close() }()
+	in, err := ort.NewTensor(shape, x)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = in.Close() }()
+	out := make([]ort.Value, 1)
+	if err := s.Run([]ort.Value{in}, out); err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = out[0].Close() }()
+	data, got := out[0].(*ort.Tensor[float32]).Data(), out[0].Shape()
+	area := tensor.Shape(got[2:]).TotalSize()
+	if len(got) == 2 {
+		area = 1
+	}
+	for i := range len(data) / area {
+		var sum float64
+		for _, v := range data[i*area:][:area] {
+			sum += float64(v)
+		}
+		y = append(y, float32(sum/float64(area)))
+	}
+	return y, got[1]
+}
+
+// expectParity compares the student with the original at the tapped tensor, relative to the largest element.
+func expectParity(tb testing.TB, m *onnx.Model, output string, input []int, batch int) {
+	tb.Helper()
+	shape := append([]int{batch}, input...)
+	x := normal(tensor.Shape(shape).TotalSize())
+	want, dim := original(tb, m, output, shape, x)
+	n, err := arch.Import(m, arch.ImportOptions{Output: output, Input: input, Dim: dim})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	w := withIdentity(n.Init(1, tensor.Float32))
+	for _, training := range []bool{false, true} {
+		got := embed(tb, n, w, x, training)
+		if len(got) != len(want) {
+			tb.Fatalf("%d numbers, expected %d", len(got), len(want))
+		}
+		largest, worst := 1e-6, 0.0
+		for i := range want {
+			largest = max(largest, math.Abs(float64(want[i])))
+			worst = max(worst, math.Abs(float64(got[i]-want[i])))
+			if math.IsNaN(float64(got[i])) {
+				worst = math.Inf(1)
+			}
+		}
+		if worst > 1e-4*largest {
+			tb.Errorf("differs from ONNX Runtime by %g of %g (training %t), expected 1e-4 of it", worst, largest, training)
+		}
+		tb.Logf("differs by %.2g, largest %.3g; %d parameters", worst/largest, largest, n.Parameters())
+	}
+}
+
+// The files are those of testdata/onnx_models.py, which show between them every operator that Import knows.
+var importable = map[string]struct {
+	input      []int
+	parameters int // in front of the head
+}{
+	"residual":      {[]int{3, 12, 12}, 162 + 6 + 324 + 6 + 35},
+	"residual_raw":  {[]int{3, 12, 12}, 162 + 12 + 324 + 12 + 35},
+	"inverted_11":   {[]int{3, 9, 9}, 16 + 40 + 30},
+	"inverted_17":   {[]int{3, 9, 9}, 16 + 40 + 30},
+	"fire":          {[]int{3, 9, 9}, 16 + 15 + 185},
+	"dense":         {[]int{3, 8, 9}, 112 + 8 + 10 + 12},
+	"shuffle":       {[]int{3, 8, 8}, 224 + 148 + 45},
+	"shuffle_13":    {[]int{3, 8, 8}, 224 + 148 + 45},
+	"shuffle_fixed": {[]int{3, 8, 8}, 224 + 148 + 45},
+	"gated":         {[]int{3, 8, 8}, 224 + 18 + 24 + 54},
+	"gated_11":      {[]int{3, 8, 8}, 224 + 18 + 24 + 54},
+	"decoder":       {[]int{3, 4, 4}, 112 + 512},
+	"mlp":           {[]int{6}, 56 + 16 + 36},
+	"mlp_images":    {[]int{3, 2, 2}, 104 + 36},
+	"channels_last": {[]int{3, 12, 12}, 108 + 4 + 4 + 80 + 45*6 + 6},
+	"opset_9":       {[]int{3, 6, 6}, 168 + 12 + 28},
+	"widths":        {[]int{3, 4, 4}, 108 + 80 + 15},
+}
+
+func testModel(tb testing.TB, name string) *onnx.Model {
+	tb.Helper()
+	return load(tb, "testdata/onnx/"+name+".onnx")
+}
+
+func TestImportedStudentsComputeWhatTheFileDoes(t *testing.T) {
+	for name, want := range importable {
+		t.Run(name, func(t *testing.T) {
+			batch := 3
+			if name == "shuffle_fixed" {
+				batch = 1
+			}
+			expectParity(t, testModel(t, name), "output", want.input, batch)
+			n, err := arch.Import(testModel(t, name), arch.ImportOptions{Input: want.input, Dim: 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			params := n.Init(1, tensor.Float32).Params
+			head := params[len(params)-2].Value.Size() + 1
+			if got := n.Parameters() - head; got != want.parameters {
+				t.Errorf("%d parameters in front of the head, expected %d", got, want.parameters)
+			}
+		})
+	}
+}
+
+// A file that was made for one size is imported for others, and for a number of samples that is not the file's.
+func TestImportFitsOtherSizes(t *testing.T) {
+	for name, input := range map[string][]int{"residual": {3, 20, 15}, "shuffle": {3, 12, 8}, "fire": {3, 5, 7}} {
+		t.Run(name, func(t *testing.T) { expectParity(t, testModel(t, name), "output", input, 2) })
+	}
+	m := testModel(t, "shuffle_fixed")
+	n, err := arch.Import(m, arch.ImportOptions{Input: []int{3, 8, 8}, Dim: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := normal(3 * 3 * 8 * 8)
+	w := n.Init(1, tensor.Float32)
+	if all, last := embed(t, n, w, x, false), embed(t, n, w, x[2*3*8*8:], false); !slices.Equal(all[2*5:], last) {
+		t.Errorf("the third of three samples gives %v, alone %v", all[2*5:], last)
+	}
+}
+
+// Every tensor of a graph that has the shape of one can be tapped.
+func TestImportTapsTensorsInside(t *testing.T) {
+	m := testModel(t, "residual")
+	for _, n := range m.Proto.Graph.Node {
+		t.Run(n.GetOpType(), func(t *testing.T) { expectParity(t, m, n.Output[0], []int{3, 12, 12}, 2) })
+	}
+}
+
+// What is exported is what was trained: the student's own ONNX form, every operator of the import in it.
+func TestImportedStudentsAreExported(t *testing.T) {
+	orttest.Start(t)
+	for name, file := range importable {
+		t.Run(name, func(t *testing.T) {
+			n, err := arch.Import(testModel(t, name), arch.ImportOptions{Input: file.input, Dim: 4, Normalize: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := n.Init(3, tensor.Float32)
+			b := onnx.NewBuilder("student", 17)
+			dims := []any{"N"}
+			for _, d := range file.input {
+				dims = append(dims, d)
+			}
+			embedding, err := engine.ToONNX(b, b.Input("samples", onnx.Float32, dims...), n, w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b.Rename(embedding, "embedding")
+			b.Output("embedding", onnx.Float32, "N", 4)
+			m, err := b.Model("rkd", "test")
+			if err != nil {
+				t.Fatal(err)
+			}
+			shape := append([]int{3}, file.input...)
+			x := normal(tensor.Shape(shape).TotalSize())
+			got, _ := original(t, m, "embedding", shape, x)
+			for i, want := range embed(t, n, w, x, false) {
+				if math.Abs(float64(got[i]-want)) > 1e-5 {
+					t.Fatalf("element %d is %g, in the student %g", i, got[i], want)
+				}
+			}
+		})
+	}
+}
+
+func TestSummariesOfAnImportedStudent(t *testing.T) {
+	n, err := arch.Import(testModel(t, "residual"), arch.ImportOptions{Input: []int{3, 12, 12}, Dim: 4, Freeze: []string{"head.*"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var parameters int64
+	var kinds []string
+	var first arch.Summary
+	for i, s := range n.Summaries() {
+		if i == 0 {
+			first = s
+		}
+		parameters += s.Parameters
+		kinds = append(kinds, s.Kind)
+	}
+	if parameters != int64(n.Parameters()) {
+		t.Errorf("%d parameters in all layers, expected %d", parameters, n.Parameters())
+	}
+	want := []string{"Conv", "Relu", "MaxPool", "Conv", "Add", "Relu", "GlobalAveragePool", "Gemm", "linear"}
+	if !slices.Equal(kinds, want) {
+		t.Errorf("layers are %q, expected %q", kinds, want)
+	}
+	conv := arch.Summary{
+		Name: "/stem/stem.0/Conv", Kind: "Conv", Input: []int{3, 12, 12}, Output: []int{6, 6, 6}, Parameters: 168, MultiplyAdds: 162 * 36,
+	}
+	if diff := cmp.Diff(conv, first); diff != "" {
+		t.Errorf("the first layer differs (-want +got):\n%s", diff)
+	}
+}
+
+func ExampleImport() {
+	m, err := onnx.Load("testdata/onnx/residual.onnx")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, err := arch.Import(m, arch.ImportOptions{Output: "output", Input: []int{3, 32, 32}, Dim: 16, Freeze: []string{"stem.0"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	w := n.Init(1, tensor.Float32)
+	fmt.Println(n.Parameters(), "parameters are trained; frozen:", len(w.Buffers), "tensors")
+	// Output: 461 parameters are trained; frozen: 2 tensors
+}

@@ -1,0 +1,108 @@
+//go:build torch
+
+package arch_test
+
+import (
+	"cmp"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"gorgonia.org/tensor"
+
+	"rkd/models/onnx"
+	"rkd/student/arch"
+	"rkd/student/engine"
+)
+
+// numbers reads little-endian float32.
+func numbers(t *testing.T, path string) []float32 {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	values := make([]float32, len(data)/4)
+	if _, err := binary.Decode(data, binary.LittleEndian, values); err != nil {
+		t.Fatal(err)
+	}
+	return values
+}
+
+// Torchvision's networks, exported by PyTorch and imported here, train as they do there: the same first weights, the same
+// batches, SGD with momentum. It needs a Python ($PYTHON, or
+// python3) with torch and torchvision: `go test -tags torch`.
+func TestTenStepsEqualPyTorchs(t *testing.T) {
+	// Rates small enough for rounding not to be what is compared: at 1e-2 two of the networks diverge, in PyTorch too.
+	for network, rate := range map[string]float32{
+		"resnet18": 1e-4, "resnet18-folded": 1e-4, "mobilenet_v2": 1e-2, "mobilenet_v2-folded": 1e-2, "squeezenet1_1": 1e-2,
+		"vgg11": 1e-2, "shufflenet_v2_x0_5": 1e-2, "densenet121": 1e-5,
+	} {
+		t.Run(network, func(t *testing.T) {
+			dir := t.TempDir()
+			python := exec.CommandContext(t.Context(), cmp.Or(os.Getenv("PYTHON"), "python3"),
+				filepath.Join("testdata", "onnx_steps.py"), network, fmt.Sprint(rate), dir)
+			if out, err := python.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			const dim, batch, momentum = 8, 4, 0.9
+			n, err := arch.Import(m, arch.ImportOptions{Input: []int{3, 64, 64}, Dim: dim})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w := n.Init(1, tensor.Float32)
+			head := numbers(t, filepath.Join(dir, "head.bin"))
+			for _, p := range w.Params[len(w.Params)-2:] {
+				head = head[copy(floats(p), head):]
+			}
+			e, err := engine.NewGorgonia(n, w, batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = e.Close() }()
+			x, targets := numbers(t, filepath.Join(dir, "batches.bin")), numbers(t, filepath.Join(dir, "targets.bin"))
+			velocity := make([][]float32, len(w.Params))
+			for i, p := range w.Params {
+				velocity[i] = make([]float32, p.Value.Size())
+			}
+			worst := 0.0
+			for step, want := range numbers(t, filepath.Join(dir, "losses.bin")) {
+				loss := 0.0
+				target := targets[step*batch*dim:][:batch*dim]
+				err := e.Step(x[step*batch*3*64*64:][:batch*3*64*64], func(embedding, gradient []float32) error {
+					for i, v := range embedding {
+						d := float64(v - target[i])
+						loss += d * d / (batch * dim)
+						gradient[i] = float32(2 * d / (batch * dim))
+					}
+					return nil
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, g := range e.Gradients() {
+					weights := floats(w.Params[i])
+					for j := range weights {
+						velocity[i][j] = momentum*velocity[i][j] + g[j]
+						weights[j] -= rate * velocity[i][j]
+					}
+				}
+				difference := math.Abs(loss-float64(want)) / math.Abs(float64(want))
+				worst = max(worst, difference)
+				if !(difference <= 1e-3) {
+					t.Errorf("step %d: loss %g, PyTorch's %g", step, loss, want)
+				}
+				t.Logf("step %d: loss %.6f, PyTorch's %.6f", step, loss, want)
+			}
+			t.Logf("losses differ by at most %.2g", worst)
+		})
+	}
+}
