@@ -32,6 +32,7 @@ type Gorgonia struct {
 	call  *call
 	grads [][]float32
 	stats []runningStats
+	steps counter
 	infer program
 }
 
@@ -97,6 +98,7 @@ func (e *Gorgonia) compileTraining() error {
 		e.grads = append(e.grads, data)
 		gorgonia.Read(g, &values[i])
 	}
+	e.steps.bind(graph.Step)
 	e.stats = make([]runningStats, len(graph.Stats))
 	for i, s := range graph.Stats {
 		e.stats[i].update = s
@@ -154,6 +156,7 @@ func (e *Gorgonia) Step(x []float32, objective Objective) error {
 	}
 	*e.call = call{objective: objective}
 	copy(e.train.input, x)
+	e.steps.count()
 	err := e.train.machine.RunAll()
 	e.train.machine.Reset()
 	if e.call.err != nil {
@@ -173,6 +176,9 @@ func (e *Gorgonia) Step(x []float32, objective Objective) error {
 }
 
 func (e *Gorgonia) buffer(i int) []float32 { return e.weights.Buffers[i].Value.Data().([]float32) }
+
+// SetStep says which number the next step has, from 0 on, for dropout to draw its masks from. Steps after it count on.
+func (e *Gorgonia) SetStep(step int) { e.steps.next = step }
 
 // Gradients returns dL/dw of the last step, one slice for each of the weights' Params, in order. The next step
 // overwrites them.

@@ -3,6 +3,8 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -25,7 +27,16 @@ func ToONNX(b *onnx.Builder, input string, net *arch.Network, weights *arch.Weig
 	if err != nil {
 		return "", err
 	}
-	l := &lowering{builder: b, names: map[*gorgonia.Node]string{x: input}}
+	l := &lowering{builder: b, names: map[*gorgonia.Node]string{x: input}, leaf: func(n *gorgonia.Node) (string, error) {
+		if !n.IsVar() {
+			return "", nil
+		}
+		value, ok := n.Value().(*tensor.Dense)
+		if !ok {
+			return "", fmt.Errorf("%w: input %q has no value", ErrOperator, n.Name())
+		}
+		return b.Float32(n.Name(), value.Shape(), value.Data().([]float32)), nil
+	}}
 	return l.node(graph.Embedding)
 }
 
@@ -33,6 +44,8 @@ func ToONNX(b *onnx.Builder, input string, net *arch.Network, weights *arch.Weig
 type lowering struct {
 	builder *onnx.Builder
 	names   map[*gorgonia.Node]string // of the tensors that nodes have become
+	// leaf returns the name of the tensor of a node at which the walk ends, and "" for one to be computed here.
+	leaf func(n *gorgonia.Node) (string, error)
 }
 
 func (l *lowering) node(n *gorgonia.Node) (string, error) {
@@ -48,27 +61,49 @@ func (l *lowering) node(n *gorgonia.Node) (string, error) {
 }
 
 func (l *lowering) add(n *gorgonia.Node) (string, error) {
-	if n.IsVar() {
-		value, ok := n.Value().(*tensor.Dense)
-		if !ok {
-			return "", fmt.Errorf("%w: input %q has no value", ErrOperator, n.Name())
-		}
-		return l.builder.Float32(n.Name(), value.Shape(), value.Data().([]float32)), nil
+	if name, err := l.leaf(n); name != "" || err != nil {
+		return name, err
 	}
-	lowerer, ok := n.Op().(op.Lowerer)
-	if !ok {
+	if !lowers(n) {
 		return "", fmt.Errorf("%w: node %q is a %v", ErrOperator, n.Name(), n.Op())
 	}
 	var inputs []string
-	for children := n.Graph().From(n.ID()); children.Next(); {
-		name, err := l.node(children.Node().(*gorgonia.Node))
+	for _, child := range children(n) {
+		name, err := l.node(child)
 		if err != nil {
 			return "", err
 		}
 		inputs = append(inputs, name)
 	}
-	for len(inputs) < n.Op().Arity() { // a child that is given twice is listed once
-		inputs = append(inputs, inputs[0])
+	if lowerer, ok := n.Op().(op.Lowerer); ok {
+		return lowerer.Lower(l.builder, inputs)
 	}
-	return lowerer.Lower(l.builder, inputs)
+	return l.builder.Node("Add", inputs), nil
+}
+
+// lowers says whether a node has an ONNX counterpart.
+func lowers(n *gorgonia.Node) bool {
+	_, ok := n.Op().(op.Lowerer)
+	return ok || isSum(n)
+}
+
+// isSum says whether a node is the sum of two tensors of one shape that gorgonia.Backpropagate makes where a value was
+// used twice: the one operator in a student's graph that is not of student/op.
+func isSum(n *gorgonia.Node) bool {
+	if _, ours := n.Op().(op.Lowerer); ours || n.Op().Arity() != 2 || !strings.HasPrefix(n.Op().String(), "+ ") {
+		return false
+	}
+	return !slices.ContainsFunc(children(n), func(c *gorgonia.Node) bool { return !c.Shape().Eq(n.Shape()) })
+}
+
+// children are the inputs of a node's operator, in its order.
+func children(n *gorgonia.Node) []*gorgonia.Node {
+	var list []*gorgonia.Node
+	for it := n.Graph().From(n.ID()); it.Next(); {
+		list = append(list, it.Node().(*gorgonia.Node))
+	}
+	for len(list) > 0 && len(list) < n.Op().Arity() { // a child that is given twice is listed once
+		list = append(list, list[0])
+	}
+	return list
 }

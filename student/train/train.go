@@ -24,6 +24,8 @@ var ErrDiverged = errors.New("training diverged")
 
 // Engine runs the student; student/engine has them.
 type Engine interface {
+	// SetStep says which step comes next, from 0: what is drawn inside the network depends on it.
+	SetStep(step int)
 	Step(x []float32, objective engine.Objective) error
 	Gradients() [][]float32
 	Embed(ctx context.Context, dst, x []float32) ([]float32, error)
@@ -165,7 +167,11 @@ func (r *run) prepare() error {
 	if r.optim, err = optim.New[float32](r.Options.optimizer(), sizes); err != nil {
 		return err
 	}
-	return r.resume()
+	if err := r.resume(); err != nil {
+		return err
+	}
+	r.Engine.SetStep(r.checkpoint.Step)
+	return nil
 }
 
 func (r *run) resume() error {

@@ -60,7 +60,14 @@ func newJob(t *testing.T, dir string) train.Job {
 		}
 		return nil
 	}
-	network, err := arch.New(arch.Config{Conv: []int{4}}, []int{1, side, side}, 3, false)
+	network, err := arch.New(arch.Config{Layers: []arch.Layer{
+		{Kind: arch.Conv, Out: 4, Pad: 1},
+		{Kind: arch.BatchNorm},
+		{Kind: arch.ReLU},
+		{Kind: arch.MaxPool},
+		{Kind: arch.Dropout, Rate: 0.2},
+		{Kind: arch.Flatten},
+	}}, []int{1, side, side}, 3, false)
 	if err != nil {
 		t.Fatal(err)
 	}

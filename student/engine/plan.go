@@ -1,0 +1,244 @@
+package engine
+
+import (
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"rkd/student/op"
+)
+
+// value is what one node of a graph computes or, a leaf, holds.
+type value struct {
+	node *gorgonia.Node
+	base *value // the value whose memory it is, in another shape: itself, unless it is a view
+	task *task  // that computes it; nil for leaves and views
+	data []float32
+	// kept says that the value is read between or after the runs: its memory is its own.
+	kept bool
+}
+
+// task is the computing of one value: a node of an ONNX model, or a kernel in Go.
+type task struct {
+	output *value
+	op     gorgonia.Op // of output's node, or what it was fused into
+	inputs []*value
+	kernel bool
+	plans  bool // a kernel that is prepared by op.Planner
+	phase  int  // 0: forward, 1: backward
+	// stage is the number of changes between kernels and models on the way to this task within its phase.
+	stage int
+	// time is when the task runs: tasks of one model have the same.
+	time int
+}
+
+// plan is the order in which a graph is computed: tasks by time.
+type plan struct {
+	values map[*gorgonia.Node]*value
+	tasks  []*task // in topological order
+	runs   [][]*task
+	phases [2]int                 // the number of runs after each phase
+	uses   map[*gorgonia.Node]int // how often a node is read
+	// processor says that models run on the processor, where some kernels are faster.
+	processor bool
+}
+
+// newPlan plans forward, what comes before the gradient of the embedding is known, and then backward.
+func newPlan(forward, backward gorgonia.Nodes, processor bool) (*plan, error) {
+	p := &plan{values: make(map[*gorgonia.Node]*value), uses: make(map[*gorgonia.Node]int), processor: processor}
+	p.count(slices.Concat(forward, backward))
+	for phase, roots := range []gorgonia.Nodes{forward, backward} {
+		for _, n := range roots {
+			v, err := p.add(n, phase)
+			if err != nil {
+				return nil, err
+			}
+			v.base.kept = true
+		}
+	}
+	p.schedule()
+	p.allocate()
+	return p, nil
+}
+
+// count fills uses, of what roots need.
+func (p *plan) count(roots []*gorgonia.Node) {
+	for _, n := range roots {
+		p.uses[n]++
+		if p.uses[n] == 1 && !n.IsVar() {
+			p.count(children(n))
+		}
+	}
+}
+
+// fuse returns n's operator and its inputs or, on a processor, those of an operator that does the work of an input too.
+func (p *plan) fuse(n *gorgonia.Node) (_ gorgonia.Op, inputs []*gorgonia.Node, fused bool) {
+	inputs = children(n)
+	fuser, ok := n.Op().(op.Fuser)
+	if !ok || !p.processor {
+		return n.Op(), inputs, false
+	}
+	for _, inner := range inputs {
+		if inner.IsVar() || p.uses[inner] != 1 || p.values[inner] != nil {
+			continue
+		}
+		both, of := fuser.Fuse(inputs, inner, children)
+		if both != nil {
+			return both, of, true
+		}
+	}
+	return n.Op(), inputs, false
+}
+
+// add returns the value of n after those of its inputs.
+func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
+	if v, ok := p.values[n]; ok {
+		return v, nil
+	}
+	v := &value{node: n}
+	v.base = v
+	if n.IsVar() {
+		t, ok := n.Value().(*tensor.Dense)
+		if !ok || t.Dtype() != tensor.Float32 {
+			return nil, fmt.Errorf("%w: input %q has no float32 value", ErrOperator, n.Name())
+		}
+		v.data = t.Data().([]float32)
+		p.values[n] = v
+		return v, nil
+	}
+	operator, inputs, fused := p.fuse(n)
+	t := &task{output: v, op: operator, phase: phase}
+	for _, child := range inputs {
+		in, err := p.add(child, phase)
+		if err != nil {
+			return nil, err
+		}
+		t.inputs = append(t.inputs, in)
+	}
+	p.values[n] = v
+	if _, ok := n.Op().(op.Reshaper); ok {
+		v.base = t.inputs[0].base
+		return v, nil
+	}
+	if t.plans = p.processor && plans(operator, inputs); t.plans || fused {
+		t.kernel = true
+	} else if !lowers(n) {
+		if _, ok := n.Op().(gorgonia.UsePreallocDoer); !ok {
+			return nil, fmt.Errorf("%w: node %q is a %v, which has no kernel either", ErrOperator, n.Name(), n.Op())
+		}
+		t.kernel = true
+	}
+	v.task = t
+	for _, in := range t.inputs {
+		if before := in.base.task; before != nil && before.phase == phase {
+			stage := before.stage
+			if before.kernel != t.kernel {
+				stage++
+			}
+			t.stage = max(t.stage, stage)
+		}
+	}
+	p.tasks = append(p.tasks, t)
+	return v, nil
+}
+
+// plans says whether an operator is fastest as a kernel that is prepared.
+func plans(operator gorgonia.Op, inputs []*gorgonia.Node) bool {
+	planner, ok := operator.(op.Planner)
+	if !ok {
+		return false
+	}
+	shapes := make([]tensor.Shape, len(inputs))
+	for i, in := range inputs {
+		shapes[i] = in.Shape()
+	}
+	return planner.Plans(shapes)
+}
+
+// schedule puts the tasks into runs: of each stage all kernels, one by one, and then everything else, as one model.
+func (p *plan) schedule() {
+	for phase := range p.phases {
+		var stages [][2][]*task
+		for _, t := range p.tasks {
+			if t.phase != phase {
+				continue
+			}
+			for len(stages) <= t.stage {
+				stages = append(stages, [2][]*task{})
+			}
+			kind := 1
+			if t.kernel {
+				kind = 0
+			}
+			stages[t.stage][kind] = append(stages[t.stage][kind], t)
+		}
+		for _, s := range stages {
+			for _, t := range s[0] {
+				p.runs = append(p.runs, []*task{t})
+			}
+			if s[1] != nil {
+				p.runs = append(p.runs, s[1])
+			}
+		}
+		p.phases[phase] = len(p.runs)
+	}
+	for time, run := range p.runs {
+		for _, t := range run {
+			t.time = time
+		}
+	}
+}
+
+// users are the tasks that read v's memory, through views too.
+func (p *plan) users() map[*value][]*task {
+	users := make(map[*value][]*task)
+	for _, t := range p.tasks {
+		for _, in := range t.inputs {
+			users[in.base] = append(users[in.base], t)
+		}
+	}
+	return users
+}
+
+// allocate gives every value that leaves its run memory, which a value that is dead leaves to a later one.
+func (p *plan) allocate() {
+	users := p.users()
+	dying := make([][][]float32, len(p.runs))
+	var free [][]float32
+	for time, run := range p.runs {
+		for _, t := range run {
+			v, last := t.output, time
+			for _, user := range users[v] {
+				last = max(last, user.time)
+			}
+			size := v.node.Shape().TotalSize()
+			switch {
+			case v.kept:
+				v.data = make([]float32, size)
+			case last > time || t.kernel:
+				v.data, free = take(free, size)
+				dying[last] = append(dying[last], v.data)
+			}
+		}
+		free = append(free, dying[time]...)
+	}
+	for _, v := range p.values {
+		v.data = v.base.data
+	}
+}
+
+// take returns memory of a size, the smallest of free that is large enough where there is one, and what is left.
+func take(free [][]float32, size int) (data []float32, left [][]float32) {
+	best := -1
+	for i, f := range free {
+		if cap(f) >= size && (best < 0 || cap(f) < cap(free[best])) {
+			best = i
+		}
+	}
+	if best < 0 {
+		return make([]float32, size), free
+	}
+	return free[best][:size], slices.Delete(free, best, best+1)
+}

@@ -1,0 +1,185 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
+
+	"rkd/models/onnx"
+	"rkd/models/ort"
+)
+
+// run is a piece of a plan that is ready to be executed, on memory that it shares with the others.
+type run interface {
+	run() error
+	close() error
+}
+
+// compile makes the runs of a plan.
+func (p *plan) compile(o ort.Options, products *products) (_ []run, err error) {
+	var runs []run
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, closeAll(runs))
+		}
+	}()
+	users := p.users()
+	for time, tasks := range p.runs {
+		var r run
+		switch t := tasks[0]; {
+		case t.plans:
+			r, err = newPlanned(t, products)
+		case t.kernel:
+			r = newKernel(t)
+		default:
+			r, err = newModel(tasks, users, time, o)
+		}
+		if err != nil {
+			return nil, err
+		}
+		runs = append(runs, r)
+	}
+	return runs, nil
+}
+
+func runAll(runs []run) error {
+	for _, r := range runs {
+		if err := r.run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func closeAll(runs []run) error {
+	var err error
+	for _, r := range runs {
+		err = errors.Join(err, r.close())
+	}
+	return err
+}
+
+// kernel is an operator's own Go.
+type kernel struct {
+	op     gorgonia.UsePreallocDoer
+	output gorgonia.Value
+	inputs []gorgonia.Value
+}
+
+func newKernel(t *task) *kernel {
+	k := &kernel{op: t.op.(gorgonia.UsePreallocDoer), output: dense(t.output)}
+	for _, in := range t.inputs {
+		k.inputs = append(k.inputs, dense(in))
+	}
+	return k
+}
+
+func dense(v *value) *tensor.Dense {
+	return tensor.New(tensor.WithShape(v.node.Shape()...), tensor.WithBacking(v.data))
+}
+
+func (k *kernel) run() error {
+	_, err := k.op.UsePreallocDo(k.output, k.inputs...)
+	return err
+}
+
+func (*kernel) close() error { return nil }
+
+// model is an ONNX model bound to the memory of its inputs and outputs.
+type model struct {
+	session *ort.Session
+	binding *ort.Binding
+	tensors []ort.Value
+}
+
+// newModel lowers the tasks of one run. What others compute comes in, and what others read leaves.
+func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options) (_ *model, err error) {
+	m := new(model)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, m.close())
+		}
+	}()
+	b := onnx.NewBuilder("student", opset)
+	inside := make(map[*gorgonia.Node]bool) // computed here
+	outside := make(map[*gorgonia.Node]*value)
+	for _, t := range tasks {
+		inside[t.output.node] = true
+		for _, in := range t.inputs {
+			if in.base.task != nil && in.base.task.time == time {
+				inside[in.node] = true // a view of what is computed here
+			} else {
+				outside[in.node] = in
+			}
+		}
+	}
+	var inputs, outputs []ort.Value
+	bind := func(v *value) (ort.Value, error) {
+		t, err := ort.NewTensor(v.node.Shape(), v.data)
+		if err == nil {
+			m.tensors = append(m.tensors, t)
+		}
+		return t, err
+	}
+	l := &lowering{builder: b, names: make(map[*gorgonia.Node]string), leaf: func(n *gorgonia.Node) (string, error) {
+		v, ok := outside[n]
+		if !ok {
+			return "", nil
+		}
+		t, err := bind(v)
+		inputs = append(inputs, t)
+		return b.Input(fmt.Sprintf("value_%d", n.ID()), onnx.Float32, dims(v)...), err
+	}}
+	for _, t := range tasks {
+		name, err := l.node(t.output.node)
+		if err != nil {
+			return nil, err
+		}
+		v := t.output
+		if !v.kept && !slices.ContainsFunc(users[v], func(user *task) bool { return user.time != time }) {
+			continue
+		}
+		out, err := bind(v)
+		if err != nil {
+			return nil, err
+		}
+		outputs = append(outputs, out)
+		b.Output(name, onnx.Float32, dims(v)...)
+	}
+	proto, err := b.Model("rkd", "")
+	if err != nil {
+		return nil, err
+	}
+	if m.session, err = ort.NewSession(proto, o); err != nil {
+		return nil, err
+	}
+	m.binding, err = m.session.Bind(inputs, outputs)
+	return m, err
+}
+
+func dims(v *value) []any {
+	var list []any
+	for _, d := range v.node.Shape() {
+		list = append(list, d)
+	}
+	return list
+}
+
+func (m *model) run() error { return m.binding.Run() }
+
+func (m *model) close() error {
+	var err error
+	if m.binding != nil {
+		err = m.binding.Close()
+	}
+	for _, t := range m.tensors {
+		err = errors.Join(err, t.Close())
+	}
+	if m.session != nil {
+		err = errors.Join(err, m.session.Close())
+	}
+	return err
+}
