@@ -39,6 +39,10 @@ test: setup ## run all tests
 test-crash: setup ## kill precompute and distill at random moments and require the bytes of an undisturbed run (slow)
 	go test -timeout 40m -tags crash -run Crash -v ./cmd/rkd/...
 
+.PHONY: test-torch
+test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
+	PYTHON=$(PYTHON) go test -tags torch -run TenSteps -timeout 20m -v ./student/arch
+
 .PHONY: race
 race: setup ## run all tests under the race detector (slow)
 	go test -race -timeout 30m ./...
@@ -90,7 +94,7 @@ check: lint ## lint, vet, and check formatting and go.mod without writing
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash ./...
+	go vet -tags crash,torch ./...
 	go mod tidy -diff
 
 .PHONY: clean

@@ -104,6 +104,34 @@ def mlp() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 64))
 
 
+class Residual(nn.Module):
+    """body(x) + shortcut(x)."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.body, self.shortcut = body, shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) + self.shortcut(x)
+
+
+def resnet20() -> nn.Module:
+    """The residual network for CIFAR with 20 layers, 1x1 convolutions where shapes change; dense 64 to 64."""
+    def normed(inputs: int, width: int, kernel: int, stride: int) -> list[nn.Module]:
+        return [nn.Conv2d(inputs, width, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(width)]
+
+    layers: list[nn.Module] = [*normed(3, 16, 3, 1), nn.ReLU()]
+    inputs = 16
+    for width in (16, 32, 64):
+        for _ in range(3):
+            stride = 1 if inputs == width else 2
+            body = nn.Sequential(*normed(inputs, width, 3, stride), nn.ReLU(), *normed(width, width, 3, 1))
+            shortcut = nn.Identity() if inputs == width else nn.Sequential(*normed(inputs, width, 1, stride))
+            layers += [Residual(body, shortcut), nn.ReLU()]
+            inputs = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 64))
+
+
 @torch.no_grad()
 def retrieval(x: Tensor, labels: Tensor) -> dict[str, float]:
     """Recall@1, Recall@5 and MAP@R of the rows of x (N,D), each compared with all the others."""
@@ -126,6 +154,7 @@ WORK: dict[str, Callable[..., Run]] = {
     "step/demo+rkd": step(demo(), relational),
     "step/conv": step(conv(), F.mse_loss),
     "step/mlp": step(mlp(), F.mse_loss),
+    "step/resnet20": step(resnet20(), F.mse_loss),
     "eval": lambda x, labels: lambda: retrieval(x, labels)["map@r"],
 }
 

@@ -37,6 +37,7 @@ type Config struct {
 	Student Student         `yaml:"student"`
 	Loss    Loss            `yaml:"loss"`
 	Train   train.Options   `yaml:"train,omitempty"`
+	Engine  Engine          `yaml:"engine,omitempty"`
 	Export  Export          `yaml:"export,omitempty"`
 	Eval    Eval            `yaml:"eval,omitempty"`
 	// Seeds lists the seeds that every variant is trained with; default [1].
@@ -70,6 +71,8 @@ type Cache struct {
 type Student struct {
 	Arch         arch.Config `yaml:"arch"`
 	EmbeddingDim int         `yaml:"embedding_dim"`
+	// Freeze lists patterns of names of weights or nodes of Arch.ONNX that are not trained.
+	Freeze []string `yaml:"freeze,flow,omitempty"`
 	// Normalize is none (default) or l2: unit rows.
 	Normalize string `yaml:"normalize,omitempty"`
 	// Head turns embeddings into logits; there is one where a loss is on logits.
@@ -178,7 +181,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 }
 
 // variable lists the sections in which variants may differ.
-var variable = []string{"student", "loss", "train", "export"}
+var variable = []string{"student", "loss", "train", "engine", "export"}
 
 // namePattern is what an experiment or a variant may be called: its name becomes a folder's.
 var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
@@ -205,6 +208,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("student.embedding_dim is %d, expected 1 or more", c.Student.EmbeddingDim)
 	case c.Student.Normalize != "none" && c.Student.Normalize != "l2":
 		return fmt.Errorf("student.normalize is %q, expected none or l2", c.Student.Normalize)
+	case len(c.Student.Freeze) > 0 && c.Student.Arch.ONNX == "":
+		return fmt.Errorf("student.freeze is %v, but student.arch names no onnx file", c.Student.Freeze)
 	case len(c.Seeds) != len(slices.Compact(slices.Sorted(slices.Values(c.Seeds)))):
 		return fmt.Errorf("seeds are %v, expected different numbers", c.Seeds)
 	}
@@ -219,6 +224,7 @@ func (c *Config) complete() error {
 		{"student.preprocess", c.Student.Preprocess.Validate},
 		{"student.head", c.Student.Head.validate},
 		{"train", c.Train.Validate},
+		{"engine", c.Engine.validate},
 		{"loss", func() error { return c.Loss.validate(c.Student.Head, c.Train.Batch.WithDefaults()) }},
 		{"eval", c.Eval.validate},
 	} {
@@ -272,6 +278,9 @@ func (c *Config) fillIn() {
 	c.Eval.fillIn()
 	for i := range c.Loss.Task {
 		c.Loss.Task[i].fillIn(defaults.loss)
+	}
+	if c.Engine.Kind == "" {
+		c.Engine.Kind = engineONNXRuntime
 	}
 	if c.Export.FoldBatchNorm == nil {
 		fold := true

@@ -13,7 +13,6 @@ import (
 	"rkd/pipeline/cache"
 	"rkd/pipeline/eval"
 	"rkd/student/arch"
-	"rkd/student/engine"
 	"rkd/student/loss"
 	"rkd/student/train"
 )
@@ -83,11 +82,7 @@ func prepare(tasks []Task, data datasets.Dataset) ([]*training, error) {
 			dir = task.Config.Cache.Dir
 		}
 		t := &training{Task: task, source: source, options: task.Config.Train.WithDefaults(source.Rows())}
-		err := t.describe(data)
-		if err == nil {
-			err = t.build()
-		}
-		if err != nil {
+		if err := t.describe(data); err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
 		all = append(all, t)
@@ -108,44 +103,42 @@ func openCache(data datasets.Dataset, c *Config) (*cache.Cache, error) {
 	return source, checkKey(source, key)
 }
 
-// describe fills in what identifies the training, and the description of its student.
+// describe makes the network and what it is trained for, and fills in what identifies the training and describes its
+// student.
 func (t *training) describe(data datasets.Dataset) error {
 	c := t.Config
 	img, err := firstImage(data, c.Data.Train.OnError == "skip")
 	if err != nil {
 		return err
 	}
-	input, err := c.Student.Preprocess.Shape(img)
+	input, err := studentInput(c, img)
 	if err != nil {
-		return fmt.Errorf("student.preprocess: %w", err)
-	}
-	if c.Student.Preprocess.Layout == "NHWC" {
-		return fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take (N,C,H,W)", ErrConfig)
+		return err
 	}
 	resolved, err := yaml.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("writing out the configuration: %w", err)
 	}
+	var start string
+	if t.network, start, err = newNetwork(c, input); err != nil {
+		return err
+	}
 	m := t.source.Manifest()
 	t.about = &about{
-		Variant: t.Variant, Seed: t.Seed, Input: input, Pixels: [3]int{img.Height, img.Width, img.Channels},
+		Variant: t.Variant, Seed: t.Seed, Start: start, Input: input, Pixels: [3]int{img.Height, img.Width, img.Channels},
 		Teacher: m.Key.Model, Cache: m.KeyHash, Config: string(resolved),
 	}
 	if c.Loss.onLogits() {
 		t.about.Classes = c.Loss.classes(len(data.Classes()), m.LogitsDim)
 	}
-	t.key, err = fingerprint(m.KeyHash, input, c.Student, c.Loss, c.Train, t.Seed, c.Data.Augment, c.Data.ViewSeed, c.Eval.Curve)
-	return err
-}
-
-// build makes the network and what it is trained for.
-func (t *training) build() (err error) {
-	if t.network, err = newNetwork(t.Config, t.about.Input); err != nil {
+	t.objective, err = c.Loss.build(widths{
+		student: t.network.Dim, teacher: m.Dim, logits: m.LogitsDim, classes: t.about.Classes, shots: t.options.Batch.Shots,
+	}, c.Student.Head, t.Seed)
+	if err != nil {
 		return err
 	}
-	t.objective, err = t.Config.Loss.build(widths{
-		student: t.network.Dim, teacher: t.source.Dim(), logits: t.source.LogitsDim(), classes: t.about.Classes, shots: t.options.Batch.Shots,
-	}, t.Config.Student.Head, t.Seed)
+	t.key, err = fingerprint(m.KeyHash, input, start, c.Student, c.Loss, c.Train, c.Engine.Kind, t.Seed, c.Data.Augment, c.Data.ViewSeed,
+		c.Eval.Curve)
 	return err
 }
 
@@ -156,7 +149,7 @@ func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, 
 		return err
 	}
 	weights := t.network.Init(t.Seed, tensor.Float32)
-	machine, err := engine.NewGorgonia(t.network, weights, t.options.Batch.Rows())
+	machine, err := r.openEngine(t.Config.Engine, t.network, weights, t.options.Batch.Rows())
 	if err != nil {
 		return err
 	}

@@ -65,7 +65,7 @@ func (r *Runner) writeConfig() error {
 	for _, v := range r.Experiment.Variants {
 		var node yaml.Node
 		change := map[string]any{
-			"student": v.Config.Student, "loss": v.Config.Loss, "train": v.Config.Train, "export": v.Config.Export,
+			"student": v.Config.Student, "loss": v.Config.Loss, "train": v.Config.Train, "engine": v.Config.Engine, "export": v.Config.Export,
 		}
 		if err := node.Encode(change); err != nil {
 			return fmt.Errorf("writing out variant %q: %w", v.Name, err)

@@ -9,6 +9,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"rkd/models/onnx"
 	"rkd/student/arch"
 	"rkd/student/loss"
 	"rkd/student/sampler"
@@ -107,8 +108,9 @@ type about struct {
 	Pixels  [3]int `json:"pixels"` // height, width and channels of a sample before preprocessing
 	Teacher string `json:"teacher_sha256"`
 	Cache   string `json:"cache_key"`
-	Classes int    `json:"classes,omitempty"` // that the head tells apart; 0 without one
-	Config  string `json:"config"`            // the variant's resolved configuration, YAML
+	Classes int    `json:"classes,omitempty"`      // that the head tells apart; 0 without one
+	Start   string `json:"start_sha256,omitempty"` // of the ONNX file that the network was imported from
+	Config  string `json:"config"`                 // the variant's resolved configuration, YAML
 }
 
 // student is a trained student, read from its checkpoint.
@@ -122,13 +124,29 @@ type student struct {
 	dir     string
 }
 
-// newNetwork fits a configuration's student to its input.
-func newNetwork(c *Config, input []int) (*arch.Network, error) {
-	n, err := arch.New(c.Student.Arch, input, c.Student.EmbeddingDim, c.Student.Normalize == "l2")
-	if err != nil {
-		return nil, fmt.Errorf("%w: student.arch: %w", ErrConfig, err)
+// newNetwork fits a configuration's student to its input. hash identifies the ONNX file that it starts from; it is empty
+// without one.
+func newNetwork(c *Config, input []int) (n *arch.Network, hash string, err error) {
+	o := c.Student
+	if o.Arch.ONNX == "" {
+		if n, err = arch.New(o.Arch, input, o.EmbeddingDim, o.Normalize == "l2"); err != nil {
+			return nil, "", fmt.Errorf("%w: student.arch: %w", ErrConfig, err)
+		}
+		return n, "", nil
 	}
-	return n, nil
+	m, err := onnx.Load(o.Arch.ONNX)
+	if err == nil {
+		hash, err = m.Hash()
+	}
+	if err == nil {
+		n, err = arch.Import(m, arch.ImportOptions{
+			Output: o.Arch.Output, Input: input, Dim: o.EmbeddingDim, Normalize: o.Normalize == "l2", Freeze: o.Freeze,
+		})
+	}
+	if err != nil {
+		return nil, "", fmt.Errorf("student.arch.onnx %q: %w", o.Arch.ONNX, err)
+	}
+	return n, hash, nil
 }
 
 // readStudent reads the student that the finished training in dir ended with.
@@ -146,8 +164,12 @@ func readStudent(dir string) (*student, error) {
 		return nil, err
 	}
 	s.config = &resolved.Base
-	if s.network, err = newNetwork(s.config, s.about.Input); err != nil {
+	var start string
+	if s.network, start, err = newNetwork(s.config, s.about.Input); err != nil {
 		return nil, err
+	}
+	if start != s.about.Start {
+		return nil, fmt.Errorf("%w: %q was trained from another file than %q is now", train.ErrCheckpoint, dir, s.config.Student.Arch.ONNX)
 	}
 	s.weights = s.network.Init(0, tensor.Float32)
 	tensors := *s.weights

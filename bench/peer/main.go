@@ -11,6 +11,8 @@ import (
 	"os/signal"
 	"regexp"
 	"runtime"
+
+	"rkd/models/ort"
 )
 
 // threads is what both sides may use.
@@ -50,6 +52,9 @@ func run(ctx context.Context, o options) error {
 	}
 	defer os.RemoveAll(dir) //nolint:errcheck // a temporary folder that stays behind is no reason to lose the results
 	runtime.GOMAXPROCS(threads)
+	if err := initRuntime(); err != nil {
+		return err
+	}
 	all, err := startPeers(ctx, o.python, o.script)
 	if err != nil {
 		return err
@@ -78,4 +83,17 @@ func run(ctx context.Context, o options) error {
 		return nil
 	}
 	return os.WriteFile(o.out, encode(results), 0o644)
+}
+
+// initRuntime makes ONNX Runtime ready, which trains our side.
+func initRuntime() error {
+	cacheDir, err := ort.CacheDir()
+	if err != nil {
+		return err
+	}
+	path, err := ort.Find("", cacheDir)
+	if err != nil {
+		return err
+	}
+	return ort.Init(path)
 }

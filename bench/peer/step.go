@@ -19,6 +19,7 @@ const rate = 1e-6
 type student struct {
 	work       string // the peer's name of it
 	config     arch.Config
+	input      []int // (C,H,W)
 	batch, dim int
 	teacherDim int // of the relational losses; 0 for the squared error to a target
 }
@@ -38,12 +39,14 @@ func steps() []comparison {
 		{Kind: arch.ReLU},
 	}
 	demo := arch.Config{Conv: []int{8, 16, 32}}
+	digit := []int{1, 28, 28}
 	var list []comparison
 	for _, s := range []student{
-		{work: "step/demo", config: demo, batch: 64, dim: 16},
-		{work: "step/demo+rkd", config: demo, batch: 64, dim: 16, teacherDim: 128},
-		{work: "step/conv", config: arch.Config{Layers: conv}, batch: 128, dim: 10},
-		{work: "step/mlp", config: arch.Config{MLP: []int{512, 256}, Norm: "none"}, batch: 256, dim: 64},
+		{work: "step/demo", config: demo, input: digit, batch: 64, dim: 16},
+		{work: "step/demo+rkd", config: demo, input: digit, batch: 64, dim: 16, teacherDim: 128},
+		{work: "step/conv", config: arch.Config{Layers: conv}, input: digit, batch: 128, dim: 10},
+		{work: "step/mlp", config: arch.Config{MLP: []int{512, 256}, Norm: "none"}, input: digit, batch: 256, dim: 64},
+		{work: "step/resnet20", config: arch.Config{Preset: "resnet20"}, input: []int{3, 32, 32}, batch: 64, dim: 64},
 	} {
 		list = append(list, comparison{fmt.Sprintf("%s,batch=%d", s.work, s.batch), s.setup})
 	}
@@ -51,8 +54,7 @@ func steps() []comparison {
 }
 
 func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, err error) {
-	input := []int{1, 28, 28}
-	net, err := arch.New(s.config, input, s.dim, false)
+	net, err := arch.New(s.config, s.input, s.dim, false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -61,8 +63,8 @@ func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, 
 	if s.teacherDim > 0 {
 		width = s.teacherDim
 	}
-	x, target := gaussian(1, s.batch*28*28), gaussian(2, s.batch*width)
-	inputs := []array{{x, append([]int{s.batch}, input...)}, {target, []int{s.batch, width}}, {[]float32{rate}, []int{1}}}
+	x, target := gaussian(1, s.batch*tensor.Shape(s.input).TotalSize()), gaussian(2, s.batch*width)
+	inputs := []array{{x, append([]int{s.batch}, s.input...)}, {target, []int{s.batch, width}}, {[]float32{rate}, []int{1}}}
 	params := make([][]float32, len(weights.Params))
 	sizes := make([]int, len(weights.Params))
 	for i, p := range weights.Params {
@@ -70,7 +72,7 @@ func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, 
 		sizes[i] = len(params[i])
 		inputs = append(inputs, array{params[i], p.Value.Shape()})
 	}
-	e, err := engine.NewGorgonia(net, weights, s.batch)
+	e, err := engine.NewONNXRuntime(net, weights, s.batch, engine.Options{Threads: threads})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -40,7 +40,8 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		EnableBashCompletion:      true,
 		Suggest:                   true,
 		Commands: []*cli.Command{
-			runCommand(), precomputeCommand(), distillCommand(), exportCommand(), evalCommand(), compareCommand(), cacheCommand(), doctorCommand(),
+			runCommand(), precomputeCommand(), distillCommand(), exportCommand(), evalCommand(), compareCommand(), cacheCommand(),
+			archCommand(), doctorCommand(),
 		},
 		// Errors are told and turned into exit codes by run.
 		ExitErrHandler: func(*cli.Context, error) {},
@@ -68,6 +69,12 @@ var (
 	libraryFlag = &cli.StringFlag{
 		Name: "onnxruntime-lib", Usage: "`PATH` of ONNX Runtime's library (else $ONNXRUNTIME_LIB, the cache folder, the system's)",
 	}
+	engineFlag   = &cli.StringFlag{Name: "engine", Usage: "what trains students: onnxruntime or gorgonia; short for --set engine.kind"}
+	providerFlag = &cli.StringFlag{
+		Name: "provider", Usage: "execution provider of teacher and students, e.g. cpu, cuda, tensorrt, coreml (rkd doctor lists them)",
+	}
+	providerOptionFlag = &cli.StringSliceFlag{Name: "provider-option", Usage: "`KEY=VALUE` of the provider, by the runtime's names"}
+
 	jsonFlag  = &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}
 	quietFlag = &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress on stderr"}
 )
@@ -105,11 +112,28 @@ func loadRunner(c *cli.Context) (*pipeline.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := pipeline.Load(file, c.StringSlice(setFlag.Name))
+	e, err := pipeline.Load(file, overrides(c))
 	if err != nil {
 		return nil, err
 	}
 	return newRunner(c, e)
+}
+
+// overrides lists the configuration keys that the command line replaces: those of --set, and those that flags are short for.
+func overrides(c *cli.Context) []string {
+	list := c.StringSlice(setFlag.Name)
+	if kind := c.String(engineFlag.Name); kind != "" {
+		list = append(list, "engine.kind="+kind)
+	}
+	for _, section := range []string{"teacher", "engine"} {
+		if name := c.String(providerFlag.Name); name != "" {
+			list = append(list, section+".provider="+name)
+		}
+		for _, option := range c.StringSlice(providerOptionFlag.Name) {
+			list = append(list, section+".provider_options."+option)
+		}
+	}
+	return list
 }
 
 // printJSON prints a result for machines.

@@ -202,6 +202,20 @@ func TestBadInput(t *testing.T) {
 			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
 			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitInput, says: []string{"5-way-20-shot", "30 samples", "20 shots"},
 		},
+		"unknown engine": {
+			args: []string{"distill", sampleConfig, "--engine", "torch"}, code: exitUsage, says: []string{"engine", `"torch"`, "onnxruntime", "gorgonia"},
+		},
+		"provider that the library lacks": {
+			prepare: precomputed,
+			args:    []string{"distill", sampleConfig, "--provider", "abacus"}, code: exitUsage, says: []string{`"abacus"`, "cpu"},
+		},
+		"provider of an engine that has none": {
+			args: []string{"distill", sampleConfig, "--engine", "gorgonia", "--provider", "cuda"}, code: exitUsage, says: []string{"provider", "onnxruntime", "gorgonia"},
+		},
+		"option of a provider that takes none": {
+			prepare: precomputed,
+			args:    []string{"distill", sampleConfig, "--provider-option", "device_id=0"}, code: exitUsage, says: []string{`"cpu"`, "no options"},
+		},
 		"architecture that does not fit": {
 			prepare: precomputed,
 			args:    onSample(t, "distill", "student.arch.conv=[4, 4, 4, 4, 4]"), code: exitUsage, says: []string{"student.arch", "layer"},

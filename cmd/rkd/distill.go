@@ -24,7 +24,7 @@ func distillCommand() *cli.Command {
 		Name:      "distill",
 		Usage:     "train the students against the cache",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{resume, profile, variantFlag, seedFlag, setFlag, jsonFlag, quietFlag},
+		Flags:     []cli.Flag{resume, profile, variantFlag, seedFlag, setFlag, engineFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
 		Action: func(c *cli.Context) error {
 			r, err := loadRunner(c)
 			if err != nil {

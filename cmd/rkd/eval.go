@@ -15,7 +15,7 @@ func evalCommand() *cli.Command {
 		Name:      "eval",
 		Usage:     "measure teacher and students side by side, or one ONNX model, on the test data",
 		ArgsUsage: "CONFIG | MODEL.onnx",
-		Flags:     []cli.Flag{config, setFlag, libraryFlag, jsonFlag, quietFlag},
+		Flags:     []cli.Flag{config, setFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
 		Action: func(c *cli.Context) error {
 			arg, err := argument(c, "CONFIG or MODEL.onnx")
 			if err != nil {
@@ -42,8 +42,8 @@ func evaluate(c *cli.Context, arg, config string) (*pipeline.Results, error) {
 	var options teacher.Options
 	var err error
 	if config == "" {
-		e, options, err = pipeline.ReadStudentConfig(arg, c.StringSlice(setFlag.Name))
-	} else if e, err = pipeline.Load(config, c.StringSlice(setFlag.Name)); err == nil {
+		e, options, err = pipeline.ReadStudentConfig(arg, overrides(c))
+	} else if e, err = pipeline.Load(config, overrides(c)); err == nil {
 		options = e.Base.Teacher
 		options.Model = arg
 	}

@@ -11,7 +11,7 @@ func precomputeCommand() *cli.Command {
 		Name:      "precompute",
 		Usage:     "run the teacher over the training data, once, and cache its embeddings",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{setFlag, libraryFlag, jsonFlag, quietFlag},
+		Flags:     []cli.Flag{setFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
 		Action: func(c *cli.Context) error {
 			r, err := loadRunner(c)
 			if err != nil {

@@ -7,7 +7,7 @@ func runCommand() *cli.Command {
 		Name:      "run",
 		Usage:     "precompute, distill, export and evaluate, skipping what is up to date",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{setFlag, libraryFlag, jsonFlag, quietFlag},
+		Flags:     []cli.Flag{setFlag, engineFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
 		Action: func(c *cli.Context) error {
 			r, err := loadRunner(c)
 			if err != nil {

@@ -296,6 +296,27 @@ func TestSelfDistillation(t *testing.T) {
 	}
 }
 
+// Both engines train students of the same quality, and each is what the checkpoint's key says.
+func TestEngines(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	recall := map[string]float64{}
+	for _, kind := range []string{"onnxruntime", "gorgonia"} {
+		var res pipeline.Results
+		r := must(t, dir, "run", sampleConfig, "--json", "--engine", kind)
+		if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(r.stderr, "epoch 1") {
+			t.Errorf("%s does not train:\n%s", kind, r.stderr)
+		}
+		recall[kind] = res.Variants["student"].Metrics["recall@5"].Mean
+	}
+	if d := recall["onnxruntime"] - recall["gorgonia"]; math.Abs(d) > 0.05 {
+		t.Errorf("recall@5 is %v, expected about the same", recall)
+	}
+}
+
 // The parts of a step's time are measured within the whole.
 func TestProfile(t *testing.T) {
 	t.Parallel()
@@ -480,7 +501,7 @@ func TestHelpOfEveryCommandHasAnExample(t *testing.T) {
 	if r := must(t, dir, "--help"); !strings.Contains(r.stdout, "Exit codes") {
 		t.Errorf("help lacks the exit codes:\n%s", r.stdout)
 	}
-	for _, name := range []string{"run", "precompute", "distill", "export", "eval", "compare", "cache", "cache info", "cache verify", "cache head", "doctor"} {
+	for _, name := range []string{"run", "precompute", "distill", "export", "eval", "compare", "cache", "cache info", "cache verify", "cache head", "arch show", "doctor"} {
 		r := must(t, dir, append(strings.Fields(name), "--help")...)
 		if !strings.Contains(r.stdout, "Example") || !strings.Contains(r.stdout, "rkd "+name) {
 			t.Errorf("help of %s lacks an example:\n%s", name, r.stdout)

@@ -1,0 +1,103 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"rkd/datasets"
+	"rkd/student/arch"
+)
+
+// Architecture is the student of one or several variants: those that do not change it.
+type Architecture struct {
+	Variants     []string       `json:"variants"`
+	Input        []int          `json:"input"` // shape of one sample, as the network takes it
+	Layers       []arch.Summary `json:"layers"`
+	Parameters   int64          `json:"parameters"`
+	MultiplyAdds int64          `json:"multiply_adds"` // for one sample
+}
+
+// Architectures describes the students of tasks, in their order. It needs neither teacher nor cache, and no data where
+// student.preprocess alone decides what a sample's shape is: by crop, or by height and width in resize, and by color.
+func (r *Runner) Architectures(ctx context.Context, tasks []Task) ([]Architecture, error) {
+	var all []Architecture
+	for _, t := range tasks {
+		a, err := r.architecture(ctx, t.Config)
+		if err != nil {
+			return nil, fmt.Errorf("variant %q: %w", t.Variant, err)
+		}
+		same := slices.IndexFunc(all, func(other Architecture) bool {
+			return slices.Equal(a.Input, other.Input) && reflect.DeepEqual(a.Layers, other.Layers)
+		})
+		if same < 0 {
+			same = len(all)
+			all = append(all, a)
+		}
+		if variants := &all[same].Variants; !slices.Contains(*variants, t.Variant) {
+			*variants = append(*variants, t.Variant)
+		}
+	}
+	return all, nil
+}
+
+func (r *Runner) architecture(ctx context.Context, c *Config) (a Architecture, err error) {
+	img, ok := standIn(*c.Student.Preprocess)
+	if !ok {
+		data, err := r.dataset(ctx, "train")
+		if err == nil {
+			img, err = firstImage(data, c.Data.Train.OnError == "skip")
+		}
+		if err != nil {
+			return a, fmt.Errorf("looking for the shape of a sample, which student.preprocess leaves open "+
+				"(crop, or two numbers in resize, and color would decide it): %w", err)
+		}
+	}
+	if a.Input, err = studentInput(c, img); err != nil {
+		return a, err
+	}
+	network, _, err := newNetwork(c, a.Input)
+	if err != nil {
+		return a, err
+	}
+	a.Layers = network.Summaries()
+	for _, l := range a.Layers {
+		a.Parameters += l.Parameters
+		a.MultiplyAdds += l.MultiplyAdds
+	}
+	return a, nil
+}
+
+// studentInput is the shape of a student's sample made from img, (C,H,W).
+func studentInput(c *Config, img datasets.Image) ([]int, error) {
+	if c.Student.Preprocess.Layout == "NHWC" {
+		return nil, fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take (N,C,H,W)",
+			ErrConfig)
+	}
+	input, err := c.Student.Preprocess.Shape(img)
+	if err != nil {
+		return nil, fmt.Errorf("student.preprocess: %w", err)
+	}
+	return input, nil
+}
+
+// standIn is an image without pixels that preprocessing brings to the shape that it brings every image to; false where
+// that depends on the image.
+func standIn(p datasets.Preprocess) (datasets.Image, bool) {
+	img := datasets.Image{Height: 1, Width: 1, Channels: 1}
+	switch {
+	case p.Color == "":
+		return img, false
+	case len(p.Resize) == 2:
+		return img, true
+	case len(p.Crop) == 0:
+		return img, false
+	case len(p.Resize) == 0:
+		img.Height, img.Width = p.Crop[0], p.Crop[len(p.Crop)-1]
+		return img, true
+	}
+	// A shorter side of this length is all that is known of a resized image.
+	img.Height, img.Width = p.Resize[0], p.Resize[0]
+	return img, slices.Max(p.Crop) <= p.Resize[0]
+}
