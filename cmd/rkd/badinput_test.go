@@ -202,6 +202,32 @@ func TestBadInput(t *testing.T) {
 			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
 			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitInput, says: []string{"5-way-20-shot", "30 samples", "20 shots"},
 		},
+		"student from a file that is missing": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "student.arch={onnx: none.onnx}"), code: exitInput, says: []string{"student.arch.onnx", "none.onnx"},
+		},
+		"student from a tensor that is not there": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "student.arch={onnx: models/mnist-teacher.onnx, output: embeding}"), code: exitUsage, says: []string{`"embeding"`, "embedding"},
+		},
+		"student from an empty file": {
+			prepare: func(t *testing.T, dir string) {
+				precomputed(t, dir)
+				write(t, filepath.Join(dir, "empty.onnx"), nil)
+			},
+			args: onSample(t, "distill", "student.arch={onnx: empty.onnx}"), code: exitInput, says: []string{"student.arch.onnx", "empty.onnx"},
+		},
+		"student with an operator that cannot be trained": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "student.arch={onnx: models/mnist-teacher.onnx}"), code: exitInput, says: []string{"ReduceL2", "not supported", "Conv"},
+		},
+		"nothing to freeze": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "student={arch: {onnx: models/mnist-teacher.onnx, output: embedding_raw}, embedding_dim: 8, freeze: [layer9]}"), code: exitUsage, says: []string{`"layer9"`},
+		},
+		"freezing a student of layers": {
+			args: onSample(t, "distill", "student.freeze=[a]"), code: exitUsage, says: []string{"student.freeze", "onnx"},
+		},
 		"unknown engine": {
 			args: []string{"distill", sampleConfig, "--engine", "torch"}, code: exitUsage, says: []string{"engine", `"torch"`, "onnxruntime", "gorgonia"},
 		},

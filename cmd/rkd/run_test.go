@@ -296,6 +296,52 @@ func TestSelfDistillation(t *testing.T) {
 	}
 }
 
+// A student that starts from an ONNX file begins with what the file knows, and keeps what is frozen.
+func TestStudentFromONNX(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	start := "student={arch: {onnx: models/mnist-teacher.onnx, output: embedding_raw}, embedding_dim: 16, freeze: ['*net.0*']}"
+	must(t, dir, onSample(t, "run", start, "train.lr=1e-4")...)
+	folder := filepath.Join(dir, "runs/sample/student/seed-1")
+	exported, err := onnx.Load(filepath.Join(folder, "student.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	teacher, err := onnx.Load(filepath.Join(dir, "models/mnist-teacher.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	trained, first := initializers(exported), initializers(teacher)
+	moved, kept := 0, 0
+	for name, values := range first {
+		after, ok := trained[name]
+		switch {
+		case !ok || len(after) != len(values): // folded away or laid out otherwise
+		case slices.Equal(after, values):
+			kept++
+		default:
+			moved++
+		}
+	}
+	if moved < 3 || kept < 1 {
+		t.Errorf("%d tensors of the file have moved and %d have stayed, expected most to move and the frozen ones to stay", moved, kept)
+	}
+	if again := must(t, dir, onSample(t, "run", start, "train.lr=1e-4")...); strings.Count(again.stderr, "up to date") != 4 {
+		t.Errorf("a second run says\n%s", again.stderr)
+	}
+}
+
+// initializers are a model's float32 weights by name.
+func initializers(m *onnx.Model) map[string][]float32 {
+	all := map[string][]float32{}
+	for _, t := range m.Proto.GetGraph().GetInitializer() {
+		if values, err := m.Float32s(t); err == nil {
+			all[t.GetName()] = values
+		}
+	}
+	return all
+}
+
 // Both engines train students of the same quality, and each is what the checkpoint's key says.
 func TestEngines(t *testing.T) {
 	t.Parallel()
