@@ -11,7 +11,7 @@ import (
 
 // plot draws the curves of the experiment, if it has any, to an SVG file.
 func (e *experiment) plot(path string) error {
-	if e.plan.curve == "" {
+	if e.curve == "" {
 		return nil
 	}
 	p := plot.New()

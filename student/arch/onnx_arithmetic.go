@@ -117,7 +117,7 @@ func (c *call) product() ([]value, error) {
 			samples(x.shape), samples(y.shape), errImport)
 	}
 	positive := y.positive
-	if y, err = c.importer.reshape(c, y, x.shape[:1]); err != nil {
+	if y, err = c.reshape(c, y, x.shape[:1]); err != nil {
 		return nil, err
 	}
 	y.positive = positive

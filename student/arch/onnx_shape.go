@@ -33,7 +33,7 @@ func (c *call) flatten() ([]value, error) {
 }
 
 func (c *call) reshaped(v value, shape []int) ([]value, error) {
-	y, err := c.importer.reshape(c, v, shape)
+	y, err := c.reshape(c, v, shape)
 	return []value{y}, err
 }
 

@@ -73,10 +73,11 @@ func (c *call) ranges(shape []int) ([]span, error) {
 		if steps != nil {
 			step = steps[i]
 		}
-		switch from, to := clamp(starts[i], shape[a]), clamp(ends[i], shape[a]); {
-		case step == 1:
+		from, to := clamp(starts[i], shape[a]), clamp(ends[i], shape[a])
+		switch step {
+		case 1:
 			r[a] = span{from, max(0, to-from), 1}
-		case step == -1: // from the start down to above the end, both of them on the axis
+		case -1: // from the start down to above the end, both of them on the axis
 			from = min(from, shape[a]-1)
 			if ends[i] < -int64(shape[a]) {
 				to = -1

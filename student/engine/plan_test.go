@@ -65,7 +65,7 @@ func TestPlanReusesMemoryAndCutsStages(t *testing.T) {
 	}
 	memory := make(map[*float32]bool)
 	for _, task := range p.tasks {
-		if v := task.output; v.data != nil && len(v.data) == 32 && !v.kept {
+		if v := task.output; len(v.data) == 32 && !v.kept {
 			memory[&v.data[0]] = true
 		}
 	}

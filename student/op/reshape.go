@@ -20,12 +20,13 @@ type reshape struct {
 //
 // It returns ErrShape when dims are none, not positive, or hold another number of elements than a sample of x.
 func Reshape(x *gorgonia.Node, dims ...int) (*gorgonia.Node, error) {
+	name := fmt.Sprintf("Reshape{%v}", dims)
 	if rank(x) < 2 || len(dims) == 0 || slices.Min(dims) < 1 {
-		return nil, fmt.Errorf("Reshape{%v}: %w: expected x (N,…) of 2 or more dimensions and positive dims", dims, ErrShape)
+		return nil, fmt.Errorf("%s: %w: expected x (N,…) of 2 or more dimensions and positive dims", name, ErrShape)
 	}
 	dims = slices.Clone(dims)
 	return apply(&reshape{dims: dims, operator: operator{
-		name:  fmt.Sprintf("Reshape{%v}", dims),
+		name:  name,
 		ranks: []int{rank(x), 1 + len(dims)},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
 			if perSample(in[0]) != tensor.Shape(dims).TotalSize() {

@@ -25,18 +25,18 @@ type transposition struct {
 //
 // It returns ErrOption when perm is no permutation of x's axes, does not begin with 0, or has more than 8 axes.
 func Transpose(x *gorgonia.Node, perm ...int) (*gorgonia.Node, error) {
-	axes := slices.Sorted(slices.Values(perm))
+	name, axes := fmt.Sprintf("Transpose{%v}", perm), slices.Sorted(slices.Values(perm))
 	for i, axis := range axes {
 		if axis != i || perm[0] != 0 {
-			return nil, fmt.Errorf("Transpose{%v}: %w: expected a permutation of axes from 0 on that begins with 0", perm, ErrOption)
+			return nil, fmt.Errorf("%s: %w: expected a permutation of axes from 0 on that begins with 0", name, ErrOption)
 		}
 	}
 	if len(perm) < 2 || len(perm) > maxRank || x != nil && len(perm) != rank(x) {
-		return nil, fmt.Errorf("Transpose{%v}: %w: expected as many axes as x has, %d, from 2 to %d", perm, ErrOption, rank(x), maxRank)
+		return nil, fmt.Errorf("%s: %w: expected as many axes as x has, %d, from 2 to %d", name, ErrOption, rank(x), maxRank)
 	}
 	perm = slices.Clone(perm)
 	return apply(&transposition{perm: perm, operator: operator{
-		name:  fmt.Sprintf("Transpose{%v}", perm),
+		name:  name,
 		ranks: []int{len(perm), len(perm)},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
 			out := make(tensor.Shape, len(perm))
