@@ -21,6 +21,7 @@ type angle[T blas.Float] struct {
 
 	lanes      [angleLanes][]T // (N,N) each, j > i: Σ of dψ/dq·huber'
 	laneLoss   [angleLanes]float64
+	triangles  func(h []T, i, j int) float64 // sumTriangles, or what does the same faster
 	scale      T
 	sum, merge *blas.Loop
 }
@@ -29,6 +30,15 @@ func newAngle[T blas.Float](student, teacher *pairs[T], gradient *pairGradient[T
 	a := &angle[T]{student: student, teacher: teacher, gradient: gradient}
 	a.sum = blas.NewLoop(a.sumLane)
 	a.merge = blas.NewLoop(a.mergeRow)
+	a.triangles = a.sumTriangles
+	if single, ok := any(a).(*angle[float32]); ok {
+		single.triangles = func(h []float32, i, j int) float64 {
+			if loss, ok := sumTrianglesFast(single, h, i, j); ok {
+				return loss
+			}
+			return single.sumTriangles(h, i, j)
+		}
+	}
 	return a
 }
 
@@ -78,7 +88,7 @@ func (a *angle[T]) sumLane(l int) {
 		first := tile * angleTile
 		for j := first + 1; j < n-1; j++ {
 			for i := first; i < min(first+angleTile, j); i++ {
-				loss += a.sumTriangles(a.lanes[l], i, j)
+				loss += a.triangles(a.lanes[l], i, j)
 			}
 		}
 	}
