@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/tensor"
 
+	"rkd/models/ort/orttest"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -36,9 +37,30 @@ func (o *observer) Step() {
 	}
 }
 
-// newJob is a small training on 3 noisy classes of 8×8 images: two epochs of 5 steps.
+// engines are what a training may run on.
+var engines = map[string]func(*arch.Network, *arch.Weights, int) (machine, error){
+	"gorgonia": func(n *arch.Network, w *arch.Weights, batch int) (machine, error) {
+		return engine.NewGorgonia(n, w, batch)
+	},
+	"onnxruntime": func(n *arch.Network, w *arch.Weights, batch int) (machine, error) {
+		return engine.NewONNXRuntime(n, w, batch, engine.Options{Threads: 2})
+	},
+}
+
+type machine interface {
+	train.Engine
+	Close() error
+}
+
+// newJob is a small training on 3 noisy classes of 8×8 images, on the default engine: two epochs of 5 steps.
 func newJob(t *testing.T, dir string) train.Job {
 	t.Helper()
+	return newJobOn(t, dir, "onnxruntime")
+}
+
+func newJobOn(t *testing.T, dir, kind string) train.Job {
+	t.Helper()
+	orttest.Start(t)
 	const perClass, side, teacherDim = 12, 8, 6
 	r := rand.New(rand.NewPCG(1, 2))
 	var rows train.Rows
@@ -77,7 +99,7 @@ func newJob(t *testing.T, dir string) train.Job {
 		Batch: sampler.Shape{Kind: sampler.PK, Classes: 3, PerClass: 4}, Epochs: 2, StepsPerEpoch: 5, LR: 0.01, ClipNorm: 5, Selection: &share,
 		CheckpointSteps: 2,
 	}.WithDefaults(len(rows.Labels))
-	machine, err := engine.NewGorgonia(network, weights, options.Batch.Rows())
+	machine, err := engines[kind](network, weights, options.Batch.Rows())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +151,14 @@ func tensorFiles(t *testing.T, dir string) map[string]string {
 }
 
 func TestStoppedTrainingEndsWithTheSameBytes(t *testing.T) {
+	for kind := range engines {
+		t.Run(kind, func(t *testing.T) { stopAnywhere(t, kind) })
+	}
+}
+
+func stopAnywhere(t *testing.T, kind string) {
 	undisturbed := t.TempDir()
-	c, err := train.Run(t.Context(), newJob(t, undisturbed))
+	c, err := train.Run(t.Context(), newJobOn(t, undisturbed, kind))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -147,7 +175,7 @@ func TestStoppedTrainingEndsWithTheSameBytes(t *testing.T) {
 	for stop := 1; stop < 10; stop++ {
 		dir := t.TempDir()
 		ctx, cancel := context.WithCancel(t.Context())
-		job := newJob(t, dir)
+		job := newJobOn(t, dir, kind)
 		job.Observer = &observer{after: func(step int) {
 			if step == stop {
 				cancel()
@@ -156,7 +184,7 @@ func TestStoppedTrainingEndsWithTheSameBytes(t *testing.T) {
 		if _, err := train.Run(ctx, job); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "checkpoint in") {
 			t.Fatalf("stopped after step %d: %v", stop, err)
 		}
-		again := newJob(t, dir)
+		again := newJobOn(t, dir, kind)
 		seen := new(observer)
 		again.Observer = seen
 		if _, err := train.Run(t.Context(), again); err != nil {
