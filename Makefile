@@ -70,7 +70,7 @@ bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=i
 	go run ./bench/peer -python $(PYTHON) $(if $(CASE),-case '$(CASE)',-out bench/results.json)
 
 .PHONY: reproduce
-reproduce: setup build ## try the paper's claims on real data and write docs/results.md (half an hour)
+reproduce: setup build ## try the paper's claims on real data and write docs/results.md (ten minutes)
 	for plan in examples/reproduce/*.yaml; do bin/rkd run "$$plan" || exit; done
 	go run ./bench/reproduce
 
