@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/student/arch"
 )
 
 func archCommand() *cli.Command {
@@ -67,15 +68,23 @@ func printArchitecture(c *cli.Context, a pipeline.Architecture) error {
 	fmt.Fprintf(c.App.Writer, "%s: samples of %s\n", strings.Join(a.Variants, ", "), sizes(a.Input))
 	width := len("layer")
 	for _, l := range a.Layers {
-		width = max(width, len(l.Name))
+		width = max(width, len(layerName(l)))
 	}
 	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "%-*s\toutput\tparameters\tmultiply-adds\t\n", width, "layer")
 	for _, l := range a.Layers {
-		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t\n", width, l.Name, sizes(l.Output), l.Parameters, l.MultiplyAdds)
+		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t\n", width, layerName(l), sizes(l.Output), l.Parameters, l.MultiplyAdds)
 	}
 	fmt.Fprintf(w, "%-*s\t\t%d\t%d\t\n", width, "total", a.Parameters, a.MultiplyAdds)
 	return w.Flush()
+}
+
+// layerName is a layer's name with its kind, which the names of a file's nodes need not tell.
+func layerName(l arch.Summary) string {
+	if strings.HasSuffix(l.Name, l.Kind) {
+		return l.Name
+	}
+	return l.Name + " " + l.Kind
 }
 
 // sizes is a shape as people write it, 8×28×28.

@@ -30,6 +30,7 @@ func TestArchShowListsLayers(t *testing.T) {
 		"arch_sample":    "name=sample",
 		"arch_resnet8":   "student.arch={preset: resnet8}",
 		"arch_mobilenet": "student.arch={preset: mobilenet-small, width: 8}",
+		"arch_onnx":      "student.arch={onnx: ../../models/mnist-teacher.onnx, output: embedding_raw}",
 		"arch_layers": "student.arch={layers: [{kind: conv, out: 4, columns: {kernel: 1, pad: 0}}, {kind: concat, branches: " +
 			"[[], [{kind: gelu}]]}, {kind: conv_transpose, out: 8, groups: 8, stride: 2, output_pad: 1}, {kind: leaky_relu, slope: 0.1}, " +
 			"{kind: flatten}, {kind: layer_norm}, {kind: dropout, rate: 0.5}]}",

@@ -15,17 +15,25 @@ func (p *imported) summaries(n *Network) []Summary {
 				y.Parameters += n.elements(o)
 			}
 		}
-		switch s.kind {
-		case "Conv": // every weight meets every place of the output
-			y.MultiplyAdds = n.elements(s.inputs[1]) * int64(s.out[1]*s.out[2])
-		case "ConvTranspose": // and of the input
-			y.MultiplyAdds = n.elements(s.inputs[1]) * int64(s.in[1]*s.in[2])
-		case "Gemm", "MatMul":
-			y.MultiplyAdds = n.elements(s.inputs[1])
+		if len(s.inputs) > 1 { // the padding that a node needs is a step of its own, without a weight
+			y.MultiplyAdds = s.multiplyAdds(n.elements(s.inputs[1]))
 		}
 		list = append(list, y)
 	}
 	return list
+}
+
+// multiplyAdds is the number of multiplications of a step with so many weights.
+func (s step) multiplyAdds(weights int64) int64 {
+	switch s.kind {
+	case "Conv": // every weight meets every place of the output
+		return weights * int64(s.out[1]*s.out[2])
+	case "ConvTranspose": // and of the input
+		return weights * int64(s.in[1]*s.in[2])
+	case "Gemm", "MatMul":
+		return weights
+	}
+	return 0
 }
 
 // elements is the number of elements of a parameter or buffer, 0 of a value.

@@ -209,6 +209,13 @@ func TestImportedStudentsComputeWhatTheFileDoes(t *testing.T) {
 			if got := n.Parameters() - head; got != want.parameters {
 				t.Errorf("%d parameters in front of the head, expected %d", got, want.parameters)
 			}
+			listed := 0
+			for _, s := range n.Summaries() {
+				listed += int(s.Parameters)
+			}
+			if listed != n.Parameters() {
+				t.Errorf("summaries list %d parameters, expected %d", listed, n.Parameters())
+			}
 		})
 	}
 }
