@@ -15,6 +15,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
+	"rkd/models/ort/orttest"
 	"rkd/student/arch"
 	"rkd/student/engine"
 )
@@ -34,9 +35,10 @@ func numbers(t *testing.T, path string) []float32 {
 }
 
 // Torchvision's networks, exported by PyTorch and imported here, train as they do there: the same first weights, the same
-// batches, SGD with momentum. It needs a Python ($PYTHON, or
-// python3) with torch and torchvision: `go test -tags torch`.
+// batches, SGD with momentum, on either engine. It needs a Python ($PYTHON, or python3) with torch and torchvision:
+// `go test -tags torch`.
 func TestTenStepsEqualPyTorchs(t *testing.T) {
+	orttest.Start(t)
 	// Rates small enough for rounding not to be what is compared: at 1e-2 two of the networks diverge, in PyTorch too.
 	for network, rate := range map[string]float32{
 		"resnet18": 1e-4, "resnet18-folded": 1e-4, "mobilenet_v2": 1e-2, "mobilenet_v2-folded": 1e-2, "squeezenet1_1": 1e-2,
@@ -49,60 +51,83 @@ func TestTenStepsEqualPyTorchs(t *testing.T) {
 			if out, err := python.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
-			m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
-			if err != nil {
-				t.Fatal(err)
+			for kind, open := range engines {
+				t.Run(kind, func(t *testing.T) { expectLosses(t, dir, rate, open) })
 			}
-			const dim, batch, momentum = 8, 4, 0.9
-			n, err := arch.Import(m, arch.ImportOptions{Input: []int{3, 64, 64}, Dim: dim})
-			if err != nil {
-				t.Fatal(err)
-			}
-			w := n.Init(1, tensor.Float32)
-			head := numbers(t, filepath.Join(dir, "head.bin"))
-			for _, p := range w.Params[len(w.Params)-2:] {
-				head = head[copy(floats(p), head):]
-			}
-			e, err := engine.NewGorgonia(n, w, batch)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = e.Close() }()
-			x, targets := numbers(t, filepath.Join(dir, "batches.bin")), numbers(t, filepath.Join(dir, "targets.bin"))
-			velocity := make([][]float32, len(w.Params))
-			for i, p := range w.Params {
-				velocity[i] = make([]float32, p.Value.Size())
-			}
-			worst := 0.0
-			for step, want := range numbers(t, filepath.Join(dir, "losses.bin")) {
-				loss := 0.0
-				target := targets[step*batch*dim:][:batch*dim]
-				err := e.Step(x[step*batch*3*64*64:][:batch*3*64*64], func(embedding, gradient []float32) error {
-					for i, v := range embedding {
-						d := float64(v - target[i])
-						loss += d * d / (batch * dim)
-						gradient[i] = float32(2 * d / (batch * dim))
-					}
-					return nil
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				for i, g := range e.Gradients() {
-					weights := floats(w.Params[i])
-					for j := range weights {
-						velocity[i][j] = momentum*velocity[i][j] + g[j]
-						weights[j] -= rate * velocity[i][j]
-					}
-				}
-				difference := math.Abs(loss-float64(want)) / math.Abs(float64(want))
-				worst = max(worst, difference)
-				if !(difference <= 1e-3) {
-					t.Errorf("step %d: loss %g, PyTorch's %g", step, loss, want)
-				}
-				t.Logf("step %d: loss %.6f, PyTorch's %.6f", step, loss, want)
-			}
-			t.Logf("losses differ by at most %.2g", worst)
 		})
 	}
+}
+
+// expectLosses trains ten steps on what the script left in dir, and compares the losses with PyTorch's.
+func expectLosses(t *testing.T, dir string, rate float32, open func(*arch.Network, *arch.Weights, int) (machine, error)) {
+	t.Helper()
+	m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const dim, batch, momentum = 8, 4, 0.9
+	n, err := arch.Import(m, arch.ImportOptions{Input: []int{3, 64, 64}, Dim: dim})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := n.Init(1, tensor.Float32)
+	head := numbers(t, filepath.Join(dir, "head.bin"))
+	for _, p := range w.Params[len(w.Params)-2:] {
+		head = head[copy(floats(p), head):]
+	}
+	e, err := open(n, w, batch)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	x, targets := numbers(t, filepath.Join(dir, "batches.bin")), numbers(t, filepath.Join(dir, "targets.bin"))
+	velocity := make([][]float32, len(w.Params))
+	for i, p := range w.Params {
+		velocity[i] = make([]float32, p.Value.Size())
+	}
+	worst := 0.0
+	for step, want := range numbers(t, filepath.Join(dir, "losses.bin")) {
+		loss := 0.0
+		target := targets[step*batch*dim:][:batch*dim]
+		err := e.Step(x[step*batch*3*64*64:][:batch*3*64*64], func(embedding, gradient []float32) error {
+			for i, v := range embedding {
+				d := float64(v - target[i])
+				loss += d * d / (batch * dim)
+				gradient[i] = float32(2 * d / (batch * dim))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, g := range e.Gradients() {
+			weights := floats(w.Params[i])
+			for j := range weights {
+				velocity[i][j] = momentum*velocity[i][j] + g[j]
+				weights[j] -= rate * velocity[i][j]
+			}
+		}
+		difference := math.Abs(loss-float64(want)) / math.Abs(float64(want))
+		worst = max(worst, difference)
+		if !(difference <= 1e-3) {
+			t.Errorf("step %d: loss %g, PyTorch's %g", step, loss, want)
+		}
+		t.Logf("step %d: loss %.6f, PyTorch's %.6f", step, loss, want)
+	}
+	t.Logf("losses differ by at most %.2g", worst)
+}
+
+type machine interface {
+	Step(x []float32, objective engine.Objective) error
+	Gradients() [][]float32
+	Close() error
+}
+
+var engines = map[string]func(*arch.Network, *arch.Weights, int) (machine, error){
+	"gorgonia": func(n *arch.Network, w *arch.Weights, batch int) (machine, error) {
+		return engine.NewGorgonia(n, w, batch)
+	},
+	"onnxruntime": func(n *arch.Network, w *arch.Weights, batch int) (machine, error) {
+		return engine.NewONNXRuntime(n, w, batch, engine.Options{Threads: 2})
+	},
 }
