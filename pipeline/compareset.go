@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"rkd/datasets"
-	"rkd/models/onnx"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/eval"
 	"rkd/teacher"
@@ -116,7 +115,7 @@ func loadMatrixSet(path string) (*embeddingSet, error) {
 func (r *Runner) runModelSet(
 	ctx context.Context, path string, overrides []string, beside *embeddingSet,
 ) (*embeddingSet, error) {
-	experiment, options, err := r.modelOptions(path, overrides)
+	experiment, options, err := ModelOptions(r.Experiment, path, overrides)
 	if err != nil {
 		return nil, err
 	}
@@ -128,24 +127,6 @@ func (r *Runner) runModelSet(
 		return nil, err
 	}
 	return runner.embedSet(ctx, options, data, source.OnError == "skip")
-}
-
-// modelOptions returns the experiment whose data a model runs on, and how to open it.
-func (r *Runner) modelOptions(path string, overrides []string) (*Experiment, teacher.Options, error) {
-	if r.Experiment == nil {
-		return ReadStudentConfig(path, overrides)
-	}
-	m, err := onnx.Load(path)
-	if err != nil {
-		return nil, teacher.Options{}, err
-	}
-	if _, exported := m.Metadata()[metadataPrefix+"config"]; exported {
-		_, options, err := ReadStudentConfig(path, nil)
-		return r.Experiment, options, err
-	}
-	options := r.Experiment.Base.Teacher
-	options.Model = path
-	return r.Experiment, options, nil
 }
 
 // comparedData opens the test data, or the part of the data that a cache was made from.

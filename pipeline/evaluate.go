@@ -176,9 +176,29 @@ func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.O
 	return m, err
 }
 
-// ReadStudentConfig returns the configuration in the metadata of an exported student, with overrides
+// ModelOptions returns the experiment whose data a model runs on, and how to open it. A student that was exported by rkd is
+// opened as evaluation does, with the preprocessing it was trained with; any other model with the options of e's teacher. e
+// may be nil for such a student, whose configuration, with overrides applied, then gives the data.
+func ModelOptions(e *Experiment, path string, overrides []string) (*Experiment, teacher.Options, error) {
+	if e == nil {
+		return readStudentConfig(path, overrides)
+	}
+	m, err := onnx.Load(path)
+	if err != nil {
+		return nil, teacher.Options{}, err
+	}
+	if _, exported := m.Metadata()[metadataPrefix+"config"]; exported {
+		_, options, err := readStudentConfig(path, nil)
+		return e, options, err
+	}
+	options := e.Base.Teacher
+	options.Model = path
+	return e, options, nil
+}
+
+// readStudentConfig returns the configuration in the metadata of an exported student, with overrides
 // applied, and the options to open the model with.
-func ReadStudentConfig(path string, overrides []string) (*Experiment, teacher.Options, error) {
+func readStudentConfig(path string, overrides []string) (*Experiment, teacher.Options, error) {
 	m, err := onnx.Load(path)
 	if err != nil {
 		return nil, teacher.Options{}, err

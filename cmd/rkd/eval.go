@@ -6,7 +6,6 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
-	"rkd/teacher"
 )
 
 func evalCommand() *cli.Command {
@@ -39,14 +38,13 @@ func evaluate(c *cli.Context, arg, config string) (*pipeline.Results, error) {
 		return r.Evaluate(c.Context)
 	}
 	var e *pipeline.Experiment
-	var options teacher.Options
-	var err error
-	if config == "" {
-		e, options, err = pipeline.ReadStudentConfig(arg, overrides(c))
-	} else if e, err = pipeline.Load(config, overrides(c)); err == nil {
-		options = e.Base.Teacher
-		options.Model = arg
+	if config != "" {
+		var err error
+		if e, err = pipeline.Load(config, overrides(c)); err != nil {
+			return nil, err
+		}
 	}
+	e, options, err := pipeline.ModelOptions(e, arg, overrides(c))
 	if err != nil {
 		return nil, err
 	}

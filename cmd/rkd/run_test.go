@@ -459,8 +459,13 @@ func TestExportedStudent(t *testing.T) {
 				t.Errorf("%v: metadata lacks %s: %v", test.set, key, meta)
 			}
 		}
-		if r := must(t, dir, "eval", path); !strings.Contains(r.stdout, "recall@1") {
-			t.Errorf("%v: eval of the model prints %s", test.set, r.stdout)
+		alone := metrics(t, must(t, dir, "eval", path, "--json"))
+		if alone["recall@1"] <= 0 {
+			t.Errorf("%v: eval of the model finds %v", test.set, alone)
+		}
+		// A configuration gives the data; the student is opened as it was trained, not as the teacher is.
+		if beside := metrics(t, must(t, dir, "eval", path, "--json", "--config", sampleConfig)); !maps.Equal(alone, beside) {
+			t.Errorf("%v: eval of the model finds %v, with a configuration %v", test.set, alone, beside)
 		}
 	}
 	copied := filepath.Join(dir, "copy.onnx")
@@ -468,6 +473,16 @@ func TestExportedStudent(t *testing.T) {
 	if string(read(t, copied)) != string(read(t, filepath.Join(dir, "runs/sample/student/seed-1/student.onnx"))) {
 		t.Error("exporting the checkpoint gives another file than exporting the configuration")
 	}
+}
+
+// metrics are those that an evaluation of one model prints as JSON.
+func metrics(t *testing.T, r result) map[string]float64 {
+	t.Helper()
+	var res pipeline.Results
+	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
+		t.Fatal(err)
+	}
+	return res.Teacher.Metrics
 }
 
 func TestInterruptLeavesACheckpoint(t *testing.T) {
