@@ -20,11 +20,7 @@ func (c *call) conv() ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if before == after {
-		o.Pad = before
-	} else if x, err = c.padded(x, op.PadOptions{Before: before, After: after}); err != nil {
-		return nil, err
-	}
+	o.Pad, o.Extra = before, [2]int{after[0] - before[0], after[1] - before[1]}
 	arguments, err := c.weightAndBias(k, k[0])
 	if err != nil {
 		return nil, err

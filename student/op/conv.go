@@ -12,11 +12,13 @@ import (
 // ConvOptions are the attributes of Conv2D, rows before columns. A zero stride, dilation or number of groups means 1.
 type ConvOptions struct {
 	Stride, Pad, Dilation [2]int
-	Groups                int
+	// Extra is how much more padding there is after the image than before it, or, negative, less.
+	Extra  [2]int
+	Groups int
 }
 
 func (o ConvOptions) String() string {
-	return fmt.Sprintf("stride=%v,pad=%v,dilation=%v,groups=%d", o.Stride, o.Pad, o.Dilation, o.Groups)
+	return fmt.Sprintf("stride=%v,pad=%v,extra=%v,dilation=%v,groups=%d", o.Stride, o.Pad, o.Extra, o.Dilation, o.Groups)
 }
 
 // normalised replaces zeros by their meaning, so that equal convolutions have equal hashes.
@@ -28,7 +30,7 @@ func (o ConvOptions) normalised() (ConvOptions, error) {
 		if o.Dilation[i] == 0 {
 			o.Dilation[i] = 1
 		}
-		if o.Stride[i] < 0 || o.Pad[i] < 0 || o.Dilation[i] < 0 {
+		if o.Stride[i] < 0 || o.Pad[i] < 0 || o.Pad[i]+o.Extra[i] < 0 || o.Dilation[i] < 0 {
 			return o, fmt.Errorf("convolution with %v: %w: expected stride and dilation ≥ 1 and padding ≥ 0", o, ErrOption)
 		}
 	}
@@ -48,7 +50,7 @@ func (o ConvOptions) infer(x, w tensor.Shape) (tensor.Shape, error) {
 	}
 	out := tensor.Shape{x[0], w[0], 0, 0}
 	for i := range 2 {
-		span := x[2+i] + 2*o.Pad[i] - o.Dilation[i]*(w[2+i]-1) - 1
+		span := x[2+i] + 2*o.Pad[i] + o.Extra[i] - o.Dilation[i]*(w[2+i]-1) - 1
 		if span < 0 {
 			return nil, fmt.Errorf("%w: the kernel of w %v is larger than the padded x %v", ErrShape, w, x)
 		}
@@ -68,7 +70,8 @@ type conv struct {
 //	y[n,o,i,j] = b[o] + Σ_{c,u,v} w[o,c,u,v] · x[n, g·C/G + c, i·stride + u·dilation − pad, j·stride + v·dilation − pad]
 //
 // where g is the group of output channel o, G the number of groups, and x is 0 outside its borders. x is (N,C,H,W), w is
-// (O,C/G,kh,kw), b is (O) or nil, y is (N,O,OH,OW) with OH = ⌊(H + 2·pad − dilation·(kh−1) − 1)/stride⌋ + 1 and OW alike.
+// (O,C/G,kh,kw), b is (O) or nil, y is (N,O,OH,OW) with OH = ⌊(H + 2·pad + extra − dilation·(kh−1) − 1)/stride⌋ + 1 and OW
+// alike.
 // It has gradients with respect to x, w and b. The weights' gradient is added up over a fixed partition of the batch.
 //
 // It returns ErrShape when the shapes do not fit, ErrOption for negative attributes, ErrType for mixed element types.
@@ -130,7 +133,7 @@ func (c *conv) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.No
 func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	buffers := new(scratch)
 	return apply(&convInputGradient{
-		convGrad: convGrad{opts: opts, planner: planConvInputGrad, operator: operator{
+		convGrad: convGrad{opts: opts, kind: convInput, operator: operator{
 			name:  fmt.Sprintf("Conv2DInputGrad{%v}", opts),
 			ranks: []int{4, 4, 4, 4},
 			infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
@@ -145,7 +148,7 @@ func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, e
 // convWeightGrad is gw = the adjoint of the convolution in w, applied to gy. w is an input for its shape only.
 func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	buffers := new(scratch)
-	return apply(&convGrad{opts: opts, planner: planConvWeightGrad, operator: operator{
+	return apply(&convGrad{opts: opts, kind: convWeight, operator: operator{
 		name:  fmt.Sprintf("Conv2DWeightGrad{%v}", opts),
 		ranks: []int{4, 4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 1) },
@@ -153,6 +156,11 @@ func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, 
 			func(a args[float32]) { convWeightBackward(a, opts, buffers) },
 			func(a args[float64]) { convWeightBackward(a, opts, buffers) }),
 	}}, x, w, gy)
+}
+
+// pads is the padding before and after the image.
+func (o ConvOptions) pads() onnx.Attr {
+	return onnx.Ints("pads", int64(o.Pad[0]), int64(o.Pad[1]), int64(o.Pad[0]+o.Extra[0]), int64(o.Pad[1]+o.Extra[1]))
 }
 
 // inferGrad checks (x, w, gy) and returns the shape of the input that the gradient belongs to.
@@ -169,6 +177,6 @@ func (o ConvOptions) inferGrad(in []tensor.Shape, wrt int) (tensor.Shape, error)
 
 // Lower adds a Conv.
 func (c *conv) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return c.lowerTo(b, "Conv", inputs, pair("strides", c.opts.Stride), pads(c.opts.Pad),
+	return c.lowerTo(b, "Conv", inputs, pair("strides", c.opts.Stride), c.opts.pads(),
 		pair("dilations", c.opts.Dilation), onnx.Int("group", int64(c.opts.Groups)))
 }

@@ -69,7 +69,7 @@ func (g convGeometry) depthwise() bool { return g.groupChannels() == 1 && g.grou
 
 // pointwise says that the column matrix is the input itself.
 func (g convGeometry) pointwise() bool {
-	return g.kh == 1 && g.kw == 1 && g.Stride == [2]int{1, 1} && g.Pad == [2]int{}
+	return g.kh == 1 && g.kw == 1 && g.Stride == [2]int{1, 1} && g.Pad == [2]int{} && g.Extra == [2]int{}
 }
 
 // columns is the matrix (C/G·kh·kw, OH·OW) of the patches of one group x (C/G,H,W): cols itself, or x where that is it.
@@ -268,6 +268,7 @@ func convInputBackward[T blas.Float](a args[T], o ConvOptions, buffers *scratch)
 func (g convGeometry) reversed() (ConvOptions, bool) {
 	o := g.ConvOptions
 	o.Pad = [2]int{o.Dilation[0]*(g.kh-1) - o.Pad[0], o.Dilation[1]*(g.kw-1) - o.Pad[1]}
+	o.Extra = [2]int{-o.Extra[0], -o.Extra[1]}
 	return o, o.Stride == [2]int{1, 1}
 }
 

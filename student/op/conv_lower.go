@@ -19,13 +19,14 @@ func (c *convInputGradient) Lower(b *onnx.Builder, inputs []string) (string, err
 	}
 	g, w, gy := c.geometry, inputs[1], inputs[2]
 	back, ok := g.reversed()
-	if !ok || back.Pad[0] < 0 || back.Pad[1] < 0 {
+	if !ok || min(back.Pad[0], back.Pad[1], back.Pad[0]+back.Extra[0], back.Pad[1]+back.Extra[1]) < 0 {
 		covered := func(axis, size, kernel int) int { // of the padded x; the rest at its end is seen by no output
 			return (size-1)*g.Stride[axis] + g.Dilation[axis]*(kernel-1) + 1
 		}
-		return b.Node("ConvTranspose", []string{gy, w}, pair("strides", g.Stride), pads(g.Pad), pair("dilations", g.Dilation),
+		return b.Node("ConvTranspose", []string{gy, w}, pair("strides", g.Stride), g.pads(), pair("dilations", g.Dilation),
 			onnx.Int("group", int64(g.Groups)), pair("output_padding", [2]int{
-				g.height + 2*g.Pad[0] - covered(0, g.oh, g.kh), g.width + 2*g.Pad[1] - covered(1, g.ow, g.kw),
+				g.height + 2*g.Pad[0] + g.Extra[0] - covered(0, g.oh, g.kh),
+				g.width + 2*g.Pad[1] + g.Extra[1] - covered(1, g.ow, g.kw),
 			})), nil
 	}
 	groups, filters, channels, taps := int64(g.Groups), int64(g.groupFilters()), int64(g.groupChannels()), int64(g.kh*g.kw)
@@ -40,5 +41,5 @@ func (c *convInputGradient) Lower(b *onnx.Builder, inputs []string) (string, err
 		onnx.Int("axis", 3))
 	turned = b.Node("Transpose", []string{turned}, onnx.Ints("perm", 0, 2, 1, 3))
 	turned = reshape(turned, groups*channels, filters, int64(g.kh), int64(g.kw))
-	return b.Node("Conv", []string{gy, turned}, pads(back.Pad), pair("dilations", g.Dilation), onnx.Int("group", groups)), nil
+	return b.Node("Conv", []string{gy, turned}, back.pads(), pair("dilations", g.Dilation), onnx.Int("group", groups)), nil
 }

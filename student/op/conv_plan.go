@@ -39,43 +39,65 @@ type convWorker struct {
 	err      error
 }
 
-// convPlanner makes the plan of a convolution or of one of its gradients.
-type convPlanner func(g convGeometry, m Multiplier, out []float32, in [][]float32) (func() error, error)
+// convKind is a convolution or one of its gradients.
+type convKind int
 
-// plan calls f with the arrays and the geometry; y is the output's shape, which of the gradients the third input has.
-func (f convPlanner) plan(
+const (
+	convOutput convKind = iota
+	convInput
+	convWeight
+)
+
+// plan prepares a kind of convolution; y is the output's shape, which of the gradients the third input has.
+func (kind convKind) plan(
 	o ConvOptions, y tensor.Shape, m Multiplier, out *tensor.Dense, in []*tensor.Dense,
 ) (func() error, error) {
 	arrays, err := float32s(append(slices.Clone(in), out))
 	if err != nil {
 		return nil, fmt.Errorf("planning a convolution: %w", err)
 	}
-	return f(newConvGeometry(o, in[0].Shape(), in[1].Shape(), y), m, arrays[len(in)], arrays[:len(in)])
+	g := newConvGeometry(o, in[0].Shape(), in[1].Shape(), y)
+	if run, ok := planDirect(kind, g, m, arrays[len(in)], arrays[:len(in)]); ok {
+		return run, nil
+	}
+	return kind.planColumns(g, m, arrays[len(in)], arrays[:len(in)])
+}
+
+// planColumns prepares products of column matrices.
+func (kind convKind) planColumns(g convGeometry, m Multiplier, out []float32, in [][]float32) (func() error, error) {
+	switch kind {
+	case convInput:
+		return planConvInputGrad(g, m, out, in)
+	case convWeight:
+		return planConvWeightGrad(g, m, out, in)
+	default:
+		return planConvForward(g, m, out, in)
+	}
 }
 
 // convGrad is a gradient of conv.
 type convGrad struct {
 	operator
-	opts    ConvOptions
-	planner convPlanner
+	opts ConvOptions
+	kind convKind
 }
 
-// Plans says that matrix products are faster than the runtime's convolution.
+// Plans says that sums of moved planes, or else matrix products, are faster than the runtime's convolution.
 func (c *conv) Plans(in []tensor.Shape) bool {
-	return c.opts.plans(in[1]) && in[1][1:].TotalSize() >= fewTaps
+	return hasDirect() || c.opts.plans(in[1]) && in[1][1:].TotalSize() >= fewTaps
 }
 
-// Plan prepares matrix products.
+// Plan prepares them.
 func (c *conv) Plan(m Multiplier, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
-	return convPlanner(planConvForward).plan(c.opts, out.Shape(), m, out, in)
+	return convOutput.plan(c.opts, out.Shape(), m, out, in)
 }
 
-// Plans says that matrix products are faster than the runtime's convolution.
-func (c *convGrad) Plans(in []tensor.Shape) bool { return c.opts.plans(in[1]) }
+// Plans says that sums of moved planes, or else matrix products, are faster than the runtime's convolution.
+func (c *convGrad) Plans(in []tensor.Shape) bool { return hasDirect() || c.opts.plans(in[1]) }
 
-// Plan prepares matrix products.
+// Plan prepares them.
 func (c *convGrad) Plan(m Multiplier, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
-	return c.planner.plan(c.opts, in[2].Shape(), m, out, in)
+	return c.kind.plan(c.opts, in[2].Shape(), m, out, in)
 }
 
 // plans says whether a matrix product has more than a row: that of a depthwise convolution has not.

@@ -1,6 +1,8 @@
 package op
 
 import (
+	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -29,69 +31,111 @@ func (gonumMultiplier) Multiply(transA, transB bool, m, n, k int, a, b, c []floa
 	}, nil
 }
 
+// convCase is a convolution to be planned.
+type convCase struct {
+	x, w []int
+	opts ConvOptions
+}
+
 func TestPlannedConvolutionsAgreeWithTheKernels(t *testing.T) {
-	rng := rand.New(rand.NewPCG(11, 13))
-	for name, c := range map[string]struct {
-		x, w []int
-		opts ConvOptions
-	}{
+	for name, c := range map[string]convCase{
 		"one size":                {[]int{5, 3, 7, 9}, []int{4, 3, 3, 3}, ConvOptions{Pad: [2]int{1, 1}}},
+		"whole vectors":           {[]int{5, 3, 6, 32}, []int{13, 3, 3, 3}, ConvOptions{Pad: [2]int{1, 1}}},
 		"samples left over":       {[]int{67, 16, 14, 14}, []int{4, 16, 3, 3}, ConvOptions{Pad: [2]int{1, 1}}},
 		"kernel beyond the image": {[]int{3, 2, 3, 2}, []int{4, 2, 5, 5}, ConvOptions{Pad: [2]int{2, 2}}},
 		"strides":                 {[]int{5, 3, 8, 9}, []int{4, 3, 3, 2}, ConvOptions{Stride: [2]int{2, 3}, Pad: [2]int{1, 0}}},
 		"dilation":                {[]int{5, 3, 9, 9}, []int{4, 3, 3, 3}, ConvOptions{Dilation: [2]int{2, 1}, Pad: [2]int{2, 1}}},
 		"groups":                  {[]int{5, 4, 6, 6}, []int{6, 2, 3, 3}, ConvOptions{Groups: 2}},
+		"depthwise":               {[]int{5, 4, 6, 6}, []int{4, 1, 3, 3}, ConvOptions{Groups: 4, Pad: [2]int{1, 1}}},
 		"points":                  {[]int{5, 4, 6, 6}, []int{6, 4, 1, 1}, ConvOptions{}},
+		"points with gaps":        {[]int{5, 4, 7, 7}, []int{6, 4, 1, 1}, ConvOptions{Stride: [2]int{2, 3}}},
+		"only padding seen":       {[]int{2, 2, 1, 1}, []int{3, 2, 1, 1}, ConvOptions{Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			g := gorgonia.NewGraph()
-			node := func(name string, shape ...int) *gorgonia.Node {
-				return variable(g, name, dense[float32](random(rng, shape...)))
-			}
-			x, w, b := node("x", c.x...), node("w", c.w...), node("b", c.w[0])
-			y, err := Conv2D(x, w, b, c.opts)
+		t.Run(name, func(t *testing.T) { expectPlansAgree(t, c) })
+	}
+}
+
+func TestPlansOfRandomConvolutionsAgreeWithTheKernels(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 5))
+	draw := func(from, to int) int { return from + rng.IntN(to-from+1) }
+	for tried := 0; tried < 150; {
+		groups := draw(1, 3)
+		pair := func(from, to int) [2]int { return [2]int{draw(from, to), draw(from, to)} }
+		c := convCase{
+			x:    []int{draw(1, 9), groups * draw(1, 9), draw(1, 20), draw(1, 40)},
+			opts: ConvOptions{Stride: pair(1, 3), Pad: pair(0, 3), Dilation: pair(1, 2), Groups: groups},
+		}
+		c.opts.Extra = [2]int{draw(-c.opts.Pad[0], 2), draw(-c.opts.Pad[1], 2)}
+		c.w = []int{groups * draw(1, 13), c.x[1] / groups, draw(1, 4), draw(1, 4)}
+		if _, err := c.opts.infer(c.x, c.w); err != nil {
+			continue // the kernel is larger than the image
+		}
+		tried++
+		t.Run(fmt.Sprintf("%v*%v{%v}", c.x, c.w, c.opts), func(t *testing.T) { expectPlansAgree(t, c) })
+	}
+}
+
+// expectPlansAgree compares every plan of a convolution and its gradients with its kernel.
+func expectPlansAgree(t *testing.T, c convCase) {
+	t.Helper()
+	rng := rand.New(rand.NewPCG(11, 13))
+	g := gorgonia.NewGraph()
+	node := func(name string, shape ...int) *gorgonia.Node {
+		return variable(g, name, dense[float32](random(rng, shape...)))
+	}
+	x, w, b := node("x", c.x...), node("w", c.w...), node("b", c.w[0])
+	y, err := Conv2D(x, w, b, c.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gy := node("gy", y.Shape()...)
+	grads, err := y.Op().(gorgonia.SDOp).SymDiff(gorgonia.Nodes{x, w, b}, y, gy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opts, err := c.opts.normalised()
+	if err != nil {
+		t.Fatal(err)
+	}
+	geometry := newConvGeometry(opts, x.Shape(), w.Shape(), y.Shape())
+	for kind, planned := range []struct {
+		node *gorgonia.Node
+		in   gorgonia.Nodes
+	}{convOutput: {y, gorgonia.Nodes{x, w, b}}, convInput: {grads[0], gorgonia.Nodes{x, w, gy}}, convWeight: {grads[1], gorgonia.Nodes{x, w, gy}}} {
+		var values []gorgonia.Value
+		var arrays [][]float32
+		for _, n := range planned.in {
+			values, arrays = append(values, n.Value()), append(arrays, n.Value().Data().([]float32))
+		}
+		v, err := planned.node.Op().Do(values...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := undense[float32](t, v)
+		for _, workers := range []gonumMultiplier{1, 3} {
+			result := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(planned.node.Shape()...))
+			out := result.Data().([]float32)
+			columns, err := convKind(kind).planColumns(geometry, workers, out, arrays)
 			if err != nil {
 				t.Fatal(err)
 			}
-			gy := node("gy", y.Shape()...)
-			grads, err := y.Op().(gorgonia.SDOp).SymDiff(gorgonia.Nodes{x, w, b}, y, gy)
-			if err != nil {
-				t.Fatal(err)
+			direct, ok := planDirect(convKind(kind), geometry, workers, out, arrays)
+			if ok != hasDirect() {
+				t.Fatalf("a direct plan: %v, expected %v", ok, hasDirect())
 			}
-			for what, planned := range map[string]struct {
-				node    *gorgonia.Node
-				planner Planner
-				in      gorgonia.Nodes
-			}{
-				"y":  {y, y.Op().(Planner), gorgonia.Nodes{x, w, b}},
-				"gx": {grads[0], grads[0].Op().(Planner), gorgonia.Nodes{x, w, gy}},
-				"gw": {grads[1], grads[1].Op().(Planner), gorgonia.Nodes{x, w, gy}},
-			} {
-				var values []gorgonia.Value
-				var tensors []*tensor.Dense
-				for _, n := range planned.in {
-					values, tensors = append(values, n.Value()), append(tensors, n.Value().(*tensor.Dense))
+			for _, run := range []func() error{columns, columns, direct, direct} { // a second run finds what the first one left
+				if run == nil {
+					continue
 				}
-				v, err := planned.node.Op().Do(values...)
-				if err != nil {
+				for i := range out {
+					out[i] = float32(math.NaN())
+				}
+				if err := run(); err != nil {
 					t.Fatal(err)
 				}
-				want := undense[float32](t, v)
-				for _, workers := range []gonumMultiplier{1, 3} {
-					out := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(planned.node.Shape()...))
-					run, err := planned.planner.Plan(workers, out, tensors)
-					if err != nil {
-						t.Fatal(err)
-					}
-					for range 2 { // the second run finds what the first one left
-						if err := run(); err != nil {
-							t.Fatal(err)
-						}
-						expectClose(t, what, undense[float32](t, out), want, 1e-4)
-					}
-				}
+				expectClose(t, planned.node.Op().String(), undense[float32](t, result), want, 1e-4)
 			}
-		})
+		}
 	}
 }
 

@@ -24,8 +24,8 @@ func convSpec(opts ConvOptions) spec {
 		}
 		x, w := in[0], in[1]
 		filters, channels, kh, kw := w.Shape[0], w.Shape[1], w.Shape[2], w.Shape[3]
-		oh := (x.Shape[2]+2*o.Pad[0]-o.Dilation[0]*(kh-1)-1)/o.Stride[0] + 1
-		ow := (x.Shape[3]+2*o.Pad[1]-o.Dilation[1]*(kw-1)-1)/o.Stride[1] + 1
+		oh := (x.Shape[2]+2*o.Pad[0]+o.Extra[0]-o.Dilation[0]*(kh-1)-1)/o.Stride[0] + 1
+		ow := (x.Shape[3]+2*o.Pad[1]+o.Extra[1]-o.Dilation[1]*(kw-1)-1)/o.Stride[1] + 1
 		return filled(func(i []int) float64 {
 			n, f := i[0], i[1]
 			var y float64
@@ -72,6 +72,8 @@ func convSpecs() map[string]spec {
 		"conv/batch of one":                   convSpec(ConvOptions{Pad: [2]int{2, 2}}),
 		"conv/kernel as large as the input":   convSpec(ConvOptions{}),
 		"conv/more samples than partial sums": convSpec(ConvOptions{}),
+		"conv/more padding after the image":   convSpec(ConvOptions{Stride: [2]int{2, 2}, Extra: [2]int{1, 1}, Groups: 2}),
+		"conv/less padding after the image":   convSpec(ConvOptions{Pad: [2]int{2, 1}, Extra: [2]int{-1, 1}}),
 	}
 }
 
@@ -91,10 +93,11 @@ func TestConv2DRefusesWhatDoesNotFit(t *testing.T) {
 		"groups do not divide output": conv(ConvOptions{Groups: 4}, x, []int{6, 1, 3, 3}),
 	}
 	for name, opts := range map[string]ConvOptions{
-		"negative stride":   {Stride: [2]int{-1, 1}},
-		"negative padding":  {Pad: [2]int{0, -1}},
-		"negative dilation": {Dilation: [2]int{1, -2}},
-		"negative groups":   {Groups: -1},
+		"negative stride":                  {Stride: [2]int{-1, 1}},
+		"negative padding":                 {Pad: [2]int{0, -1}},
+		"negative dilation":                {Dilation: [2]int{1, -2}},
+		"negative padding after the image": {Pad: [2]int{1, 1}, Extra: [2]int{0, -2}},
+		"negative groups":                  {Groups: -1},
 	} {
 		rejected[name] = rejection{op: convOp(opts), shapes: [][]int{x, w}, want: ErrOption}
 	}
@@ -107,6 +110,7 @@ func TestConvolutionsThatDifferAreTwoNodes(t *testing.T) {
 	for name, opts := range map[string]ConvOptions{
 		"stride":   {Stride: [2]int{2, 1}},
 		"padding":  {Pad: [2]int{1, 0}},
+		"extra":    {Extra: [2]int{1, 0}},
 		"dilation": {Dilation: [2]int{1, 2}},
 	} {
 		t.Run(name, func(t *testing.T) { expectMerged(t, false, same, convOp(opts), x, w) })

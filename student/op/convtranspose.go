@@ -28,6 +28,9 @@ func (o ConvTransposeOptions) normalised() (ConvTransposeOptions, error) {
 	if o.ConvOptions, err = o.ConvOptions.normalised(); err != nil {
 		return o, err
 	}
+	if o.Extra != [2]int{} {
+		return o, fmt.Errorf("transposed convolution with %v: %w: expected no extra padding", o, ErrOption)
+	}
 	for i := range 2 {
 		if o.OutputPad[i] < 0 || o.OutputPad[i] >= o.Stride[i] {
 			return o, fmt.Errorf("transposed convolution with %v: %w: expected output_pad from 0 to below the stride", o, ErrOption)

@@ -83,6 +83,7 @@ func TestConvTranspose2DRefusesWhatDoesNotFit(t *testing.T) {
 		"output_pad of the stride":  {with(ConvOptions{Stride: [2]int{2, 2}}, 2), [][]int{x, w}, ErrOption},
 		"output_pad without stride": {with(ConvOptions{}, 1), [][]int{x, w}, ErrOption},
 		"negative output_pad":       {with(ConvOptions{}, -1), [][]int{x, w}, ErrOption},
+		"more padding at one end":   {with(ConvOptions{Extra: [2]int{1, 0}}, 0), [][]int{x, w}, ErrOption},
 	})
 }
 

@@ -114,5 +114,9 @@ case("l2 normalize/zero row", lambda x: F.normalize(x, eps=0.5), torch.cat([draw
 case("l2 normalize/short rows", lambda x: F.normalize(x, eps=1.5), draw(6, 3))
 case("add/images", torch.add, draw(2, 2, 3, 3), draw(2, 2, 3, 3))
 case("add/twice the same", lambda x: x + x, draw(2, 3))
+# F.pad counts left, right, top, bottom
+case("conv/more padding after the image", lambda x, w, b: F.conv2d(F.pad(x, (0, 1, 0, 1)), w, b, stride=2, groups=2),
+     draw(2, 2, 6, 4), draw(2, 1, 3, 3), draw(2))
+case("conv/less padding after the image", lambda x, w: F.conv2d(F.pad(x, (1, 2, 2, 1)), w), draw(2, 2, 4, 5), draw(3, 2, 3, 3))
 
 print("{\n" + ",\n".join(json.dumps(k) + ": " + json.dumps(v, separators=(",", ":")) for k, v in cases.items()) + "\n}")

@@ -1,0 +1,100 @@
+package op
+
+// axis is a convolution along rows or columns, laid out so that every weight sees all it multiplies as one run of
+// neighbours: what is read comes in strips, one for each phase of the stride, in lines with zeros at their ends, and a
+// weight sees a strip moved by its shift. Lines follow each other length indices apart, sharing zeros where they can.
+type axis struct {
+	length  int // of a line, less the zeros that the next one shares
+	shared  int
+	sources []strip
+	targets []target
+}
+
+// strip is a line of elements in memory: first, first+step, …, n of them, at the indices from at on.
+type strip struct{ first, step, at, n int }
+
+// target is a strip of what is computed, from index 0 on, and the weights that it takes.
+type target struct {
+	strip
+	weights []shifted
+}
+
+// shifted is a weight: to index i goes its product with what is at index i+by of a source.
+type shifted struct{ weight, source, by int }
+
+// forwardAxis is y from x: each phase of x's padded elements is a source, y is the target.
+func forwardAxis(size, out, kernel, stride, dilation, pad int) axis {
+	a := axis{targets: []target{{strip: strip{step: 1, n: out}}}}
+	length := out + (kernel-1)*dilation/stride
+	sources := make(map[int]int) // of phases
+	for u := range kernel {
+		phase := u * dilation % stride
+		s, ok := sources[phase]
+		if !ok {
+			s = len(a.sources)
+			sources[phase] = s
+			a.sources = append(a.sources, phaseOf(size, stride, pad, phase))
+		}
+		a.targets[0].weights = append(a.targets[0].weights, shifted{u, s, u * dilation / stride})
+	}
+	a.share(length)
+	return a
+}
+
+// backwardAxis is gx from gy: gy is the source, each phase of x's padded elements a target.
+func backwardAxis(size, out, kernel, stride, dilation, pad int) axis {
+	var a axis
+	lead, end := 0, 0
+	for phase := range stride {
+		to := target{strip: phaseOf(size, stride, pad, phase)}
+		if to.n == 0 {
+			continue
+		}
+		for u := range kernel {
+			if u*dilation%stride != phase {
+				continue
+			}
+			by := to.at - u*dilation/stride
+			to.weights = append(to.weights, shifted{weight: u, by: by})
+			lead, end = max(lead, -by), max(end, by+to.n)
+		}
+		to.at = 0
+		a.targets = append(a.targets, to)
+	}
+	for _, t := range a.targets {
+		for i := range t.weights {
+			t.weights[i].by += lead
+		}
+	}
+	a.sources = []strip{{step: 1, at: lead, n: out}}
+	a.share(lead + end)
+	return a
+}
+
+// phaseOf is the elements of [0,size) whose place behind the padding, divided by stride, leaves phase; at is the quotient
+// of the first.
+func phaseOf(size, stride, pad, phase int) strip {
+	first := (phase - pad) % stride
+	if first < 0 {
+		first += stride
+	}
+	return strip{first: first, step: stride, at: (first + pad) / stride, n: over(max(0, size-first), stride)}
+}
+
+// share cuts sources to the indices of a line that are seen, and lets lines overlap as far as both are zeros and no results.
+func (a *axis) share(length int) {
+	a.shared = length
+	for _, t := range a.targets {
+		if len(t.weights) > 0 {
+			a.shared = min(a.shared, length-t.n)
+		}
+	}
+	for i := range a.sources {
+		s := &a.sources[i]
+		s.n = max(0, min(s.n, length-s.at))
+		if s.n > 0 {
+			a.shared = min(a.shared, s.at, length-s.at-s.n)
+		}
+	}
+	a.length = length - a.shared
+}

@@ -1,0 +1,303 @@
+package op
+
+import (
+	"math"
+	"sync/atomic"
+
+	"golang.org/x/sys/cpu"
+
+	"rkd/student/internal/blas"
+)
+
+// directBytes is the size of a block's copy of what a convolution reads, for it to stay in a core's cache.
+const directBytes = 1 << 19
+
+// hasDirect says that the processor has what planDirect needs: AVX-512.
+func hasDirect() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ }
+
+// planDirect plans a convolution without column matrices, false unless hasDirect: sums of products of weights and moved
+// planes.
+func planDirect(kind convKind, g convGeometry, m Multiplier, out []float32, in [][]float32) (run func() error, ok bool) {
+	if !hasDirect() {
+		return nil, false
+	}
+	if g.pointwise() { // rows make no difference
+		g.height, g.width, g.oh, g.ow = 1, g.height*g.width, 1, g.oh*g.ow
+	}
+	switch kind {
+	case convInput:
+		return directInputGrad(g, m, out, in), true
+	case convWeight:
+		return directWeightGrad(g, m, out, in), true
+	default:
+		return directForward(g, m, out, in), true
+	}
+}
+
+// tileSpans is the number of spans of a tile of sums.
+const tileSpans = 3
+
+// rowTile is the argument of sumRows8 and sumRows4: of groups of 8 or 4 rows i, for three spans s,
+//
+//	y[s][i·yStep + p] = clamp(bias[i] + Σ_e a[table[e].a + i·aStep] · b[s][table[e].b + p], low, high),  0 ≤ p < 16
+//
+// with all steps and places in bytes. Elements p that are not valid are left out: the others move up. a, y, bias and
+// groups are moved on.
+type rowTile struct {
+	table     *entry
+	count     int
+	a         *float32
+	aStep     int
+	b         [tileSpans]*float32
+	y         [tileSpans]*float32
+	yStep     int
+	bias      *float32
+	groups    int
+	valid     [tileSpans]mask
+	low, high float32
+}
+
+//go:noescape
+func sumRows8(t *rowTile)
+
+//go:noescape
+func sumRows4(t *rowTile)
+
+// rowSpans is the argument of sumRow: the same sums of one row, for quartets of spans, from x to y.
+type rowSpans struct {
+	table     *entry
+	count     int
+	a, x, y   *float32
+	spans     *span
+	quartets  int
+	bias      float32
+	_         float32
+	low, high float32
+}
+
+//go:noescape
+func sumRow(t *rowSpans)
+
+// direct is a convolution, or its gradient in x, without column matrices: of each block of samples, the sums over weights
+// of the moved planes.
+type direct struct {
+	grid
+	samples, groups int
+	channels, rows  int // of a group: read, computed
+	out             [2]int
+	block           int
+	passes          []pass
+	weights         []float32
+	group, step     int // elements from a group's weights to the next's, from a row's to the next's
+	bias            []float32
+	low, high       float32
+	workers         []directWorker
+	inPlace         bool // what is read is read where it is
+}
+
+// pass is the computing of one target.
+type pass struct {
+	rows, cols strip // of the result
+	table      []entry
+	spans      []span // of a block
+	// straight says that results are all of a plane, in order, and go to where they belong without a stop in between. Then
+	// a sample has so many spans.
+	straight  bool
+	perSample int
+}
+
+// directWorker is the memory of one goroutine.
+type directWorker struct {
+	x []float32 // (channels, planes, plane): what is read, unless that is in place
+	y []float32 // (rows, plane): what is computed, unless that is straight, or is multiplied with what is read
+}
+
+// blockOf is the number of samples of a block, of about bytes a sample, and that of blocks: as many as keep all workers busy.
+func blockOf(samples, bytes, workers int) (block, blocks int) {
+	block = max(1, min(samples, directBytes/max(1, bytes)))
+	blocks = over(over(samples, block), workers) * workers
+	block = over(samples, blocks)
+	return block, over(samples, block)
+}
+
+// directForward plans a convolution.
+func directForward(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
+	rows, cols := g.forwardAxes()
+	d := &direct{
+		samples: g.samples, groups: g.Groups, channels: g.groupChannels(), rows: g.groupFilters(), out: [2]int{g.oh, g.ow},
+		weights: in[1], group: g.groupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.filters),
+	}
+	if len(in) == 3 {
+		d.bias = in[2]
+	}
+	d.plan(rows, cols, g.height, g.width, m, func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
+	return d.prepare(m, out, in[0])
+}
+
+func (g convGeometry) forwardAxes() (rows, cols axis) {
+	return forwardAxis(g.height, g.oh, g.kh, g.Stride[0], g.Dilation[0], g.Pad[0]),
+		forwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
+}
+
+// directInputGrad plans the gradient in x.
+func directInputGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
+	rows := backwardAxis(g.height, g.oh, g.kh, g.Stride[0], g.Dilation[0], g.Pad[0])
+	cols := backwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
+	d := &direct{
+		samples: g.samples, groups: g.Groups, channels: g.groupFilters(), rows: g.groupChannels(), out: [2]int{g.height, g.width},
+		weights: in[1], group: g.groupFilters() * g.patch(), step: g.kh * g.kw, bias: make([]float32, g.channels),
+	}
+	d.plan(rows, cols, g.oh, g.ow, m, func(f, u, v int) int { return f*g.patch() + u*g.kw + v })
+	return d.prepare(m, out, in[2])
+}
+
+func (d *direct) plan(rows, cols axis, height, width int, m Multiplier, weight func(c, u, v int) int) {
+	d.low, d.high = float32(math.Inf(-1)), float32(math.Inf(1))
+	d.grid = newGrid(rows, cols, 1, height, width)
+	d.block, _ = blockOf(d.samples, 4*d.sample*(d.channels*d.planes+d.rows), m.Workers())
+	results, size := d.groups*d.rows*d.out[0]*d.out[1], height*width
+	if d.sample == size && size%lanes == 0 && size == d.out[0]*d.out[1] {
+		d.inPlace = true
+		d.grid.sample, d.grid.plane = d.groups*d.channels*size, size
+	} else {
+		d.grid = newGrid(rows, cols, d.block, height, width)
+	}
+	for _, r := range rows.targets {
+		for _, w := range cols.targets {
+			p := pass{rows: r.strip, cols: w.strip, table: d.table(r, w, d.channels, weight)}
+			if len(p.table) > 0 {
+				one := d.cover(1, r.n, w.n)
+				p.perSample = len(one)
+				// Where nothing separates samples but their ends do not fit the vectors, results take a detour.
+				p.straight = r.n == d.out[0] && w.n == d.out[1] && (d.sample > size || whole(one))
+				if p.straight {
+					p.spans = repeat(one, d.block, d.sample, results)
+				} else {
+					p.spans = d.cover(d.block, r.n, w.n)
+					for i := range p.spans {
+						p.spans[i].to, p.spans[i].mask = p.spans[i].at, mask{allLanes, allLanes}
+					}
+				}
+			}
+			d.passes = append(d.passes, p)
+		}
+	}
+}
+
+func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
+	blocks := over(d.samples, d.block)
+	d.workers = make([]directWorker, min(blocks, m.Workers()))
+	for i := range d.workers {
+		w := &d.workers[i]
+		if !d.inPlace {
+			w.x = make([]float32, d.channels*d.planes*d.plane)
+		}
+		for _, p := range d.passes {
+			if !p.straight && w.y == nil {
+				w.y = make([]float32, d.rows*d.plane)
+			}
+		}
+	}
+	in, out := d.channels*d.height*d.width, d.rows*d.out[0]*d.out[1]
+	return shared(len(d.workers), blocks, func(worker, b int) {
+		w := &d.workers[worker]
+		from, to := b*d.block, min(d.samples, (b+1)*d.block)
+		for group := range d.groups {
+			x := w.x
+			if d.inPlace {
+				x = src[(from*d.groups+group)*in:]
+			} else {
+				for n := from; n < to; n++ {
+					d.gather(x, src[(n*d.groups+group)*in:][:in], d.channels, n-from)
+				}
+			}
+			for i := range d.passes {
+				p := &d.passes[i]
+				if p.straight {
+					d.sum(p, p.spans[:(to-from)*p.perSample], dst[(from*d.groups+group)*out:], d.out[0]*d.out[1], x, group)
+					continue
+				}
+				if len(p.table) > 0 {
+					d.sum(p, p.spans, w.y, d.plane, x, group)
+				}
+				for n := from; n < to; n++ {
+					d.scatter(dst[(n*d.groups+group)*out:][:out], w.y, p, n-from)
+				}
+			}
+		}
+	})
+}
+
+// sum computes a group's results of a pass at spans, from x to y, whose rows are step elements apart.
+func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, group int) {
+	weights, bias := d.weights[group*d.group:], d.bias[group*d.rows:]
+	tiled := d.rows &^ 3
+	for i := 0; i < len(spans) && tiled > 0; i += tileSpans {
+		t := rowTile{
+			table: &p.table[0], count: len(p.table), a: &weights[0], aStep: 4 * d.step, yStep: 4 * step, bias: &bias[0],
+			low: d.low, high: d.high,
+		}
+		for j := range tileSpans {
+			s := &spans[min(i+j, len(spans)-1)]
+			t.b[j], t.y[j], t.valid[j] = &x[s.at/4], &y[s.to/4], s.mask
+		}
+		if t.groups = tiled / 8; t.groups > 0 {
+			sumRows8(&t)
+		}
+		if t.groups = tiled % 8 / 4; t.groups > 0 {
+			sumRows4(&t)
+		}
+	}
+	for f := tiled; f < d.rows; f++ {
+		t := rowSpans{
+			table: &p.table[0], count: len(p.table), a: &weights[f*d.step], x: &x[0], y: &y[f*step], bias: bias[f],
+			low: d.low, high: d.high,
+		}
+		if t.quartets = len(spans) / 4; t.quartets > 0 {
+			t.spans = &spans[0]
+			sumRow(&t)
+		}
+		if rest := spans[len(spans)&^3:]; len(rest) > 0 {
+			four := [4]span{rest[0], rest[0], rest[0], rest[0]}
+			copy(four[:], rest)
+			t.spans, t.quartets = &four[0], 1
+			sumRow(&t)
+		}
+	}
+}
+
+// scatter copies the results of a pass for a block's i-th sample to dst (rows,OH,OW).
+func (d *direct) scatter(dst, y []float32, p *pass, i int) {
+	height, width := d.out[0], d.out[1]
+	if height == 1 && p.rows.step == 1 && p.cols.step == 1 { // all are rows of one matrix
+		copyRows(&dst[p.cols.first], &y[i*d.sample], width, d.plane, d.rows, p.cols.n)
+		return
+	}
+	for f := range d.rows {
+		to := dst[f*height*width:][:height*width][p.rows.first*width+p.cols.first:]
+		if len(p.table) == 0 { // no weight sees these
+			for r := range p.rows.n {
+				for c := range p.cols.n {
+					to[r*p.rows.step*width+c*p.cols.step] = 0
+				}
+			}
+			continue
+		}
+		copyStrips(to, y[f*d.plane+i*d.sample:], p.rows.step*width, p.cols.step, d.line, 1, p.rows.n, p.cols.n)
+	}
+}
+
+// shared calls body for every i in [0,n), each worker's calls one after the other.
+func shared(workers, n int, body func(worker, i int)) func() error {
+	var next atomic.Int64
+	loop := blas.NewLoop(func(worker int) {
+		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+			body(worker, i)
+		}
+	})
+	return func() error {
+		next.Store(0)
+		loop.Run(workers)
+		return nil
+	}
+}

@@ -1,0 +1,597 @@
+#include "textflag.h"
+
+// Offsets of struct rowTile.
+#define TABLE  0
+#define COUNT  8
+#define A      16
+#define ASTEP  24
+#define B0     32
+#define B1     40
+#define B2     48
+#define Y0PTR  56
+#define Y1PTR  64
+#define Y2PTR  72
+#define YSTEP  80
+#define BIAS   88
+#define GROUPS 96
+#define VALID  104
+#define LOW    116
+#define HIGH   120
+
+// ROW adds one row of A, broadcast, times the three vectors of B to three sums.
+#define ROW(a, t, s0, s1, s2) \
+	VBROADCASTSS a, t        \
+	VFMADD231PS Z0, t, s0    \
+	VFMADD231PS Z1, t, s1    \
+	VFMADD231PS Z2, t, s2
+
+// START sets three sums to a row's bias.
+#define START(place, s0, s1, s2) \
+	VBROADCASTSS place(AX), s0 \
+	VMOVAPS s0, s1            \
+	VMOVAPS s0, s2
+
+// CLAMP limits a sum to what is between Z6 and Z7, or NaN.
+#define CLAMP(s) \
+	VMAXPS s, Z6, s \
+	VMINPS s, Z7, s
+
+// STORE writes the valid elements of three sums, close together, and moves on to the next row of Y.
+#define STORE(s0, s1, s2) \
+	CLAMP(s0) \
+	CLAMP(s1) \
+	CLAMP(s2) \
+	VCOMPRESSPS s0, K1, Z0 \
+	VCOMPRESSPS s1, K2, Z1 \
+	VCOMPRESSPS s2, K3, Z2 \
+	VMOVUPS Z0, K4, (AX) \
+	VMOVUPS Z1, K5, (CX) \
+	VMOVUPS Z2, K6, (DI) \
+	ADDQ R12, AX     \
+	ADDQ R12, CX     \
+	ADDQ R12, DI
+
+// LOAD gets everything that stays for all groups of rows; AX is the argument.
+#define LOAD \
+	MOVQ ASTEP(AX), R9  \
+	LEAQ (R9)(R9*2), R10 \
+	LEAQ (R9)(R9*4), R11 \
+	MOVQ B0(AX), BX     \
+	MOVQ B1(AX), DX     \
+	MOVQ B2(AX), R13    \
+	KMOVW (VALID+0)(AX), K1 \
+	KMOVW (VALID+2)(AX), K4 \
+	KMOVW (VALID+4)(AX), K2 \
+	KMOVW (VALID+6)(AX), K5 \
+	KMOVW (VALID+8)(AX), K3 \
+	KMOVW (VALID+10)(AX), K6
+
+// ENTER begins a group of rows: A, the table, and in AX the bias.
+#define ENTER \
+	MOVQ t+0(FP), AX    \
+	MOVQ A(AX), R8      \
+	MOVQ TABLE(AX), SI  \
+	MOVQ COUNT(AX), CX  \
+	MOVQ BIAS(AX), AX
+
+// NEXT reads an entry of the table: AX is where its column of A begins, Z0 to Z2 are its row of B.
+#define NEXT \
+	MOVLQSX (SI), AX          \
+	MOVLQSX 4(SI), DI         \
+	ADDQ R8, AX               \
+	VMOVUPS (BX)(DI*1), Z0    \
+	VMOVUPS (DX)(DI*1), Z1    \
+	VMOVUPS (R13)(DI*1), Z2   \
+	ADDQ $8, SI
+
+// LEAVE gets the places of Y, after the sums are done.
+#define LEAVE \
+	MOVQ t+0(FP), SI    \
+	MOVQ Y0PTR(SI), AX  \
+	MOVQ Y1PTR(SI), CX  \
+	MOVQ Y2PTR(SI), DI  \
+	MOVQ YSTEP(SI), R12 \
+	VBROADCASTSS LOW(SI), Z6 \
+	VBROADCASTSS HIGH(SI), Z7
+
+// ADVANCE moves the argument on by rows, whose places in Y are AX, CX and DI.
+#define ADVANCE(rows) \
+	MOVQ AX, Y0PTR(SI)      \
+	MOVQ CX, Y1PTR(SI)      \
+	MOVQ DI, Y2PTR(SI)      \
+	ADDQ $(4*rows), BIAS(SI) \
+	MOVQ R9, AX             \
+	IMULQ $rows, AX         \
+	ADDQ AX, A(SI)          \
+	DECQ GROUPS(SI)
+
+// func sumRows8(t *rowTile)
+TEXT ·sumRows8(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	LOAD
+
+group8:
+	ENTER
+	START(0, Z8, Z9, Z10)
+	START(4, Z11, Z12, Z13)
+	START(8, Z14, Z15, Z16)
+	START(12, Z17, Z18, Z19)
+	START(16, Z20, Z21, Z22)
+	START(20, Z23, Z24, Z25)
+	START(24, Z26, Z27, Z28)
+	START(28, Z29, Z30, Z31)
+	LEAQ (R10)(R9*4), R12 // 7 rows
+
+entry8:
+	NEXT
+	ROW((AX), Z3, Z8, Z9, Z10)
+	ROW((AX)(R9*1), Z4, Z11, Z12, Z13)
+	ROW((AX)(R9*2), Z5, Z14, Z15, Z16)
+	ROW((AX)(R10*1), Z6, Z17, Z18, Z19)
+	ROW((AX)(R9*4), Z3, Z20, Z21, Z22)
+	ROW((AX)(R11*1), Z4, Z23, Z24, Z25)
+	ROW((AX)(R10*2), Z5, Z26, Z27, Z28)
+	ROW((AX)(R12*1), Z6, Z29, Z30, Z31)
+	DECQ CX
+	JNZ  entry8
+
+	LEAVE
+	STORE(Z8, Z9, Z10)
+	STORE(Z11, Z12, Z13)
+	STORE(Z14, Z15, Z16)
+	STORE(Z17, Z18, Z19)
+	STORE(Z20, Z21, Z22)
+	STORE(Z23, Z24, Z25)
+	STORE(Z26, Z27, Z28)
+	STORE(Z29, Z30, Z31)
+	ADVANCE(8)
+	JNZ group8
+	VZEROUPPER
+	RET
+
+// func sumRows4(t *rowTile)
+TEXT ·sumRows4(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	LOAD
+
+group4:
+	ENTER
+	START(0, Z8, Z9, Z10)
+	START(4, Z11, Z12, Z13)
+	START(8, Z14, Z15, Z16)
+	START(12, Z17, Z18, Z19)
+
+entry4:
+	NEXT
+	ROW((AX), Z3, Z8, Z9, Z10)
+	ROW((AX)(R9*1), Z4, Z11, Z12, Z13)
+	ROW((AX)(R9*2), Z5, Z14, Z15, Z16)
+	ROW((AX)(R10*1), Z6, Z17, Z18, Z19)
+	DECQ CX
+	JNZ  entry4
+
+	LEAVE
+	STORE(Z8, Z9, Z10)
+	STORE(Z11, Z12, Z13)
+	STORE(Z14, Z15, Z16)
+	STORE(Z17, Z18, Z19)
+	ADVANCE(4)
+	JNZ group4
+	VZEROUPPER
+	RET
+
+// Offsets of struct rowSpans, whose first fields are the table, its length and A.
+#define X       24
+#define Y       32
+#define SPANS   40
+#define QUARTET 48
+#define ROWBIAS 56
+#define ROWLOW  64
+#define ROWHIGH 68
+
+// PUT writes the valid elements of a sum to a span's place in Y.
+#define PUT(s, span) \
+	CLAMP(s)                     \
+	MOVLQSX (span+4)(R13), R14   \
+	KMOVW (span+8)(R13), K1      \
+	KMOVW (span+10)(R13), K2     \
+	VCOMPRESSPS s, K1, s         \
+	VMOVUPS s, K2, (R12)(R14*1)
+
+// func sumRow(t *rowSpans)
+TEXT ·sumRow(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ TABLE(AX), R8
+	MOVQ COUNT(AX), R9
+	MOVQ A(AX), R10
+	MOVQ X(AX), R11
+	MOVQ Y(AX), R12
+	MOVQ SPANS(AX), R13
+	VBROADCASTSS ROWBIAS(AX), Z5
+	VBROADCASTSS ROWLOW(AX), Z6
+	VBROADCASTSS ROWHIGH(AX), Z7
+
+quartet:
+	MOVLQSX 0(R13), AX
+	MOVLQSX 12(R13), BX
+	MOVLQSX 24(R13), CX
+	MOVLQSX 36(R13), DX
+	ADDQ R11, AX
+	ADDQ R11, BX
+	ADDQ R11, CX
+	ADDQ R11, DX
+	VMOVAPS Z5, Z8
+	VMOVAPS Z5, Z9
+	VMOVAPS Z5, Z10
+	VMOVAPS Z5, Z11
+	MOVQ R8, SI
+	MOVQ R9, DI
+
+term:
+	MOVLQSX (SI), R14
+	MOVLQSX 4(SI), R15
+	VBROADCASTSS (R10)(R14*1), Z0
+	VFMADD231PS (AX)(R15*1), Z0, Z8
+	VFMADD231PS (BX)(R15*1), Z0, Z9
+	VFMADD231PS (CX)(R15*1), Z0, Z10
+	VFMADD231PS (DX)(R15*1), Z0, Z11
+	ADDQ $8, SI
+	DECQ DI
+	JNZ term
+
+	PUT(Z8, 0)
+	PUT(Z9, 12)
+	PUT(Z10, 24)
+	PUT(Z11, 36)
+	ADDQ $48, R13
+	MOVQ t+0(FP), AX
+	DECQ QUARTET(AX)
+	JNZ quartet
+	VZEROUPPER
+	RET
+
+// Offsets of struct dotTile, whose first fields are the places, their number, A and the step between its rows.
+#define B     32
+#define OUT   80
+#define OSTEP 88
+#define COLUMNS 96
+
+// DOT adds the products of a row of A, in Z6, with the six rows of B to six sums.
+#define DOT(a, s0, s1, s2, s3, s4, s5) \
+	VMOVUPS a, Z6         \
+	VFMADD231PS Z0, Z6, s0 \
+	VFMADD231PS Z1, Z6, s1 \
+	VFMADD231PS Z2, Z6, s2 \
+	VFMADD231PS Z3, Z6, s3 \
+	VFMADD231PS Z4, Z6, s4 \
+	VFMADD231PS Z5, Z6, s5
+
+// ZERO clears six sums.
+#define ZERO(s0, s1, s2, s3, s4, s5) \
+	VPXORD s0, s0, s0 \
+	VPXORD s1, s1, s1 \
+	VPXORD s2, s2, s2 \
+	VPXORD s3, s3, s3 \
+	VPXORD s4, s4, s4 \
+	VPXORD s5, s5, s5
+
+// FOLD adds the halves of a sum.
+#define FOLD(z, y, to) \
+	VEXTRACTF64X4 $1, z, Y7 \
+	VADDPS y, Y7, to
+
+// GATHER adds the totals of the sums in Y0 to Y5 to the row of the output at DX, as many as K1 says.
+#define GATHER \
+	VHADDPS Y1, Y0, Y0        \
+	VHADDPS Y3, Y2, Y2        \
+	VHADDPS Y5, Y4, Y4        \
+	VHADDPS Y2, Y0, Y0        \
+	VHADDPS Y4, Y4, Y4        \
+	VEXTRACTF128 $1, Y0, X1   \
+	VEXTRACTF128 $1, Y4, X5   \
+	VADDPS X1, X0, X0         \
+	VADDPS X5, X4, X4         \
+	VINSERTF128 $1, X4, Y0, Y0 \
+	VMOVUPS.Z (DX), K1, Y1    \
+	VADDPS Y1, Y0, Y0         \
+	VMOVUPS Y0, K1, (DX)
+
+// BEGIN gets the argument of sums of products.
+#define BEGIN \
+	MOVQ t+0(FP), AX     \
+	MOVQ TABLE(AX), SI   \
+	MOVQ COUNT(AX), CX   \
+	MOVQ A(AX), R8       \
+	MOVQ ASTEP(AX), R9   \
+	LEAQ (R9)(R9*2), R10 \
+	MOVQ (B+0)(AX), BX   \
+	MOVQ (B+8)(AX), DX   \
+	MOVQ (B+16)(AX), DI  \
+	MOVQ (B+24)(AX), R11 \
+	MOVQ (B+32)(AX), R12 \
+	MOVQ (B+40)(AX), R13
+
+// PLACE reads the next place: the six rows of B there, and where A's are.
+#define PLACE \
+	MOVLQSX 4(SI), AX        \
+	VMOVUPS (BX)(AX*1), Z0   \
+	VMOVUPS (DX)(AX*1), Z1   \
+	VMOVUPS (DI)(AX*1), Z2   \
+	VMOVUPS (R11)(AX*1), Z3  \
+	VMOVUPS (R12)(AX*1), Z4  \
+	VMOVUPS (R13)(AX*1), Z5  \
+	MOVLQSX (SI), AX         \
+	ADDQ R8, AX              \
+	ADDQ $8, SI
+
+// END gets where the totals go.
+#define END \
+	MOVQ t+0(FP), AX    \
+	MOVQ OUT(AX), DX    \
+	MOVQ OSTEP(AX), BX  \
+	KMOVW COLUMNS(AX), K1
+
+// func addDots4(t *dotTile)
+TEXT ·addDots4(SB), NOSPLIT, $0-8
+	BEGIN
+	ZERO(Z8, Z9, Z10, Z11, Z12, Z13)
+	ZERO(Z14, Z15, Z16, Z17, Z18, Z19)
+	ZERO(Z20, Z21, Z22, Z23, Z24, Z25)
+	ZERO(Z26, Z27, Z28, Z29, Z30, Z31)
+
+place4:
+	PLACE
+	DOT((AX), Z8, Z9, Z10, Z11, Z12, Z13)
+	DOT((AX)(R9*1), Z14, Z15, Z16, Z17, Z18, Z19)
+	DOT((AX)(R9*2), Z20, Z21, Z22, Z23, Z24, Z25)
+	DOT((AX)(R10*1), Z26, Z27, Z28, Z29, Z30, Z31)
+	DECQ CX
+	JNZ  place4
+
+	END
+	FOLD(Z8, Y8, Y0)
+	FOLD(Z9, Y9, Y1)
+	FOLD(Z10, Y10, Y2)
+	FOLD(Z11, Y11, Y3)
+	FOLD(Z12, Y12, Y4)
+	FOLD(Z13, Y13, Y5)
+	GATHER
+	ADDQ BX, DX
+	FOLD(Z14, Y14, Y0)
+	FOLD(Z15, Y15, Y1)
+	FOLD(Z16, Y16, Y2)
+	FOLD(Z17, Y17, Y3)
+	FOLD(Z18, Y18, Y4)
+	FOLD(Z19, Y19, Y5)
+	GATHER
+	ADDQ BX, DX
+	FOLD(Z20, Y20, Y0)
+	FOLD(Z21, Y21, Y1)
+	FOLD(Z22, Y22, Y2)
+	FOLD(Z23, Y23, Y3)
+	FOLD(Z24, Y24, Y4)
+	FOLD(Z25, Y25, Y5)
+	GATHER
+	ADDQ BX, DX
+	FOLD(Z26, Y26, Y0)
+	FOLD(Z27, Y27, Y1)
+	FOLD(Z28, Y28, Y2)
+	FOLD(Z29, Y29, Y3)
+	FOLD(Z30, Y30, Y4)
+	FOLD(Z31, Y31, Y5)
+	GATHER
+	VZEROUPPER
+	RET
+
+// func addDots1(t *dotTile)
+TEXT ·addDots1(SB), NOSPLIT, $0-8
+	BEGIN
+	ZERO(Z8, Z9, Z10, Z11, Z12, Z13)
+
+place1:
+	PLACE
+	DOT((AX), Z8, Z9, Z10, Z11, Z12, Z13)
+	DECQ CX
+	JNZ  place1
+
+	END
+	FOLD(Z8, Y8, Y0)
+	FOLD(Z9, Y9, Y1)
+	FOLD(Z10, Y10, Y2)
+	FOLD(Z11, Y11, Y3)
+	FOLD(Z12, Y12, Y4)
+	FOLD(Z13, Y13, Y5)
+	GATHER
+	VZEROUPPER
+	RET
+
+// func copyRows(to, from *float32, toStep, fromStep, rows, width int)
+TEXT ·copyRows(SB), NOSPLIT, $0-48
+	MOVQ to+0(FP), DI
+	MOVQ from+8(FP), SI
+	MOVQ toStep+16(FP), R8
+	MOVQ fromStep+24(FP), R9
+	MOVQ rows+32(FP), DX
+	MOVQ width+40(FP), BX
+	SHLQ $2, R8
+	SHLQ $2, R9
+	MOVQ BX, CX
+	ANDQ $15, CX
+	MOVQ $1, AX
+	SHLQ CX, AX
+	DECQ AX
+	KMOVW AX, K1 // of what is left after whole vectors
+	SHRQ $4, BX
+
+row:
+	MOVQ DI, R10
+	MOVQ SI, R11
+	MOVQ BX, AX
+	TESTQ AX, AX
+	JZ rest
+
+whole:
+	VMOVUPS (R11), Z0
+	VMOVUPS Z0, (R10)
+	ADDQ $64, R10
+	ADDQ $64, R11
+	DECQ AX
+	JNZ whole
+
+rest:
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS Z0, K1, (R10)
+	ADDQ R8, DI
+	ADDQ R9, SI
+	DECQ DX
+	JNZ row
+	VZEROUPPER
+	RET
+
+// func pack(to, from *float32, spans *span, n int)
+TEXT ·pack(SB), NOSPLIT, $0-32
+	MOVQ to+0(FP), DI
+	MOVQ from+8(FP), SI
+	MOVQ spans+16(FP), BX
+	MOVQ n+24(FP), CX
+
+next:
+	MOVLQSX 4(BX), AX
+	KMOVW 8(BX), K1
+	VEXPANDPS.Z (SI)(AX*1), K1, Z0
+	VMOVUPS Z0, (DI)
+	ADDQ $64, DI
+	ADDQ $12, BX
+	DECQ CX
+	JNZ next
+	VZEROUPPER
+	RET
+
+// evens are the places of every other element of two vectors, twos those of the elements to both places of which they go.
+DATA evens<>+0(SB)/8, $0x0000000200000000
+DATA evens<>+8(SB)/8, $0x0000000600000004
+DATA evens<>+16(SB)/8, $0x0000000a00000008
+DATA evens<>+24(SB)/8, $0x0000000e0000000c
+DATA evens<>+32(SB)/8, $0x0000001200000010
+DATA evens<>+40(SB)/8, $0x0000001600000014
+DATA evens<>+48(SB)/8, $0x0000001a00000018
+DATA evens<>+56(SB)/8, $0x0000001e0000001c
+GLOBL evens<>(SB), RODATA|NOPTR, $64
+
+DATA twos<>+0(SB)/8, $0x0000000000000000
+DATA twos<>+8(SB)/8, $0x0000000100000001
+DATA twos<>+16(SB)/8, $0x0000000200000002
+DATA twos<>+24(SB)/8, $0x0000000300000003
+DATA twos<>+32(SB)/8, $0x0000000400000004
+DATA twos<>+40(SB)/8, $0x0000000500000005
+DATA twos<>+48(SB)/8, $0x0000000600000006
+DATA twos<>+56(SB)/8, $0x0000000700000007
+GLOBL twos<>(SB), RODATA|NOPTR, $64
+
+// STEPS gets the arguments of a copy with a step of two: places in DI and SI, R8 and R9 bytes from row to row, DX rows, BX elements
+// of a row.
+#define STEPS \
+	MOVQ to+0(FP), DI       \
+	MOVQ from+8(FP), SI     \
+	MOVQ toStep+16(FP), R8  \
+	MOVQ fromStep+24(FP), R9 \
+	MOVQ rows+32(FP), DX    \
+	MOVQ width+40(FP), BX   \
+	SHLQ $2, R8             \
+	SHLQ $2, R9
+
+// PAIRS makes masks of up to 16 pairs of neighbours, as many as R12 says, but the last: the lower half in low, the higher in high.
+#define PAIRS(low, high) \
+	MOVQ R12, CX     \
+	CMPQ CX, $16     \
+	JLE  2(PC)       \
+	MOVQ $16, CX     \
+	LEAQ -1(CX)(CX*1), CX \
+	MOVQ $1, AX      \
+	SHLQ CX, AX      \
+	DECQ AX          \
+	ANDQ R13, AX     \
+	KMOVW AX, low    \
+	SHRQ $16, AX     \
+	KMOVW AX, high
+
+// func copyEvens(to, from *float32, toStep, fromStep, rows, width int)
+TEXT ·copyEvens(SB), NOSPLIT, $0-48
+	STEPS
+	MOVQ $0xffffffff, R13
+	VMOVUPS evens<>(SB), Z4
+
+row:
+	MOVQ DI, R10
+	MOVQ SI, R11
+	MOVQ BX, R12
+
+some:
+	PAIRS(K1, K2)
+	MOVL $0xffff, AX
+	CMPQ R12, $16
+	JGE  full
+	MOVQ R12, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+
+full:
+	KMOVW AX, K3
+	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z 64(R11), K2, Z1
+	VMOVAPS Z4, Z2
+	VPERMI2PS Z1, Z0, Z2
+	VMOVUPS Z2, K3, (R10)
+	ADDQ $64, R10
+	ADDQ $128, R11
+	SUBQ $16, R12
+	JG some
+	ADDQ R8, DI
+	ADDQ R9, SI
+	DECQ DX
+	JNZ row
+	VZEROUPPER
+	RET
+
+// func copyToEvens(to, from *float32, toStep, fromStep, rows, width int)
+TEXT ·copyToEvens(SB), NOSPLIT, $0-48
+	STEPS
+	MOVQ $0x55555555, R13
+	VMOVUPS twos<>(SB), Z4
+	MOVL $8, AX
+	VPBROADCASTD AX, Z5
+	VPADDD Z4, Z5, Z5
+
+row:
+	MOVQ DI, R10
+	MOVQ SI, R11
+	MOVQ BX, R12
+
+some:
+	PAIRS(K1, K2)
+	MOVL $0xffff, AX
+	CMPQ R12, $16
+	JGE  full
+	MOVQ R12, CX
+	MOVL $1, AX
+	SHLL CX, AX
+	DECL AX
+
+full:
+	KMOVW AX, K3
+	VMOVUPS.Z (R11), K3, Z0
+	VPERMPS Z0, Z4, Z1
+	VPERMPS Z0, Z5, Z2
+	VMOVUPS Z1, K1, (R10)
+	VMOVUPS Z2, K2, 64(R10)
+	ADDQ $128, R10
+	ADDQ $64, R11
+	SUBQ $16, R12
+	JG some
+	ADDQ R8, DI
+	ADDQ R9, SI
+	DECQ DX
+	JNZ row
+	VZEROUPPER
+	RET

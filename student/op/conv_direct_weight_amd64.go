@@ -1,0 +1,158 @@
+package op
+
+import "rkd/student/internal/blas"
+
+// Sizes of a tile of sums of products. dotSpans is the number of spans of seven planes that stay in a core's fastest cache.
+const (
+	dotRows    = 4
+	dotColumns = 6
+	dotSpans   = 96
+)
+
+// dotTile is the argument of addDots4 and addDots1: for 4 rows i, or 1, and six rows j,
+//
+//	out[i·outStep + j] += Σ_e Σ_p a[i·aStep + places[e].a + p] · b[j][places[e].b + p],  0 ≤ p < 16
+//
+// with all steps and places in bytes, for the j that valid has.
+type dotTile struct {
+	places  *entry
+	count   int
+	a       *float32
+	aStep   int
+	b       [dotColumns]*float32
+	out     *float32
+	outStep int
+	valid   int
+}
+
+//go:noescape
+func addDots4(t *dotTile)
+
+//go:noescape
+func addDots1(t *dotTile)
+
+// pack copies the results that go to spans from there to vectors of their own, with zeros between them.
+//
+//go:noescape
+func pack(to, from *float32, spans *span, n int)
+
+// directWeight is the gradient of a convolution in w: of each block of samples, the products of all pairs of moved planes of
+// x and planes of gy.
+type directWeight struct {
+	convGeometry
+	grid    grid
+	block   int
+	blocks  int
+	table   []entry // of weights
+	spans   []span  // of a block
+	places  []entry // in gy, as it is read, and x
+	inPlace bool    // gy is read where it is, and x too if its planes are
+	plane   int     // elements from a plane of gy to the next, as it is read
+	workers []directWorker
+}
+
+// directWeightGrad plans the gradient in w, summed over blocks in a fixed order.
+func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
+	d := newDirectWeight(g, m)
+	size := len(out)
+	chunks := min(d.blocks, max(m.Workers(), min(2*gradChunks, partialBytes/(4*size))))
+	partial := make([]float32, chunks*size) // (chunks,O,C/G,kh,kw)
+	d.workers = make([]directWorker, min(chunks, m.Workers()))
+	for i := range d.workers {
+		d.workers[i].x = make([]float32, g.groupChannels()*d.grid.planes*d.grid.plane)
+		if !d.inPlace {
+			d.workers[i].y = make([]float32, g.groupFilters()*d.plane)
+		}
+	}
+	run := shared(len(d.workers), chunks, func(worker, chunk int) {
+		sum := partial[chunk*size:][:size]
+		clear(sum)
+		for b := chunk * d.blocks / chunks; b < (chunk+1)*d.blocks/chunks; b++ {
+			d.add(sum, &d.workers[worker], in[0], in[2], b)
+		}
+	})
+	return func() error {
+		if err := run(); err != nil {
+			return err
+		}
+		copy(out, partial)
+		for chunk := 1; chunk < chunks; chunk++ {
+			blas.Axpy(1, partial[chunk*size:][:size], out)
+		}
+		return nil
+	}
+}
+
+func newDirectWeight(g convGeometry, m Multiplier) *directWeight {
+	d := &directWeight{convGeometry: g}
+	rows, cols := g.forwardAxes()
+	one := newGrid(rows, cols, 1, g.height, g.width)
+	d.block, d.blocks = blockOf(g.samples, 4*one.sample*(g.groupChannels()*one.planes+g.groupFilters()), m.Workers())
+	d.grid = newGrid(rows, cols, d.block, g.height, g.width)
+	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.groupChannels(), func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
+	sample := d.grid.cover(1, g.oh, g.ow)
+	d.spans = repeat(sample, d.block, d.grid.sample, g.filters*g.area())
+	if d.inPlace = whole(sample); d.inPlace {
+		d.plane = g.area()
+	} else {
+		d.plane = len(d.spans) * lanes
+	}
+	for i, s := range d.spans {
+		if d.inPlace {
+			d.places = append(d.places, entry{s.to, s.at})
+		} else {
+			d.places = append(d.places, entry{int32(4 * lanes * i), s.at})
+		}
+	}
+	return d
+}
+
+// add adds what block b gives to sum (O,C/G,kh,kw).
+func (d *directWeight) add(sum []float32, w *directWorker, x, gy []float32, b int) {
+	channels, filters, k := d.groupChannels(), d.groupFilters(), d.patch()
+	inSize, outSize := channels*d.height*d.width, filters*d.area()
+	from, to := b*d.block, min(d.samples, (b+1)*d.block)
+	count := (to - from) * len(d.spans) / d.block
+	for group := range d.Groups {
+		for n := from; n < to; n++ {
+			d.grid.gather(w.x, x[(n*d.Groups+group)*inSize:][:inSize], channels, n-from)
+		}
+		y := gy[(from*d.Groups+group)*outSize:]
+		if !d.inPlace {
+			for f := range filters {
+				pack(&w.y[f*d.plane], &y[f*d.area()], &d.spans[0], count)
+			}
+			y = w.y
+		}
+		d.addDots(sum[group*filters*k:][:filters*k], y, w.x, d.places[:count])
+	}
+}
+
+// addDots adds to sum (O/G,K) the products of the planes of y and the moved planes of x, at places.
+func (d *directWeight) addDots(sum, y, x []float32, places []entry) {
+	k, filters := len(d.table), d.groupFilters()
+	for len(places) > 0 {
+		count := len(places)
+		if count > dotSpans { // in parts of about one length
+			count = over(count, over(count, dotSpans))
+		}
+		t := dotTile{places: &places[0], count: count, aStep: 4 * d.plane, outStep: 4 * k}
+		for f := 0; f < filters; {
+			step, add := dotRows, addDots4
+			if f+dotRows > filters {
+				step, add = 1, addDots1
+			}
+			t.a = &y[f*d.plane]
+			for j := 0; j < k; j += dotColumns {
+				t.valid = 1<<min(dotColumns, k-j) - 1
+				for i := range t.b {
+					t.b[i] = &x[d.table[min(j+i, k-1)].b/4]
+				}
+				t.out = &sum[f*k+j]
+				add(&t)
+			}
+			f += step
+		}
+		places = places[count:]
+	}
+}
