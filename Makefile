@@ -18,6 +18,7 @@ FUZZTIME ?= 20s
 BENCHTIME ?= 1s
 PYTHON ?= python3
 CASE ?=
+MOBILENET ?=
 
 .PHONY: setup
 setup: ## fetch ONNX Runtime's library and MNIST into the cache folder, pinned and checksummed
@@ -64,10 +65,11 @@ bench: setup ## run all benchmarks, each for BENCHTIME
 	go test -timeout 30m -run '^$$' -bench . -benchtime $(BENCHTIME) ./...
 
 .PHONY: bench-peer
-bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=interpreter; CASE=regexp only prints)
+bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=interpreter; MOBILENET=file; CASE=regexp only prints)
 	@$(PYTHON) -c 'import numpy, torch' 2>/dev/null || { echo "PyTorch is missing in $(PYTHON):" \
 		"install it (Debian: apt-get install python3-torch) or name another interpreter with PYTHON=" >&2; exit 1; }
-	go run ./bench/peer -python $(PYTHON) $(if $(CASE),-case '$(CASE)',-out bench/results.json)
+	go run ./bench/peer -python $(PYTHON) $(if $(MOBILENET),-mobilenet '$(MOBILENET)') \
+		$(if $(CASE),-case '$(CASE)',-out bench/results.json)
 
 .PHONY: reproduce
 reproduce: setup build ## try the paper's claims on real data and write docs/results.md (ten minutes)

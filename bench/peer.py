@@ -132,6 +132,28 @@ def resnet20() -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 64))
 
 
+def mobilenet_v2() -> nn.Module:
+    """MobileNetV2 with its batch normalisation folded into the convolutions, which pad as TensorFlow does; dense 1280 to 64."""
+    def conv(inputs: int, width: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
+        pad = kernel // 2 if stride == 1 else 0
+        before: list[nn.Module] = [] if stride == 1 else [nn.ZeroPad2d((0, 1, 0, 1))]
+        return [*before, nn.Conv2d(inputs, width, kernel, stride, pad, groups=groups)]
+
+    layers: list[nn.Module] = [*conv(3, 32, 3, 2), nn.ReLU6()]
+    inputs = 32
+    for expansion, width, repeat, first in (
+            (1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
+        for stride in [first] + [1] * (repeat - 1):
+            wide = inputs * expansion
+            body = nn.Sequential(
+                *([*conv(inputs, wide), nn.ReLU6()] if expansion > 1 else []), *conv(wide, wide, 3, stride, wide),
+                nn.ReLU6(), *conv(wide, width))
+            layers.append(Residual(body, nn.Identity()) if stride == 1 and inputs == width else body)
+            inputs = width
+    return nn.Sequential(
+        *layers, *conv(inputs, 1280), nn.ReLU6(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1280, 64))
+
+
 @torch.no_grad()
 def retrieval(x: Tensor, labels: Tensor) -> dict[str, float]:
     """Recall@1, Recall@5 and MAP@R of the rows of x (N,D), each compared with all the others."""
@@ -155,6 +177,7 @@ WORK: dict[str, Callable[..., Run]] = {
     "step/conv": step(conv(), F.mse_loss),
     "step/mlp": step(mlp(), F.mse_loss),
     "step/resnet20": step(resnet20(), F.mse_loss),
+    "step/mobilenet_v2": step(mobilenet_v2(), F.mse_loss),
     "eval": lambda x, labels: lambda: retrieval(x, labels)["map@r"],
 }
 

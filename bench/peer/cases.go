@@ -9,10 +9,10 @@ import (
 	"rkd/student/loss"
 )
 
-// cases lists what is compared; dir is for files.
-func cases(dir string) []comparison {
+// cases lists what is compared; dir is for files, mobilenet for steps.
+func cases(dir, mobilenet string) []comparison {
 	list := []comparison{relational(64), relational(128), relational(256)}
-	list = append(list, steps()...)
+	list = append(list, steps(mobilenet)...)
 	return append(list, retrieval(4861, 16, 5), load(dir, 30_000, 512))
 }
 

@@ -49,7 +49,7 @@ func (l local) run(repeat int) (s sample, err error) {
 }
 
 // comparison is a case. setup makes ours and one or more peers, of which the fastest counts, from the same inputs; in their
-// first runs all must give the same value.
+// first runs all must give the same value. It is nil where a file that the case needs was not named.
 type comparison struct {
 	name  string
 	setup func(ctx context.Context, all peers) (ours side, theirs []side, err error)

@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"rkd/models/onnx"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -19,14 +20,16 @@ const rate = 1e-6
 type student struct {
 	work       string // the peer's name of it
 	config     arch.Config
-	input      []int // (C,H,W)
+	model      string // ONNX file to be fine-tuned, instead of config
+	input      []int  // (C,H,W)
 	batch, dim int
 	teacherDim int // of the relational losses; 0 for the squared error to a target
 }
 
 // steps are whole training steps: forward, objective, backward, Adam. The objective is a squared error, which costs next
 // to nothing on either side, so that networks are compared; the step of the demo comes with the relational losses too.
-func steps() []comparison {
+// mobilenet is a file of MobileNetV2 to be fine-tuned; without one, that case has no setup.
+func steps(mobilenet string) []comparison {
 	conv := []arch.Layer{
 		{Kind: arch.Conv, Out: 32, Pad: 1},
 		{Kind: arch.ReLU},
@@ -48,13 +51,33 @@ func steps() []comparison {
 		{work: "step/mlp", config: arch.Config{MLP: []int{512, 256}, Norm: "none"}, input: digit, batch: 256, dim: 64},
 		{work: "step/resnet20", config: arch.Config{Preset: "resnet20"}, input: []int{3, 32, 32}, batch: 64, dim: 64},
 	} {
-		list = append(list, comparison{fmt.Sprintf("%s,batch=%d", s.work, s.batch), s.setup})
+		list = append(list, s.comparison(s.setup))
 	}
-	return list
+	s := student{work: "step/mobilenet_v2", model: mobilenet, input: []int{3, 96, 96}, batch: 16, dim: 64}
+	if mobilenet == "" {
+		return append(list, s.comparison(nil))
+	}
+	return append(list, s.comparison(s.setup))
+}
+
+func (s student) comparison(setup func(context.Context, peers) (side, []side, error)) comparison {
+	return comparison{fmt.Sprintf("%s,batch=%d", s.work, s.batch), setup}
+}
+
+// network fits config to the input, or imports model up to the features that its classifier sees.
+func (s student) network() (*arch.Network, error) {
+	if s.model == "" {
+		return arch.New(s.config, s.input, s.dim, false)
+	}
+	m, err := onnx.Load(s.model)
+	if err != nil {
+		return nil, err
+	}
+	return arch.Import(m, arch.ImportOptions{Output: "embedding", Input: s.input, Dim: s.dim})
 }
 
 func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, err error) {
-	net, err := arch.New(s.config, s.input, s.dim, false)
+	net, err := s.network()
 	if err != nil {
 		return nil, nil, err
 	}

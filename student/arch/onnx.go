@@ -35,10 +35,11 @@ var errImport = errors.New("not supported")
 // first ones, then global average pooling where Output is (N,C,H,W), then a fresh linear layer to Dim.
 //
 // The weights of Conv, ConvTranspose, Gemm, MatMul, BatchNormalization and LayerNormalization, and constants of more than
-// one element that are added to or multiplied with what such a node has made, are parameters under the names that they
-// have in the file; those of Gemm and MatMul are (O,I), however they lie there. All others, and what Freeze matches, are
-// buffers: they are saved with the student and never moved. float16, bfloat16 and float64 become float32. A weight that
-// reaches its node through an Identity is one of its own, for exporters so join tensors that are equal by chance.
+// one element that are added to or multiplied with what such a node has made, and the slopes of PRelu, are parameters under
+// the names that they have in the file; those of Gemm and MatMul are (O,I), however they lie there, and alpha and beta of
+// Gemm are multiplied in. All others, and what Freeze matches, are buffers: they are saved with the student and never
+// moved. float16, bfloat16 and float64 become float32. A weight that reaches its node through an Identity is one of its
+// own, for exporters so join tensors that are equal by chance.
 //
 // Batch normalisation that the exporter did not fold keeps the statistics of the file, in training too: its scale and
 // bias are trained, its mean and variance never move, as in PyTorch's fine-tuning with these layers in eval mode. Dropout

@@ -38,6 +38,8 @@ func single(tb testing.TB, kind string, attrs ...onnx.Attr) *onnx.Model {
 
 func TestImportRefuses(t *testing.T) {
 	filter := func(b *onnx.Builder) string { return b.Float32("w", []int{2, 3, 3, 3}, make([]float32, 54)) }
+	approximate := single(t, "Gelu")
+	approximate.Proto.Graph.Node[0].Attribute = []*onnx.AttributeProto{{Name: proto.String("approximate"), S: []byte("sigmoid")}}
 	tests := map[string]struct {
 		model *onnx.Model
 		want  string // part of the error
@@ -97,12 +99,20 @@ func TestImportRefuses(t *testing.T) {
 		"constant a pixel": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Add", []string{x, b.Float32("c", []int{8, 8}, make([]float32, 64))})
 		}), `(Add): constant "c" of shape [8 8] with an input (N,3,8,8) is not supported`},
+		"other approximation": {approximate, `(Gelu): approximate is "sigmoid", which is not supported: expected none or tanh`},
+		"slope a pixel": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("PRelu", []string{x, b.Float32("s", []int{8, 8}, make([]float32, 64))})
+		}), `(PRelu): slope "s" of shape [8 8] with an input (N,3,8,8) is not supported: expected one number, or one a channel`},
+		"alpha of zero": {single(t, "Elu", onnx.Float("alpha", 0)), `(Elu): ELU{alpha=0}: attribute out of range: alpha is 0, expected a positive number`},
+		"fourth power": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("Pow", []string{x, b.Float32("p", nil, []float32{4})})
+		}), `(Pow): an exponent of 4 is not supported: expected 2 or 3`},
+		"power a channel": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("Pow", []string{x, b.Float32("p", []int{3, 1, 1}, []float32{2, 2, 3})})
+		}), `(Pow): constant "p" has 3 elements, expected one floating-point number`},
 		"divisor of zero": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Div", []string{x, b.Float32("c", nil, []float32{0})})
 		}), `(Div): constant "c" contains 0, expected a divisor`},
-		"gemm scaled": {built(t, func(b *onnx.Builder, x string) string {
-			return b.Node("Gemm", []string{b.Node("Flatten", []string{x}), b.Float32("w", []int{192, 2}, make([]float32, 384))}, onnx.Float("alpha", 2))
-		}), `(Gemm): alpha 2 and beta 1 are not supported: expected 1`},
 		"gemm of images": {built(t, func(b *onnx.Builder, x string) string { return b.Node("Gemm", []string{x, filter(b)}) }), `(Gemm): input "x" is (N,3,8,8), which is not supported: expected [2] dimensions`},
 		"gemm too narrow": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Gemm", []string{b.Node("Flatten", []string{x}), b.Float32("w", []int{191, 2}, make([]float32, 382))})

@@ -70,6 +70,18 @@ func (k *constant) scalar() (float64, error) {
 	return float64(k.floats[0]), nil
 }
 
+// number is the only element, an integer or not.
+func (k *constant) number() (float64, error) {
+	if k.float || k.size() != 1 {
+		return k.scalar()
+	}
+	values, err := k.integers()
+	if err != nil {
+		return 0, err
+	}
+	return float64(values[0]), nil
+}
+
 // gather makes a constant of the given shape of elements of k.
 func (k *constant) gather(shape, places []int) *constant {
 	g := &constant{shape: shape, float: k.float}

@@ -11,8 +11,9 @@ import (
 
 // Matrix products and normalisations.
 
-// linear is a matrix product with the constant input 1, which is (I,O), or (O,I) where it lies transposed in the file.
-func (c *call) linear(x value, transposed bool) (argument, int, error) {
+// linear is a matrix product with alpha times the constant input 1, which is (I,O), or (O,I) where it lies transposed in the
+// file.
+func (c *call) linear(x value, transposed bool, alpha float64) (argument, int, error) {
 	k, err := c.floats(1)
 	if err != nil {
 		return argument{}, 0, err
@@ -28,8 +29,21 @@ func (c *call) linear(x value, transposed bool) (argument, int, error) {
 	if r.shape[1] != x.shape[0] {
 		return argument{}, 0, fmt.Errorf("weight %q takes %d features, but the input has %d", clip(k.name), r.shape[1], x.shape[0])
 	}
-	w, err := c.weight(c, k, r)
+	w, err := c.weight(c, k, r.times(alpha))
 	return w, r.shape[0], err
+}
+
+// times is r with every number multiplied by factor.
+func (r reading) times(factor float64) reading {
+	if factor == 1 {
+		return r
+	}
+	r.how += fmt.Sprintf(" times %g", factor)
+	r.values = slices.Clone(r.values)
+	for i, v := range r.values {
+		r.values[i] = float32(factor * float64(v))
+	}
+	return r
 }
 
 func (c *call) gemm() ([]value, error) {
@@ -40,15 +54,12 @@ func (c *call) gemm() ([]value, error) {
 	if err := c.expect("transA", 0, 0); err != nil {
 		return nil, err
 	}
-	if alpha, beta := c.float("alpha", 1), c.float("beta", 1); alpha != 1 || beta != 1 && c.has(2) {
-		return nil, fmt.Errorf("alpha %g and beta %g are %w: expected 1", alpha, beta, errImport)
-	}
-	w, outputs, err := c.linear(x, c.int("transB", 0) != 0)
+	w, outputs, err := c.linear(x, c.int("transB", 0) != 0, c.float("alpha", 1))
 	if err != nil {
 		return nil, err
 	}
 	arguments := []argument{w}
-	if c.has(2) {
+	if beta := c.float("beta", 1); c.has(2) && beta != 0 {
 		k, err := c.floats(2)
 		if err != nil {
 			return nil, err
@@ -57,7 +68,8 @@ func (c *call) gemm() ([]value, error) {
 		if !ok {
 			return nil, fmt.Errorf("bias %q is %v, expected [%d]", clip(k.name), k.shape, outputs)
 		}
-		b, err := c.weight(c, k, reading{shape: []int{outputs}, values: values, trained: true})
+		r := reading{shape: []int{outputs}, values: values, trained: true}
+		b, err := c.weight(c, k, r.times(beta))
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +84,7 @@ func (c *call) matMul() ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, _, err := c.linear(x, false)
+	w, _, err := c.linear(x, false, 1)
 	if err != nil {
 		return nil, err
 	}

@@ -3,10 +3,7 @@ package arch
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-
-	"gorgonia.org/gorgonia"
 
 	"rkd/models/onnx"
 	"rkd/student/op"
@@ -37,12 +34,18 @@ func operators() map[string]operator {
 		"Sub":                (*call).difference,
 		"Mul":                (*call).product,
 		"Div":                (*call).quotient,
+		"Pow":                (*call).power,
 		"Relu":               elementwise(op.ReLU, true),
 		"Sigmoid":            elementwise(op.Sigmoid, true),
 		"Tanh":               elementwise(op.Tanh, false),
 		"HardSwish":          elementwise(op.HardSwish, false),
 		"Clip":               (*call).clip,
+		"Elu":                (*call).elu,
+		"Erf":                elementwise(op.Erf, false),
 		"LeakyRelu":          (*call).leakyRelu,
+		"Mish":               (*call).mish,
+		"PRelu":              (*call).prelu,
+		"Softplus":           elementwise(op.Softplus, true),
 		"HardSigmoid":        (*call).hardSigmoid,
 		"Softmax":            (*call).softmax,
 		"Gelu":               (*call).gelu,
@@ -78,22 +81,6 @@ func (c *call) trained(i int, shape ...int) (argument, error) {
 	return c.weight(c, k, reading{shape: shape, values: k.floats, trained: true})
 }
 
-func elementwise(f func(*gorgonia.Node) (*gorgonia.Node, error), positive bool) operator {
-	return func(c *call) ([]value, error) {
-		x, err := c.variable(0)
-		if err != nil {
-			return nil, err
-		}
-		return c.elementwise(x, positive, f)
-	}
-}
-
-func (c *call) elementwise(x value, positive bool, f func(*gorgonia.Node) (*gorgonia.Node, error)) ([]value, error) {
-	out, err := c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return f(in[0]) }, x)
-	out[0].positive = positive // one always returns one value
-	return out, err
-}
-
 // bound is a limit of Clip, an attribute in old files and an input in new ones.
 func (c *call) bound(attribute string, input int, def float64) (float64, error) {
 	if !c.has(input) {
@@ -104,72 +91,6 @@ func (c *call) bound(attribute string, input int, def float64) (float64, error) 
 		return 0, err
 	}
 	return k.scalar()
-}
-
-func (c *call) clip() ([]value, error) {
-	x, err := c.variable(0)
-	if err != nil {
-		return nil, err
-	}
-	low, err := c.bound("min", 1, -math.MaxFloat32)
-	if err != nil {
-		return nil, err
-	}
-	high, err := c.bound("max", 2, math.MaxFloat32)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case low == 0 && high == 6:
-		return c.elementwise(x, true, op.ReLU6)
-	case low == 0 && high >= math.MaxFloat32:
-		return c.elementwise(x, true, op.ReLU)
-	}
-	return nil, fmt.Errorf("limits of %g and %g are %w: expected 0 and 6, or 0 alone", low, high, errImport)
-}
-
-func (c *call) leakyRelu() ([]value, error) {
-	x, err := c.variable(0)
-	if err != nil {
-		return nil, err
-	}
-	slope := c.float("alpha", 0.01)
-	return c.elementwise(x, false, func(n *gorgonia.Node) (*gorgonia.Node, error) { return op.LeakyReLU(n, slope) })
-}
-
-func (c *call) hardSigmoid() ([]value, error) {
-	x, err := c.variable(0)
-	if err != nil {
-		return nil, err
-	}
-	alpha, beta := c.float("alpha", 0.2), c.float("beta", 0.5)
-	return c.elementwise(x, true, func(n *gorgonia.Node) (*gorgonia.Node, error) { return op.HardSigmoid(n, alpha, beta) })
-}
-
-func (c *call) softmax() ([]value, error) {
-	x, err := c.variable(0, 2)
-	if err != nil {
-		return nil, err
-	}
-	def := int64(-1)
-	if c.opset < 13 {
-		def = 1
-	}
-	if a, err := axis(c.int("axis", def), 2); err != nil || a != 1 {
-		return nil, fmt.Errorf("axis is %d, which is %w: expected 1", c.int("axis", def), errImport)
-	}
-	return c.elementwise(x, true, op.Softmax)
-}
-
-func (c *call) gelu() ([]value, error) {
-	x, err := c.variable(0)
-	if err != nil {
-		return nil, err
-	}
-	if kind := c.string("approximate", "none"); kind != "none" {
-		return nil, fmt.Errorf("approximate is %q, which is %w: expected none", clip(kind), errImport)
-	}
-	return c.elementwise(x, false, op.GELU)
 }
 
 func (c *call) cast() ([]value, error) {

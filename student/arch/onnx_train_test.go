@@ -11,7 +11,9 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
+	"rkd/models/ort/orttest"
 	"rkd/student/arch"
+	"rkd/student/engine"
 	"rkd/student/op"
 )
 
@@ -213,6 +215,51 @@ func TestGradientsOfImportedStudents(t *testing.T) {
 				}
 				if size == 0 {
 					t.Errorf("%s gets no gradient", p.Name)
+				}
+			}
+		})
+	}
+}
+
+// A step on either engine gives the same gradients, every operator of the import in it.
+func TestImportedStudentsTrainAlikeOnBothEngines(t *testing.T) {
+	orttest.Start(t)
+	for name, file := range importable {
+		t.Run(name, func(t *testing.T) {
+			n, err := arch.Import(testModel(t, name), arch.ImportOptions{Input: file.input, Dim: 3})
+			if err != nil {
+				t.Fatal(err)
+			}
+			const batch = 4
+			x := normal(batch * tensor.Shape(file.input).TotalSize())
+			objective := func(embedding, gradient []float32) error {
+				for i, v := range embedding {
+					gradient[i] = v - float32(i%2)
+				}
+				return nil
+			}
+			reference, err := engine.NewGorgonia(n, n.Init(5, tensor.Float32), batch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = reference.Close() }()
+			e, err := engine.NewONNXRuntime(n, n.Init(5, tensor.Float32), batch, engine.Options{Threads: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = e.Close() }()
+			if err := errors.Join(reference.Step(x, objective), e.Step(x, objective)); err != nil {
+				t.Fatal(err)
+			}
+			for i, p := range n.Init(5, tensor.Float32).Params {
+				want, got := reference.Gradients()[i], e.Gradients()[i]
+				largest, worst := 1e-3, 0.0
+				for j := range want {
+					largest = max(largest, math.Abs(float64(want[j])))
+					worst = max(worst, math.Abs(float64(want[j]-got[j])))
+				}
+				if !(worst <= 1e-4*largest) {
+					t.Errorf("%s: gradients differ by %g of %g, expected 1e-4 of it", p.Name, worst, largest)
 				}
 			}
 		})

@@ -229,3 +229,58 @@ save("widths", [
     node("Gemm", ["product", "wd"], ["output"], transB=1),
 ], [weight("w16", 4, 3, 3, 3, dtype=np.float16), bfloat16("wb16", 5, 16), weight("w64", 3, 5, dtype=np.float64)],
     ["N", 3, 4, 4], 13)
+
+
+class Curved(nn.Module):
+    """Activations that the exporter composes, and slopes that are learned."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1, self.conv2, self.conv3 = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+        self.slopes, self.slope = nn.PReLU(4), nn.PReLU()
+        self.wide, self.narrow, self.exact, self.tanh = nn.ELU(0.6), nn.ELU(), nn.GELU(), nn.GELU(approximate="tanh")
+        self.fc = nn.Linear(4, 5)
+
+    def forward(self, x):
+        x = self.narrow(self.slopes(self.conv1(x)))
+        x = self.slope(self.conv2(self.exact(x)))
+        x = nn.functional.mish(self.conv3(self.tanh(x)))
+        return self.wide(self.fc(x.mean([2, 3])))
+
+
+export("curved", Curved(), (3, 6, 6), 13)
+export("curved_raw", Curved(), (3, 6, 6), 16, raw=True)
+
+
+def number(name, value, dtype=np.float32):
+    return numpy_helper.from_array(np.array(value, dtype), name)
+
+
+def constant(name, tensor):
+    return node("Constant", [], [name], value=tensor)
+
+
+# GELU as others compose it, and as a single operator; products with factors; axes as an input; weights in Constant nodes.
+save("composed", [
+    constant("w", weight("", 4, 3, 3, 3)),
+    constant("two", number("", 2, np.int64)),
+    node("Conv", ["input", "w"], ["a"], kernel_shape=[3, 3]),
+    node("Mul", ["a", "root"], ["a_root"]), node("Erf", ["a_root"], ["a_erf"]), node("Add", ["one", "a_erf"], ["a_one"]),
+    node("Mul", ["half", "a"], ["a_half"]), node("Mul", ["a_half", "a_one"], ["b"]),
+    node("Identity", ["b"], ["same"]), node("Dropout", ["same", "ratio", "no"], ["kept", "mask"]),
+    node("Gelu", ["kept"], ["c"]), node("Gelu", ["c"], ["d"], approximate="tanh"),
+    node("Pow", ["d", "two"], ["square"]), node("Mul", ["square", "cubic"], ["bent"]), node("Add", ["bent", "one"], ["bent1"]),
+    node("Mul", ["d", "bent1"], ["inner"]), node("Mul", ["inner", "linear"], ["u"]), node("Tanh", ["u"], ["t"]),
+    node("Add", ["t", "one"], ["t1"]), node("Mul", ["d", "t1"], ["doubled"]), node("Mul", ["doubled", "half"], ["e"]),
+    node("Mish", ["e"], ["f"]), node("Elu", ["f"], ["g"]), node("PRelu", ["g", "slope"], ["h"]),
+    node("HardSwish", ["h"], ["i"]), node("HardSigmoid", ["i"], ["j"], alpha=0.3, beta=0.4),
+    node("ReduceMean", ["j", "axes"], ["rows"], keepdims=0),
+    node("Gemm", ["rows", "dense", "bias"], ["scaled"], alpha=0.5, beta=3.0),
+    node("Gemm", ["scaled", "dense2", "ignored"], ["last"], beta=0.0, alpha=2.0, transB=1),
+    node("PRelu", ["last", "slope1"], ["output"]),
+], [
+    number("root", 0.5 ** 0.5), number("one", [1]), number("half", 0.5), number("cubic", 0.044715),
+    number("linear", (2 / np.pi) ** 0.5), number("ratio", 0.4), number("no", False, bool), weight("slope", 4, 1, 1),
+    ints("axes", -1, -2), weight("dense", 4, 5), weight("bias", 5), weight("dense2", 3, 5), weight("ignored", 3),
+    weight("slope1", 1),
+], ["N", 3, 6, 6], 20)
