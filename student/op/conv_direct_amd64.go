@@ -28,6 +28,9 @@ func planDirect(kind convKind, g convGeometry, m Multiplier, out []float32, in [
 	case convInput:
 		return directInputGrad(g, m, out, in), true
 	case convWeight:
+		if g.pointwise() && g.Groups == 1 && g.samples*g.area() <= fewPoints {
+			return directPointGrad(g, m, out, in), true
+		}
 		return directWeightGrad(g, m, out, in), true
 	default:
 		return directForward(g, m, out, in), true
@@ -207,9 +210,7 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 			if d.inPlace {
 				x = src[(from*d.groups+group)*in:]
 			} else {
-				for n := from; n < to; n++ {
-					d.gather(x, src[(n*d.groups+group)*in:][:in], d.channels, n-from)
-				}
+				d.gather(x, src[(from*d.groups+group)*in:], d.channels, to-from, d.groups*in)
 			}
 			for i := range d.passes {
 				p := &d.passes[i]
@@ -220,9 +221,7 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 				if len(p.table) > 0 {
 					d.sum(p, p.spans, w.y, d.plane, x, group)
 				}
-				for n := from; n < to; n++ {
-					d.scatter(dst[(n*d.groups+group)*out:][:out], w.y, p, n-from)
-				}
+				d.scatter(dst[(from*d.groups+group)*out:], w.y, p, to-from, d.groups*out)
 			}
 		}
 	})
@@ -231,11 +230,18 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 // sum computes a group's results of a pass at spans, from x to y, whose rows are step elements apart.
 func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, group int) {
 	weights, bias := d.weights[group*d.group:], d.bias[group*d.rows:]
-	tiled := d.rows &^ 3
+	sumSpans(p.table, spans, y, step, x, weights, d.step, bias[:d.rows], d.low, d.high)
+}
+
+// sumSpans computes, for each of bias, a row of sums at spans, from x to y: rows of y are yStep elements apart, those of the
+// weights wStep.
+func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []float32, wStep int, bias []float32, low, high float32) {
+	rows := len(bias)
+	tiled := rows &^ 3
 	for i := 0; i < len(spans) && tiled > 0; i += tileSpans {
 		t := rowTile{
-			table: &p.table[0], count: len(p.table), a: &weights[0], aStep: 4 * d.step, yStep: 4 * step, bias: &bias[0],
-			low: d.low, high: d.high,
+			table: &table[0], count: len(table), a: &weights[0], aStep: 4 * wStep, yStep: 4 * yStep, bias: &bias[0],
+			low: low, high: high,
 		}
 		for j := range tileSpans {
 			s := &spans[min(i+j, len(spans)-1)]
@@ -248,10 +254,10 @@ func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, 
 			sumRows4(&t)
 		}
 	}
-	for f := tiled; f < d.rows; f++ {
+	for f := tiled; f < rows; f++ {
 		t := rowSpans{
-			table: &p.table[0], count: len(p.table), a: &weights[f*d.step], x: &x[0], y: &y[f*step], bias: bias[f],
-			low: d.low, high: d.high,
+			table: &table[0], count: len(table), a: &weights[f*wStep], x: &x[0], y: &y[f*yStep], bias: bias[f],
+			low: low, high: high,
 		}
 		if t.quartets = len(spans) / 4; t.quartets > 0 {
 			t.spans = &spans[0]
@@ -266,24 +272,24 @@ func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, 
 	}
 }
 
-// scatter copies the results of a pass for a block's i-th sample to dst (rows,OH,OW).
-func (d *direct) scatter(dst, y []float32, p *pass, i int) {
+// scatter copies the results of a pass for some samples to dst, where they begin next elements apart.
+func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 	height, width := d.out[0], d.out[1]
-	if height == 1 && p.rows.step == 1 && p.cols.step == 1 { // all are rows of one matrix
-		copyRows(&dst[p.cols.first], &y[i*d.sample], width, d.plane, d.rows, p.cols.n)
-		return
+	if len(p.table) == 0 { // no weight sees these
+		y = make([]float32, d.plane)
 	}
-	for f := range d.rows {
-		to := dst[f*height*width:][:height*width][p.rows.first*width+p.cols.first:]
-		if len(p.table) == 0 { // no weight sees these
-			for r := range p.rows.n {
-				for c := range p.cols.n {
-					to[r*p.rows.step*width+c*p.cols.step] = 0
-				}
-			}
-			continue
+	for n := range samples {
+		to := strided{dst[n*next+p.rows.first*width+p.cols.first:], height * width, p.rows.step * width, p.cols.step}
+		from := strided{y[n*d.sample:], d.plane, d.line, 1}
+		if len(p.table) == 0 {
+			from = strided{y, 0, 0, 1}
 		}
-		copyStrips(to, y[f*d.plane+i*d.sample:], p.rows.step*width, p.cols.step, d.line, 1, p.rows.n, p.cols.n)
+		if height == 1 { // a row for each channel
+			to.row, from.row = to.plane, from.plane
+			copyPlanes(to, from, 1, d.rows, p.cols.n)
+		} else {
+			copyPlanes(to, from, d.rows, p.rows.n, p.cols.n)
+		}
 	}
 }
 

@@ -383,6 +383,77 @@ place4:
 	VZEROUPPER
 	RET
 
+// Offsets of struct nineDots, whose first fields are the places, their number, A and X.
+#define FROMX   24
+#define COLUMN  32
+#define NINEOUT 104
+
+// NINTH adds the product of A, in Z6, with the row of X at an address to a sum.
+#define NINTH(address, s) \
+	VMOVUPS address, Z0     \
+	VFMADD231PS Z0, Z6, s
+
+// func addNineDots(t *nineDots)
+TEXT ·addNineDots(SB), NOSPLIT, $0-8
+	MOVQ t+0(FP), AX
+	MOVQ TABLE(AX), SI
+	MOVQ COUNT(AX), CX
+	MOVQ A(AX), R8
+	MOVQ FROMX(AX), R9
+	MOVQ (COLUMN+0)(AX), BX
+	MOVQ (COLUMN+8)(AX), DX
+	MOVQ (COLUMN+16)(AX), DI
+	MOVQ (COLUMN+24)(AX), R10
+	MOVQ (COLUMN+32)(AX), R11
+	MOVQ (COLUMN+40)(AX), R12
+	MOVQ (COLUMN+48)(AX), R13
+	MOVQ (COLUMN+56)(AX), R14
+	MOVQ (COLUMN+64)(AX), R15
+	ZERO(Z8, Z9, Z10, Z11, Z12, Z13)
+	ZERO(Z14, Z15, Z16, Z17, Z18, Z19)
+
+place:
+	MOVLQSX (SI), AX
+	VMOVUPS (R8)(AX*1), Z6
+	MOVLQSX 4(SI), AX
+	ADDQ R9, AX
+	NINTH((AX)(BX*1), Z8)
+	NINTH((AX)(DX*1), Z9)
+	NINTH((AX)(DI*1), Z10)
+	NINTH((AX)(R10*1), Z11)
+	NINTH((AX)(R11*1), Z12)
+	NINTH((AX)(R12*1), Z13)
+	NINTH((AX)(R13*1), Z14)
+	NINTH((AX)(R14*1), Z15)
+	NINTH((AX)(R15*1), Z16)
+	ADDQ $8, SI
+	DECQ CX
+	JNZ place
+
+	MOVQ t+0(FP), AX
+	MOVQ NINEOUT(AX), DX
+	MOVL $0x3f, CX
+	KMOVW CX, K1
+	FOLD(Z8, Y8, Y0)
+	FOLD(Z9, Y9, Y1)
+	FOLD(Z10, Y10, Y2)
+	FOLD(Z11, Y11, Y3)
+	FOLD(Z12, Y12, Y4)
+	FOLD(Z13, Y13, Y5)
+	GATHER
+	ADDQ $24, DX
+	MOVL $0x7, CX
+	KMOVW CX, K1
+	FOLD(Z14, Y14, Y0)
+	FOLD(Z15, Y15, Y1)
+	FOLD(Z16, Y16, Y2)
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	GATHER
+	VZEROUPPER
+	RET
+
 // func addDots1(t *dotTile)
 TEXT ·addDots1(SB), NOSPLIT, $0-8
 	BEGIN
@@ -405,23 +476,53 @@ place1:
 	VZEROUPPER
 	RET
 
-// func copyRows(to, from *float32, toStep, fromStep, rows, width int)
-TEXT ·copyRows(SB), NOSPLIT, $0-48
-	MOVQ to+0(FP), DI
-	MOVQ from+8(FP), SI
-	MOVQ toStep+16(FP), R8
-	MOVQ fromStep+24(FP), R9
-	MOVQ rows+32(FP), DX
-	MOVQ width+40(FP), BX
-	SHLQ $2, R8
-	SHLQ $2, R9
+// Offsets of struct planeCopy.
+#define TO        0
+#define FROM      8
+#define TOPLANE   16
+#define FROMPLANE 24
+#define PLANES    32
+#define TOROW     40
+#define FROMROW   48
+#define ROWS      56
+#define WIDTH     64
+
+// COPY gets what a copy is of, R13 being the argument: R8 and R9 are bytes from row to row, BX elements of a row, DI and SI the places.
+#define COPY \
+	MOVQ TOROW(R13), R8     \
+	MOVQ FROMROW(R13), R9   \
+	MOVQ WIDTH(R13), BX     \
+	MOVQ TO(R13), DI        \
+	MOVQ FROM(R13), SI
+
+// PLANE moves on to the next plane.
+#define PLANE \
+	MOVQ TO(R13), DI          \
+	MOVQ FROM(R13), SI        \
+	ADDQ TOPLANE(R13), DI     \
+	ADDQ FROMPLANE(R13), SI   \
+	MOVQ DI, TO(R13)          \
+	MOVQ SI, FROM(R13)        \
+	DECQ PLANES(R13)
+
+// LOWEST makes a mask of the lowest elements, as many as CX says, 0 to 16.
+#define LOWEST(mask) \
+	MOVL $1, AX    \
+	SHLL CX, AX    \
+	DECL AX        \
+	KMOVW AX, mask
+
+// func copyRows(c *planeCopy)
+TEXT ·copyRows(SB), NOSPLIT, $0-8
+	MOVQ c+0(FP), R13
+	COPY
 	MOVQ BX, CX
 	ANDQ $15, CX
-	MOVQ $1, AX
-	SHLQ CX, AX
-	DECQ AX
-	KMOVW AX, K1 // of what is left after whole vectors
+	LOWEST(K1) // of what is left after whole vectors
 	SHRQ $4, BX
+
+plane:
+	MOVQ ROWS(R13), DX
 
 row:
 	MOVQ DI, R10
@@ -445,6 +546,8 @@ rest:
 	ADDQ R9, SI
 	DECQ DX
 	JNZ row
+	PLANE
+	JNZ plane
 	VZEROUPPER
 	RET
 
@@ -488,38 +591,30 @@ DATA twos<>+48(SB)/8, $0x0000000600000006
 DATA twos<>+56(SB)/8, $0x0000000700000007
 GLOBL twos<>(SB), RODATA|NOPTR, $64
 
-// STEPS gets the arguments of a copy with a step of two: places in DI and SI, R8 and R9 bytes from row to row, DX rows, BX elements
-// of a row.
-#define STEPS \
-	MOVQ to+0(FP), DI       \
-	MOVQ from+8(FP), SI     \
-	MOVQ toStep+16(FP), R8  \
-	MOVQ fromStep+24(FP), R9 \
-	MOVQ rows+32(FP), DX    \
-	MOVQ width+40(FP), BX   \
-	SHLQ $2, R8             \
-	SHLQ $2, R9
-
-// PAIRS makes masks of up to 16 pairs of neighbours, as many as R12 says, but the last: the lower half in low, the higher in high.
-#define PAIRS(low, high) \
-	MOVQ R12, CX     \
-	CMPQ CX, $16     \
-	JLE  2(PC)       \
-	MOVQ $16, CX     \
+// PAIRS makes masks of up to 16 pairs of neighbours, as many as R12 says, but the last: K1 of the lower half, K2 of the higher.
+// Of each pair it takes what the pattern does. K3 is of the elements themselves.
+#define PAIRS(pattern) \
+	MOVQ $16, CX          \
+	CMPQ R12, CX          \
+	CMOVQLT R12, CX       \
+	LOWEST(K3)            \
 	LEAQ -1(CX)(CX*1), CX \
-	MOVQ $1, AX      \
-	SHLQ CX, AX      \
-	DECQ AX          \
-	ANDQ R13, AX     \
-	KMOVW AX, low    \
-	SHRQ $16, AX     \
-	KMOVW AX, high
+	MOVQ $1, AX           \
+	SHLQ CX, AX           \
+	DECQ AX               \
+	ANDQ $pattern, AX     \
+	KMOVW AX, K1          \
+	SHRQ $16, AX          \
+	KMOVW AX, K2
 
-// func copyEvens(to, from *float32, toStep, fromStep, rows, width int)
-TEXT ·copyEvens(SB), NOSPLIT, $0-48
-	STEPS
-	MOVQ $0xffffffff, R13
+// func copyEvens(c *planeCopy)
+TEXT ·copyEvens(SB), NOSPLIT, $0-8
+	MOVQ c+0(FP), R13
+	COPY
 	VMOVUPS evens<>(SB), Z4
+
+plane:
+	MOVQ ROWS(R13), DX
 
 row:
 	MOVQ DI, R10
@@ -527,17 +622,7 @@ row:
 	MOVQ BX, R12
 
 some:
-	PAIRS(K1, K2)
-	MOVL $0xffff, AX
-	CMPQ R12, $16
-	JGE  full
-	MOVQ R12, CX
-	MOVL $1, AX
-	SHLL CX, AX
-	DECL AX
-
-full:
-	KMOVW AX, K3
+	PAIRS(0x7fffffff)
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
 	VMOVAPS Z4, Z2
@@ -551,17 +636,22 @@ full:
 	ADDQ R9, SI
 	DECQ DX
 	JNZ row
+	PLANE
+	JNZ plane
 	VZEROUPPER
 	RET
 
-// func copyToEvens(to, from *float32, toStep, fromStep, rows, width int)
-TEXT ·copyToEvens(SB), NOSPLIT, $0-48
-	STEPS
-	MOVQ $0x55555555, R13
+// func copyToEvens(c *planeCopy)
+TEXT ·copyToEvens(SB), NOSPLIT, $0-8
+	MOVQ c+0(FP), R13
+	COPY
 	VMOVUPS twos<>(SB), Z4
 	MOVL $8, AX
 	VPBROADCASTD AX, Z5
 	VPADDD Z4, Z5, Z5
+
+plane:
+	MOVQ ROWS(R13), DX
 
 row:
 	MOVQ DI, R10
@@ -569,17 +659,7 @@ row:
 	MOVQ BX, R12
 
 some:
-	PAIRS(K1, K2)
-	MOVL $0xffff, AX
-	CMPQ R12, $16
-	JGE  full
-	MOVQ R12, CX
-	MOVL $1, AX
-	SHLL CX, AX
-	DECL AX
-
-full:
-	KMOVW AX, K3
+	PAIRS(0x55555555)
 	VMOVUPS.Z (R11), K3, Z0
 	VPERMPS Z0, Z4, Z1
 	VPERMPS Z0, Z5, Z2
@@ -593,5 +673,7 @@ full:
 	ADDQ R9, SI
 	DECQ DX
 	JNZ row
+	PLANE
+	JNZ plane
 	VZEROUPPER
 	RET

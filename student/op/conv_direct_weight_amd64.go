@@ -9,6 +9,22 @@ const (
 	dotSpans   = 96
 )
 
+// nineDots is the argument of addNineDots: for the nine weights j of a filter that sees one channel,
+//
+//	out[j] += Σ_e Σ_p a[places[e].a + p] · x[columns[j] + places[e].b + p],  0 ≤ p < 16
+//
+// with all places in bytes.
+type nineDots struct {
+	places  *entry
+	count   int
+	a, x    *float32
+	columns [9]int
+	out     *float32
+}
+
+//go:noescape
+func addNineDots(t *nineDots)
+
 // dotTile is the argument of addDots4 and addDots1: for 4 rows i, or 1, and six rows j,
 //
 //	out[i·outStep + j] += Σ_e Σ_p a[i·aStep + places[e].a + p] · b[j][places[e].b + p],  0 ≤ p < 16
@@ -114,9 +130,7 @@ func (d *directWeight) add(sum []float32, w *directWorker, x, gy []float32, b in
 	from, to := b*d.block, min(d.samples, (b+1)*d.block)
 	count := (to - from) * len(d.spans) / d.block
 	for group := range d.Groups {
-		for n := from; n < to; n++ {
-			d.grid.gather(w.x, x[(n*d.Groups+group)*inSize:][:inSize], channels, n-from)
-		}
+		d.grid.gather(w.x, x[(from*d.Groups+group)*inSize:], channels, to-from, d.Groups*inSize)
 		y := gy[(from*d.Groups+group)*outSize:]
 		if !d.inPlace {
 			for f := range filters {
@@ -135,6 +149,15 @@ func (d *directWeight) addDots(sum, y, x []float32, places []entry) {
 		count := len(places)
 		if count > dotSpans { // in parts of about one length
 			count = over(count, over(count, dotSpans))
+		}
+		if filters == 1 && k == len(nineDots{}.columns) {
+			t := nineDots{places: &places[0], count: count, a: &y[0], x: &x[0], out: &sum[0]}
+			for j, e := range d.table {
+				t.columns[j] = int(e.b)
+			}
+			addNineDots(&t)
+			places = places[count:]
+			continue
 		}
 		t := dotTile{places: &places[0], count: count, aStep: 4 * d.plane, outStep: 4 * k}
 		for f := 0; f < filters; {

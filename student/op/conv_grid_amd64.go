@@ -6,18 +6,60 @@ const lanes = 16
 // all are all elements of a vector, by bits.
 const allLanes = 1<<lanes - 1
 
-// copyRows copies rows of a width that begin toStep and fromStep elements apart. Neither rows nor width is 0.
+// planeCopy is the argument of copyRows, copyEvens and copyToEvens: planes of rows of a width, none of them 0, that begin so
+// many bytes apart. to, from and planes are moved on.
+type planeCopy struct {
+	to, from           *float32
+	toPlane, fromPlane int
+	planes             int
+	toRow, fromRow     int
+	rows, width        int
+}
+
+//go:noescape
+func copyRows(c *planeCopy)
+
+// copyEvens reads every other element of a row, copyToEvens writes every other one.
 //
 //go:noescape
-func copyRows(to, from *float32, toStep, fromStep, rows, width int)
-
-// copyEvens is copyRows from every other element, and copyToEvens to every other one.
-//
-//go:noescape
-func copyEvens(to, from *float32, toStep, fromStep, rows, width int)
+func copyEvens(c *planeCopy)
 
 //go:noescape
-func copyToEvens(to, from *float32, toStep, fromStep, rows, width int)
+func copyToEvens(c *planeCopy)
+
+// strided is memory whose planes, rows and elements are so many elements apart.
+type strided struct {
+	data             []float32
+	plane, row, step int
+}
+
+// copyPlanes copies planes of rows of a width.
+func copyPlanes(to, from strided, planes, rows, width int) {
+	if planes == 0 || rows == 0 || width == 0 {
+		return
+	}
+	c := planeCopy{
+		to: &to.data[0], from: &from.data[0], toPlane: 4 * to.plane, fromPlane: 4 * from.plane, planes: planes,
+		toRow: 4 * to.row, fromRow: 4 * from.row, rows: rows, width: width,
+	}
+	switch [2]int{to.step, from.step} {
+	case [2]int{1, 1}:
+		copyRows(&c)
+	case [2]int{1, 2}:
+		copyEvens(&c)
+	case [2]int{2, 1}:
+		copyToEvens(&c)
+	default:
+		for p := range planes {
+			for i := range rows {
+				dst, src := to.data[p*to.plane+i*to.row:], from.data[p*from.plane+i*from.row:]
+				for j := range width {
+					dst[j*to.step] = src[j*from.step]
+				}
+			}
+		}
+	}
+}
 
 // grid is how a block of samples of a group's channels lies in a worker's memory: planes of lines of both axes, of each
 // channel one plane for each pair of sources.
@@ -39,48 +81,33 @@ func newGrid(rows, cols axis, block, height, width int) grid {
 	return g
 }
 
-// gather copies channels of a sample, src (channels,H,W), to the block's place for its i-th sample.
-func (g *grid) gather(dst, src []float32, channels, i int) {
-	if g.planes == 1 && g.height == 1 { // all channels are rows of one matrix
-		r, w := g.rows.sources[0], g.cols.sources[0]
-		if r.n > 0 && w.n > 0 && w.step == 1 {
-			to, from := &dst[i*g.sample+r.at*g.line+w.at], &src[w.first]
-			copyRows(to, from, g.plane, g.width, channels, w.n)
-			return
-		}
-	}
-	for c := range channels {
-		plane := src[c*g.height*g.width:][:g.height*g.width]
-		at := c*g.planes*g.plane + i*g.sample
-		for _, r := range g.rows.sources {
-			for _, w := range g.cols.sources {
-				if r.n > 0 && w.n > 0 {
-					to, from := dst[at+r.at*g.line+w.at:], plane[r.first*g.width+w.first:]
-					copyStrips(to, from, g.line, 1, r.step*g.width, w.step, r.n, w.n)
-				}
-				at += g.plane
+// gather copies channels of some samples of a group, that begin next elements apart in src, to a block.
+func (g *grid) gather(dst, src []float32, channels, samples, next int) {
+	size := g.height * g.width
+	for i, r := range g.rows.sources {
+		for j, w := range g.cols.sources {
+			if r.n == 0 || w.n == 0 {
+				continue
 			}
-		}
-	}
-}
-
-// copyStrips copies n rows of m elements from one place to another, rows and elements each their steps apart.
-func copyStrips(to, from []float32, toRow, toStep, fromRow, fromStep, n, m int) {
-	switch [2]int{toStep, fromStep} {
-	case [2]int{1, 1}:
-		copyRows(&to[0], &from[0], toRow, fromRow, n, m)
-		return
-	case [2]int{1, 2}:
-		copyEvens(&to[0], &from[0], toRow, fromRow, n, m)
-		return
-	case [2]int{2, 1}:
-		copyToEvens(&to[0], &from[0], toRow, fromRow, n, m)
-		return
-	}
-	for i := range n {
-		dst, src := to[i*toRow:], from[i*fromRow:]
-		for j := range m {
-			dst[j*toStep] = src[j*fromStep]
+			to := strided{dst[(i*len(g.cols.sources)+j)*g.plane+r.at*g.line+w.at:], g.planes * g.plane, g.line, 1}
+			from := strided{src[r.first*g.width+w.first:], size, r.step * g.width, w.step}
+			if channels == 1 {
+				to.plane, from.plane = g.sample, next
+				copyPlanes(to, from, samples, r.n, w.n)
+				continue
+			}
+			if g.height == 1 { // a row for each channel
+				to.row, from.row = to.plane, from.plane
+			}
+			for n := range samples {
+				to, from := to, from
+				to.data, from.data = to.data[n*g.sample:], from.data[n*next:]
+				if g.height == 1 {
+					copyPlanes(to, from, 1, channels, w.n)
+				} else {
+					copyPlanes(to, from, channels, r.n, w.n)
+				}
+			}
 		}
 	}
 }
