@@ -3,6 +3,8 @@ package engine_test
 import (
 	"testing"
 
+	"gorgonia.org/tensor"
+
 	"rkd/student/arch"
 )
 
@@ -26,17 +28,19 @@ func BenchmarkStep(b *testing.B) {
 	for _, c := range []struct {
 		name   string
 		config arch.Config
+		input  []int
 		batch  int
 		dim    int
 	}{
-		{"conv,batch=128", convNet(), 128, 10},
-		{"demo,batch=64", arch.Config{Conv: []int{8, 16, 32}}, 64, 16},
-		{"mlp,batch=256", arch.Config{MLP: []int{512, 256}, Norm: "none"}, 256, 64},
+		{"conv,batch=128", convNet(), []int{1, 28, 28}, 128, 10},
+		{"demo,batch=64", arch.Config{Conv: []int{8, 16, 32}}, []int{1, 28, 28}, 64, 16},
+		{"mlp,batch=256", arch.Config{MLP: []int{512, 256}, Norm: "none"}, []int{1, 28, 28}, 256, 64},
+		{"resnet20,batch=64", arch.Config{Preset: "resnet20"}, []int{3, 32, 32}, 64, 64},
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			eachEngine(b, func(b *testing.B, build maker) {
-				e, _ := newEngine(b, build, c.config, []int{1, 28, 28}, c.dim, c.batch)
-				x := samples(c.batch * 28 * 28)
+				e, _ := newEngine(b, build, c.config, c.input, c.dim, c.batch)
+				x := samples(c.batch * tensor.Shape(c.input).TotalSize())
 				b.ReportAllocs()
 				for b.Loop() {
 					if err := e.Step(x, linear); err != nil {

@@ -3,8 +3,6 @@ package engine
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -84,16 +82,7 @@ func (l *lowering) add(n *gorgonia.Node) (string, error) {
 // lowers says whether a node has an ONNX counterpart.
 func lowers(n *gorgonia.Node) bool {
 	_, ok := n.Op().(op.Lowerer)
-	return ok || isSum(n)
-}
-
-// isSum says whether a node is the sum of two tensors of one shape that gorgonia.Backpropagate makes where a value was
-// used twice: the one operator in a student's graph that is not of student/op.
-func isSum(n *gorgonia.Node) bool {
-	if _, ours := n.Op().(op.Lowerer); ours || n.Op().Arity() != 2 || !strings.HasPrefix(n.Op().String(), "+ ") {
-		return false
-	}
-	return !slices.ContainsFunc(children(n), func(c *gorgonia.Node) bool { return !c.Shape().Eq(n.Shape()) })
+	return ok || op.IsSum(n, children(n))
 }
 
 // children are the inputs of a node's operator, in its order.

@@ -81,10 +81,10 @@ func (p *plan) fuse(n *gorgonia.Node) (_ gorgonia.Op, inputs []*gorgonia.Node, f
 		return n.Op(), inputs, false
 	}
 	for _, inner := range inputs {
-		if inner.IsVar() || p.uses[inner] != 1 || p.values[inner] != nil {
+		if inner.IsVar() || p.values[inner] != nil { // what is computed already is there to be read
 			continue
 		}
-		both, of := fuser.Fuse(inputs, inner, children)
+		both, of := fuser.Fuse(inputs, inner, p.uses[inner] == 1, children)
 		if both != nil {
 			return both, of, true
 		}

@@ -2,12 +2,15 @@ package engine
 
 import (
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"rkd/models/ort"
+	"rkd/student/arch"
 	"rkd/student/op"
 )
 
@@ -74,5 +77,156 @@ func TestPlanReusesMemoryAndCutsStages(t *testing.T) {
 	}
 	if len(p.runs) != 13 || len(p.runs[12]) != 2 {
 		t.Errorf("%d runs, expected 12 kernels and a model of two nodes", len(p.runs))
+	}
+}
+
+// operators counts what a plan computes, by the operators' names without attributes.
+func operators(p *plan) map[string]int {
+	count := make(map[string]int)
+	for _, t := range p.tasks {
+		name, _, _ := strings.Cut(t.op.String(), "{")
+		count[name]++
+	}
+	return count
+}
+
+// What follows a batch normalisation is computed with it, forward and backward, and so is what surrounds a ReLU: no pass over
+// memory is left for ReLU, but for the one whose gradient comes from pooling alone.
+func TestTrainingPlansFuseWhatFollowsNormalisation(t *testing.T) {
+	for name, c := range map[string]struct {
+		config arch.Config
+		input  []int
+		want   map[string]int // of what can be fused
+	}{
+		"convolution, normalisation, ReLU": {
+			arch.Config{Layers: []arch.Layer{
+				{Kind: arch.Conv, Out: 4, Pad: 1},
+				{Kind: arch.BatchNorm},
+				{Kind: arch.ReLU},
+				{Kind: arch.Conv, Out: 4, Pad: 1},
+				{Kind: arch.Flatten},
+			}},
+			[]int{1, 8, 8},
+			map[string]int{"BatchNormReLU": 1, "ReLUBatchNormSums": 1, "ReLUBatchNormInputGrad": 1},
+		},
+		"normalisation, ReLU, halves": {
+			arch.Config{Conv: []int{4, 8, 8}},
+			[]int{1, 28, 28},
+			map[string]int{
+				"BatchNormReLUMaxPool2D": 3, "ReLUMaxPool2DBatchNormSums": 3, "ReLUMaxPool2DBatchNormInputGrad": 3,
+			},
+		},
+		"normalisation, ReLU, pooling that overlaps": {
+			arch.Config{Layers: []arch.Layer{
+				{Kind: arch.Conv, Out: 4, Pad: 1},
+				{Kind: arch.BatchNorm},
+				{Kind: arch.ReLU},
+				{Kind: arch.MaxPool, Kernel: 3, Stride: 2, Pad: 1},
+				{Kind: arch.Flatten},
+			}},
+			[]int{1, 8, 8},
+			map[string]int{
+				"BatchNormReLU": 1, "MaxPool2D": 1, "ReLUMaxPool2DGrad": 1, "BatchNormSums": 1, "BatchNormInputGrad": 1,
+			},
+		},
+		"ReLU, halves": {
+			arch.Config{Layers: []arch.Layer{
+				{Kind: arch.Conv, Out: 4, Pad: 1},
+				{Kind: arch.ReLU},
+				{Kind: arch.MaxPool},
+				{Kind: arch.Flatten},
+			}},
+			[]int{1, 8, 8},
+			map[string]int{"ReLUMaxPool2D": 1, "ReLUMaxPool2DGrad": 1},
+		},
+		"resnet20": { // nine blocks, two of which have a shortcut with a normalisation
+			arch.Config{Preset: "resnet20"},
+			[]int{3, 32, 32},
+			map[string]int{
+				"BatchNormReLU": 10, "ReLUBatchNormSums": 10, "ReLUBatchNormInputGrad": 10,
+				"BatchNormAddReLU": 9, "BatchNorm": 2, "BatchNormSums": 11, "BatchNormInputGrad": 11,
+				"AddReLUGrad": 8, "ReLUGrad": 1, "+ false": 1,
+			},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			net, err := arch.New(c.config, c.input, 4, false)
+			if err != nil {
+				t.Fatal(err)
+			}
+			x, _ := leaf(gorgonia.NewGraph(), "input", append([]int{2}, c.input...)...)
+			graph, err := net.Build(x, net.Init(1, tensor.Float32), true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			gradient, _ := leaf(x.Graph(), "gradient", 2, 4)
+			grads, err := gorgonia.Backpropagate(gorgonia.Nodes{graph.Embedding}, gorgonia.Nodes{gradient}, graph.Params)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := newPlan(gorgonia.Nodes{graph.Embedding}, grads, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := operators(p)
+			maps.DeleteFunc(got, func(name string, _ int) bool {
+				return !strings.Contains(name, "ReLU") && !strings.Contains(name, "MaxPool") && !strings.HasPrefix(name, "+") &&
+					!strings.HasPrefix(name, "BatchNorm")
+			})
+			if !maps.Equal(got, c.want) {
+				t.Errorf("the plan computes %v, expected %v", got, c.want)
+			}
+		})
+	}
+}
+
+// What somebody else reads is computed for them, too.
+func TestPlanComputesWhatIsFusedAndReadElsewhere(t *testing.T) {
+	g := gorgonia.NewGraph()
+	x, data := leaf(g, "x", 4, 8)
+	gamma, ones := leaf(g, "gamma", 8)
+	beta, _ := leaf(g, "beta", 8)
+	gy, grad := leaf(g, "gy", 4, 8)
+	for i := range data {
+		data[i], grad[i], ones[i%8] = float32(i*7%5-2), float32(i+1), 1
+	}
+	stats, err := op.BatchStats(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	normalised, err := op.BatchNorm(x, stats, gamma, beta, 1e-5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := op.ReLU(normalised)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grads, err := gorgonia.Backpropagate(gorgonia.Nodes{y}, gorgonia.Nodes{gy}, gorgonia.Nodes{x, normalised})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlan(gorgonia.Nodes{y}, grads, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := operators(p); got["ReLUGrad"] != 1 || got["ReLUBatchNormInputGrad"] != 1 || got["ReLU"] != 0 {
+		t.Errorf("the plan computes %v, expected ReLUGrad beside ReLUBatchNormInputGrad", got)
+	}
+	runs, err := p.compile(ort.Options{}, newProducts(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := runAll(runs); err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range p.values[grads[1]].data {
+		want := float32(0)
+		if p.values[y].data[i] > 0 {
+			want = grad[i]
+		}
+		if v != want {
+			t.Errorf("element %d of ReLU's gradient is %v, expected %v", i, v, want)
+		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // BatchStats is the mean and the biased variance of each channel,
@@ -21,46 +22,58 @@ func BatchStats(x *gorgonia.Node) (*gorgonia.Node, error) {
 	if err := channelRank("BatchStats", x); err != nil {
 		return nil, err
 	}
+	buffers := new(scratch)
 	return apply(&operator{
 		name:  "BatchStats",
 		ranks: []int{rank(x), 2},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{2, in[0][1]}, nil },
-		exec:  kernels(batchStats[float32], batchStats[float64]),
+		exec: kernels(
+			func(a args[float32]) { batchStats(a, buffers) },
+			func(a args[float64]) { batchStats(a, buffers) }),
 	}, x)
 }
 
-func batchStats[T blas.Float](a args[T]) {
+// batchStats reads x from memory once: each share of the samples adds up deviations from the mean of its own first plane,
+// which is so near that of the channel that squares lose nothing (the difference's square is at most σ² times the number of
+// planes). Shares are joined in float64.
+//
+// Source: Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, The American Statistician 37 (1983): data
+// that are shifted, and the updating formula that joins two shares.
+func batchStats[T blas.Float](a args[T], s *scratch) {
 	l := layoutOf(a.inShape[0])
-	count := float64(l.perChannel())
-	blas.For(l.channels, func(c int) {
-		var s float64
-		for n := range l.samples {
-			s += sum(plane(l, a.in[0], n, c))
+	width := 3 * l.channels
+	partial, giveBack := borrow[float64](s, l.pieces()*width)
+	defer giveBack()
+	of := func(piece int) (about, sums, squares []float64) {
+		own := partial[piece*width:][:width]
+		return own[:l.channels], own[l.channels : 2*l.channels], own[2*l.channels:]
+	}
+	blas.For(l.pieces(), func(piece int) {
+		clear(partial[piece*width:][:width])
+		about, sums, squares := of(piece)
+		from, to := l.piece(piece)
+		for c := range about {
+			about[c] = float64(T(vector.Sum(plane(l, a.in[0], from, c)) / float64(l.area)))
 		}
-		mean := T(s / count)
-		s = 0
-		for n := range l.samples {
-			s += squaredDeviation(plane(l, a.in[0], n, c), mean)
-		}
-		a.out[c], a.out[l.channels+c] = mean, T(s/count)
+		l.each(from, to, func(n, c int) {
+			sum, square := vector.Deviations(plane(l, a.in[0], n, c), T(about[c]))
+			sums[c] += sum
+			squares[c] += square
+		})
 	})
-}
-
-// squaredDeviation is Σ (x−mean)², in four lanes as sum.
-func squaredDeviation[T blas.Float](x []T, mean T) float64 {
-	var s0, s1, s2, s3 T
-	whole := len(x) &^ 3
-	for i := 3; i < whole; i += 4 {
-		d0, d1, d2, d3 := x[i-3]-mean, x[i-2]-mean, x[i-1]-mean, x[i]-mean
-		s0 += d0 * d0
-		s1 += d1 * d1
-		s2 += d2 * d2
-		s3 += d3 * d3
+	for c := range l.channels {
+		var count, mean, squares float64
+		for piece := range l.pieces() {
+			from, to := l.piece(piece)
+			about, sums, deviations := of(piece)
+			n := float64((to - from) * l.area)
+			d := about[c] + sums[c]/n - mean
+			squares += deviations[c] - sums[c]*sums[c]/n + d*d*count*n/(count+n)
+			count += n
+			mean += d * n / count
+		}
+		a.out[c], a.out[l.channels+c] = T(mean), T(max(0, squares)/count)
 	}
-	for _, v := range x[whole:] {
-		s0 += (v - mean) * (v - mean)
-	}
-	return float64(s0+s1) + float64(s2+s3)
 }
 
 // batchNorm is the operator of BatchNorm.
@@ -83,27 +96,57 @@ type batchNorm struct {
 //
 // Source: Ioffe and Szegedy, ICML 2015, algorithm 1.
 func BatchNorm(x, stats, gamma, beta *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
-	name := fmt.Sprintf("BatchNorm{eps=%g}", eps)
-	if err := channelRank(name, x); err != nil {
+	if err := channelRank("BatchNorm", x); err != nil {
 		return nil, err
 	}
-	if err := positive(name, "eps", eps); err != nil {
+	if err := positive("BatchNorm", "eps", eps); err != nil {
 		return nil, err
 	}
-	return apply(&batchNorm{eps: eps, operator: operator{
-		name:  name,
-		ranks: []int{rank(x), 2, 1, 1, rank(x)},
+	return apply(newBatchNorm(rank(x), eps, nothing), x, stats, gamma, beta)
+}
+
+// newBatchNorm is BatchNorm and what follows it, in one pass.
+func newBatchNorm(rank int, eps float64, after follower) *batchNorm {
+	buffers := new(scratch)
+	return &batchNorm{eps: eps, operator: operator{
+		name:  fmt.Sprintf("BatchNorm%v{eps=%g}", after, eps),
+		ranks: []int{rank, 2, 1, 1, rank},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
-			c := in[0][1]
-			if err := expectShape(in, 1, 2, c); err != nil {
+			if err := expectNorm(in); err != nil {
 				return nil, err
 			}
-			return in[0].Clone(), expectVectors(in, c, 2, 3)
+			return after.infer(in[0])
 		},
 		exec: kernels(
-			func(a args[float32]) { batchNormForward(a, eps) },
-			func(a args[float64]) { batchNormForward(a, eps) }),
-	}}, x, stats, gamma, beta)
+			func(a args[float32]) { batchNormForward(a, eps, after, buffers) },
+			func(a args[float64]) { batchNormForward(a, eps, after, buffers) }),
+	}}
+}
+
+// newBatchNormAddReLU is max(BatchNorm(x, stats, gamma, beta) + z, 0), in one pass.
+func newBatchNormAddReLU(rank int, eps float64) *operator {
+	return &operator{
+		name:  fmt.Sprintf("BatchNormAddReLU{eps=%g}", eps),
+		ranks: []int{rank, 2, 1, 1, rank, rank},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			if err := expectShape(in, 4, in[0]...); err != nil {
+				return nil, err
+			}
+			return in[0].Clone(), expectNorm(in)
+		},
+		exec: kernels(
+			func(a args[float32]) { batchNormAddReLU(a, eps) },
+			func(a args[float64]) { batchNormAddReLU(a, eps) }),
+	}
+}
+
+// expectNorm is an error unless in begins with x, stats, gamma and beta.
+func expectNorm(in []tensor.Shape) error {
+	c := in[0][1]
+	if err := expectShape(in, 1, 2, c); err != nil {
+		return err
+	}
+	return expectVectors(in, c, 2, 3)
 }
 
 func positive(name, attribute string, v float64) error {
@@ -123,26 +166,48 @@ func expectVectors(in []tensor.Shape, c int, inputs ...int) error {
 	return nil
 }
 
-func batchNormForward[T blas.Float](a args[T], eps float64) {
-	c := layoutOf(a.inShape[0]).channels
-	stats := a.in[1]
-	normalise(a.out, a.in[0], layoutOf(a.inShape[0]), stats[:c], stats[c:], a.in[2], a.in[3], eps)
+func batchNormForward[T blas.Float](a args[T], eps float64, after follower, s *scratch) {
+	l := layoutOf(a.inShape[0])
+	scale, shift := affine(a.in[1][:l.channels], a.in[1][l.channels:], a.in[2], a.in[3], eps)
+	switch after {
+	case thenReLU:
+		eachPlane(l, a.out, a.in[0], scale, shift, vector.AffineReLU)
+	case thenReLUAndHalves:
+		h := newHalved(a.inShape[0], a.in[0], nil, scale, shift)
+		blas.For(l.pieces(), func(piece int) { h.forward(a.out, piece, s) })
+	default:
+		eachPlane(l, a.out, a.in[0], scale, shift, vector.Affine)
+	}
 }
 
-// normalise computes y = γ·(x−μ)/√(σ²+ε) + β as scale·x + shift: a sum of scaled rows is the fastest there is.
-func normalise[T blas.Float](y, x []T, l layout, mean, variance, gamma, beta []T, eps float64) {
-	scale := scales(variance, gamma, eps)
-	shift := make([]T, len(scale))
+// eachPlane computes y = f(x) of each plane, f being told its channel's scale and shift.
+func eachPlane[T blas.Float](l layout, y, x, scale, shift []T, f func(y, x []T, scale, shift T)) {
+	blas.For(l.samples, func(n int) {
+		for c, s := range scale {
+			f(plane(l, y, n, c), plane(l, x, n, c), s, shift[c])
+		}
+	})
+}
+
+func batchNormAddReLU[T blas.Float](a args[T], eps float64) {
+	l := layoutOf(a.inShape[0])
+	x, mean, variance, z := a.in[0], a.in[1][:l.channels], a.in[1][l.channels:], a.in[4]
+	scale, shift := affine(mean, variance, a.in[2], a.in[3], eps)
+	blas.For(l.samples, func(n int) {
+		for c, s := range scale {
+			vector.AffineAddReLU(plane(l, a.out, n, c), plane(l, x, n, c), plane(l, z, n, c), s, shift[c])
+		}
+	})
+}
+
+// affine is γ/√(σ²+ε) and β − μ·γ/√(σ²+ε) of each channel. Whoever asks whether a normalised value is above 0 asks whether
+// scale·x + shift is, with these very numbers.
+func affine[T blas.Float](mean, variance, gamma, beta []T, eps float64) (scale, shift []T) {
+	scale, shift = scales(variance, gamma, eps), make([]T, len(gamma))
 	for c, s := range scale {
 		shift[c] = T(float64(beta[c]) - float64(s)*float64(mean[c]))
 	}
-	blas.For(l.samples, func(n int) {
-		for c := range l.channels {
-			dst := plane(l, y, n, c)
-			fill(dst, shift[c])
-			blas.Axpy(scale[c], plane(l, x, n, c), dst)
-		}
-	})
+	return scale, shift
 }
 
 // scales is γ/√(σ²+ε) of each channel.
@@ -160,11 +225,11 @@ func (*batchNorm) DiffWRT(int) []bool { return []bool{true, false, true, true} }
 // SymDiff returns the gradients with respect to x, gamma and beta, and nil for stats.
 func (b *batchNorm) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	x, stats, gamma := inputs[0], inputs[1], inputs[2]
-	sums, err := batchNormSums(x, stats, gy, b.eps)
+	sums, err := apply(newBatchNormSums(rank(x), b.eps, nothing), x, stats, gy)
 	if err != nil {
 		return nil, err
 	}
-	gx, err := batchNormInputGrad(x, stats, gamma, sums, gy, b.eps)
+	gx, err := apply(newBatchNormInputGrad(rank(x), b.eps, nothing), x, stats, gamma, sums, gy)
 	if err != nil {
 		return nil, err
 	}
@@ -177,120 +242,6 @@ func (b *batchNorm) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgon
 		return nil, err
 	}
 	return gorgonia.Nodes{gx, nil, ggamma, gbeta}, nil
-}
-
-// batchNormSums is (2,C): Σ gy·x̂ and Σ gy of each channel. These are the gradients of gamma and beta, and that of x needs
-// them.
-func batchNormSums(x, stats, gy *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
-	return apply(&operator{
-		name:  fmt.Sprintf("BatchNormSums{eps=%g}", eps),
-		ranks: []int{rank(x), 2, rank(x), 2},
-		infer: func(in []tensor.Shape) (tensor.Shape, error) {
-			if err := expectShape(in, 2, in[0]...); err != nil {
-				return nil, err
-			}
-			return in[1].Clone(), expectShape(in, 1, 2, in[0][1])
-		},
-		exec: kernels(
-			func(a args[float32]) { batchNormSumsKernel(a, eps) },
-			func(a args[float64]) { batchNormSumsKernel(a, eps) }),
-	}, x, stats, gy)
-}
-
-func batchNormSumsKernel[T blas.Float](a args[T], eps float64) {
-	l := layoutOf(a.inShape[0])
-	stats := a.in[1]
-	blas.For(l.channels, func(c int) {
-		a.out[c], a.out[l.channels+c] = channelGrads(a.in[0], a.in[2], l, c, stats[c], stats[l.channels+c], eps)
-	})
-}
-
-// channelGrads is Σ gy·x̂ and Σ gy of channel c.
-func channelGrads[T blas.Float](x, gy []T, l layout, c int, mean, variance T, eps float64) (scale, shift T) {
-	var dot, total float64
-	for n := range l.samples {
-		d, t := centredDot(plane(l, x, n, c), plane(l, gy, n, c), mean)
-		dot, total = dot+d, total+t
-	}
-	return T(dot / math.Sqrt(float64(variance)+eps)), T(total)
-}
-
-// centredDot is Σ (x−mean)·g and Σ g of slices of one length, in four lanes each.
-func centredDot[T blas.Float](x, g []T, mean T) (dot, total float64) {
-	var d0, d1, d2, d3, t0, t1, t2, t3 T
-	g = g[:len(x)]
-	whole := len(x) &^ 3
-	for i := 3; i < whole; i += 4 {
-		g0, g1, g2, g3 := g[i-3], g[i-2], g[i-1], g[i]
-		d0 += (x[i-3] - mean) * g0
-		d1 += (x[i-2] - mean) * g1
-		d2 += (x[i-1] - mean) * g2
-		d3 += (x[i] - mean) * g3
-		t0 += g0
-		t1 += g1
-		t2 += g2
-		t3 += g3
-	}
-	for i := whole; i < len(x); i++ {
-		d0 += (x[i] - mean) * g[i]
-		t0 += g[i]
-	}
-	return float64(d0+d1) + float64(d2+d3), float64(t0+t1) + float64(t2+t3)
-}
-
-// batchNormInputGrad is, with m the number of elements of a channel,
-//
-//	gx = γ/√(σ²+ε) · (gy − (Σ gy)/m − x̂·(Σ gy·x̂)/m)
-func batchNormInputGrad(x, stats, gamma, sums, gy *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
-	return apply(&operator{
-		name:  fmt.Sprintf("BatchNormInputGrad{eps=%g}", eps),
-		ranks: []int{rank(x), 2, 1, 2, rank(x), rank(x)},
-		infer: func(in []tensor.Shape) (tensor.Shape, error) {
-			c := in[0][1]
-			for i, want := range []tensor.Shape{1: {2, c}, 2: {c}, 3: {2, c}, 4: in[0]} {
-				if err := expectShape(in, i, want...); i > 0 && err != nil {
-					return nil, err
-				}
-			}
-			return in[0].Clone(), nil
-		},
-		exec: kernels(
-			func(a args[float32]) { batchNormInputBackward(a, eps) },
-			func(a args[float64]) { batchNormInputBackward(a, eps) }),
-	}, x, stats, gamma, sums, gy)
-}
-
-func batchNormInputBackward[T blas.Float](a args[T], eps float64) {
-	l := layoutOf(a.inShape[0])
-	x, stats, gamma, sums, gy := a.in[0], a.in[1], a.in[2], a.in[3], a.in[4]
-	count := float64(l.perChannel())
-	// gx = scale·gy + slope·x + shift, whose sums of scaled rows are the fastest there are
-	scale, slope, shift := make([]T, l.channels), make([]T, l.channels), make([]T, l.channels)
-	for c := range l.channels {
-		invStd := 1 / math.Sqrt(float64(stats[l.channels+c])+eps)
-		s := float64(gamma[c]) * invStd
-		scale[c], slope[c] = T(s), T(-s*invStd*float64(sums[c])/count)
-		shift[c] = T(-s*float64(sums[l.channels+c])/count - float64(slope[c])*float64(stats[c]))
-	}
-	blas.For(l.samples, func(n int) {
-		for c := range l.channels {
-			dst := plane(l, a.out, n, c)
-			fill(dst, shift[c])
-			blas.Axpy(slope[c], plane(l, x, n, c), dst)
-			blas.Axpy(scale[c], plane(l, gy, n, c), dst)
-		}
-	})
-}
-
-// fill sets every element of x, doubling what is set.
-func fill[T blas.Float](x []T, v T) {
-	if len(x) == 0 {
-		return
-	}
-	x[0] = v
-	for n := 1; n < len(x); n *= 2 {
-		copy(x[n:], x[:n])
-	}
 }
 
 // UpdateRunning moves the running mean and variance of each channel towards those of a batch, in place:

@@ -2,12 +2,14 @@ package op
 
 import (
 	"fmt"
+	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // batchNormInference is the operator of BatchNormInference.
@@ -45,7 +47,8 @@ func BatchNormInference(x, mean, variance, gamma, beta *gorgonia.Node, eps float
 }
 
 func batchNormInferenceForward[T blas.Float](a args[T], eps float64) {
-	normalise(a.out, a.in[0], layoutOf(a.inShape[0]), a.in[1], a.in[2], a.in[3], a.in[4], eps)
+	scale, shift := affine(a.in[1], a.in[2], a.in[3], a.in[4], eps)
+	eachPlane(layoutOf(a.inShape[0]), a.out, a.in[0], scale, shift, vector.Affine)
 }
 
 // DiffWRT says that x, gamma and beta have a gradient, mean and variance not.
@@ -67,6 +70,7 @@ func (b *batchNormInference) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node
 	if err != nil {
 		return nil, err
 	}
+	buffers := new(scratch)
 	ggamma, err := apply(&operator{
 		name:  fmt.Sprintf("BatchNormInferenceScaleGrad{eps=%g}", b.eps),
 		ranks: []int{rank(x), 1, 1, rank(x), 1},
@@ -77,8 +81,8 @@ func (b *batchNormInference) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node
 			return in[1].Clone(), expectVectors(in, in[0][1], 1, 2)
 		},
 		exec: kernels(
-			func(a args[float32]) { batchNormInferenceScaleBackward(a, b.eps) },
-			func(a args[float64]) { batchNormInferenceScaleBackward(a, b.eps) }),
+			func(a args[float32]) { batchNormInferenceScaleBackward(a, b.eps, buffers) },
+			func(a args[float64]) { batchNormInferenceScaleBackward(a, b.eps, buffers) }),
 	}, x, mean, variance, gy)
 	if err != nil {
 		return nil, err
@@ -96,20 +100,24 @@ func batchNormInferenceBackward[T blas.Float](a args[T], eps float64) {
 	scale := scales(a.in[0], a.in[1], eps)
 	blas.For(l.samples, func(n int) {
 		for c := range l.channels {
-			dst, s := plane(l, a.out, n, c), scale[c]
-			for i, v := range plane(l, a.in[2], n, c) {
-				dst[i] = v * s
-			}
+			vector.Affine(plane(l, a.out, n, c), plane(l, a.in[2], n, c), scale[c], 0)
 		}
 	})
 }
 
 // batchNormInferenceScaleBackward computes Σ gy·x̂ of each channel.
-func batchNormInferenceScaleBackward[T blas.Float](a args[T], eps float64) {
-	l := layoutOf(a.inShape[0])
-	blas.For(l.channels, func(c int) {
-		a.out[c], _ = channelGrads(a.in[0], a.in[3], l, c, a.in[1][c], a.in[2][c], eps)
+func batchNormInferenceScaleBackward[T blas.Float](a args[T], eps float64, s *scratch) {
+	l, mean := layoutOf(a.inShape[0]), a.in[1]
+	sums, giveBack := channelSums(l, 1, s, func(from, to int, sums []float64) {
+		l.each(from, to, func(n, c int) {
+			dot, _ := vector.CentredDot(plane(l, a.in[0], n, c), plane(l, a.in[3], n, c), mean[c])
+			sums[c] += dot
+		})
 	})
+	defer giveBack()
+	for c, variance := range a.in[2] {
+		a.out[c] = T(sums[c] / math.Sqrt(float64(variance)+eps))
+	}
 }
 
 // Lower adds a BatchNormalization, whose inputs stand in another order.

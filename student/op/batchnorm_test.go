@@ -3,6 +3,7 @@ package op
 import (
 	"errors"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -81,6 +82,25 @@ func TestBatchStatsAreMeanAndBiasedVariance(t *testing.T) {
 			for c := range shape[1] {
 				if d := math.Abs(got.at(1, c) - want.at(1, c)); d > 1e-4*(1+want.at(1, c)) {
 					t.Errorf("float32 variance of channel %d is %g, want %g", c, got.at(1, c), want.at(1, c))
+				}
+			}
+		})
+	}
+}
+
+// Variances are added up about the mean of one plane, which may be far from all the others.
+func TestBatchStatsStandAnOddFirstSample(t *testing.T) {
+	for name, shape := range map[string][]int{"images": {64, 2, 5, 5}, "vectors": {64, 3}} {
+		t.Run(name, func(t *testing.T) {
+			x := random(rand.New(rand.NewPCG(4, 4)), shape...)
+			for i := range len(x.Data) / shape[0] {
+				x.Data[i] += 1000
+			}
+			got := forward[float32](t, func(in gorgonia.Nodes) (*gorgonia.Node, error) { return BatchStats(in[0]) }, []array{x})
+			for c := range shape[1] {
+				mean, variance := statistics(x, c)
+				if math.Abs(got.at(0, c)-mean) > 1e-5*mean || math.Abs(got.at(1, c)-variance) > 1e-5*variance {
+					t.Errorf("channel %d has mean %g and variance %g, expected %g and %g", c, got.at(0, c), got.at(1, c), mean, variance)
 				}
 			}
 		})

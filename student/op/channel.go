@@ -9,6 +9,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // layout is a tensor (N,C) or (N,C,H,W) seen as (samples, channels, area), the area of (N,C) being 1.
@@ -24,6 +25,24 @@ func layoutOf(s tensor.Shape) layout {
 
 // perChannel is the number of elements of one channel.
 func (l layout) perChannel() int { return l.samples * l.area }
+
+// pieces is the number of equal shares that samples are split into where each share adds up something of its own: as many
+// for any number of processors.
+func (l layout) pieces() int { return min(16, l.samples) }
+
+// piece is the range of samples of a share.
+func (l layout) piece(i int) (from, to int) {
+	return i * l.samples / l.pieces(), (i + 1) * l.samples / l.pieces()
+}
+
+// each calls body with every plane of a range of samples.
+func (l layout) each(from, to int, body func(sample, channel int)) {
+	for n := from; n < to; n++ {
+		for c := range l.channels {
+			body(n, c)
+		}
+	}
+}
 
 // plane is the area of one channel of one sample of x.
 func plane[T any](l layout, x []T, sample, channel int) []T {
@@ -42,33 +61,20 @@ func channelRank(name string, n *gorgonia.Node) error {
 	return fmt.Errorf("%s: %w: input 0 is %v, expected (N,C) or (N,C,H,W)", name, ErrShape, n.Shape())
 }
 
-// sum adds up x in four lanes, so that additions need not wait for each other.
-func sum[T blas.Float](x []T) float64 {
-	var s0, s1, s2, s3 T
-	whole := len(x) &^ 3
-	for i := 3; i < whole; i += 4 {
-		s0 += x[i-3]
-		s1 += x[i-2]
-		s2 += x[i-1]
-		s3 += x[i]
-	}
-	for _, v := range x[whole:] {
-		s0 += v
-	}
-	return float64(s0+s1) + float64(s2+s3)
-}
-
 // channelSum is s[c] = Σ_{n,h,w} x[n,c,h,w], (C), of x (N,C) or (N,C,H,W): a bias's gradient.
 func channelSum(x *gorgonia.Node) (*gorgonia.Node, error) {
 	if err := channelRank("ChannelSum", x); err != nil {
 		return nil, err
 	}
+	buffers := new(scratch)
 	return apply(&gradient{
 		operator: operator{
 			name:  "ChannelSum",
 			ranks: []int{rank(x), 1},
 			infer: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][1]}, nil },
-			exec:  kernels(channelSums[float32], channelSums[float64]),
+			exec: kernels(
+				func(a args[float32]) { sumChannels(a, buffers) },
+				func(a args[float64]) { sumChannels(a, buffers) }),
 		},
 		lower: func(b *onnx.Builder, in []string) string {
 			if samples, channels := x.Shape()[0], x.Shape()[1]; x.Dims() == 2 { // a product is faster than ReduceSum here
@@ -82,15 +88,36 @@ func channelSum(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}, x)
 }
 
-func channelSums[T blas.Float](a args[T]) {
+func sumChannels[T blas.Float](a args[T], s *scratch) {
 	l := layoutOf(a.inShape[0])
-	blas.For(l.channels, func(c int) {
-		var s float64
-		for n := range l.samples {
-			s += sum(plane(l, a.in[0], n, c))
-		}
-		a.out[c] = T(s)
+	sums, giveBack := channelSums(l, 1, s, func(from, to int, sums []float64) {
+		l.each(from, to, func(n, c int) { sums[c] += vector.Sum(plane(l, a.in[0], n, c)) })
 	})
+	defer giveBack()
+	for c, v := range sums {
+		a.out[c] = T(v)
+	}
+}
+
+// channelSums are count sums of each channel, (count,C): add adds what a range of samples has.
+func channelSums(
+	l layout, count int, s *scratch, add func(from, to int, sums []float64),
+) (sums []float64, giveBack func()) {
+	width := count * l.channels
+	partial, giveBack := borrow[float64](s, l.pieces()*width)
+	blas.For(l.pieces(), func(piece int) {
+		own := partial[piece*width:][:width]
+		clear(own)
+		from, to := l.piece(piece)
+		add(from, to, own)
+	})
+	sums = partial[:width]
+	for piece := 1; piece < l.pieces(); piece++ {
+		for i, v := range partial[piece*width:][:width] {
+			sums[i] += v
+		}
+	}
+	return sums, giveBack
 }
 
 // row is row i, (C), of x (R,C).

@@ -6,6 +6,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // scale is the operator of Scale, gate that of Gate and shift that of Shift.
@@ -64,10 +65,8 @@ func scaleForward[T blas.Float](a args[T]) {
 	l := layoutOf(a.outShape)
 	blas.For(l.samples, func(n int) {
 		for c := range l.channels {
-			y, s := plane(l, a.out, n, c), a.in[1][(n*l.channels+c)%len(a.in[1])]
-			for i, v := range plane(l, a.in[0], n, c) {
-				y[i] = v * s
-			}
+			s := a.in[1][(n*l.channels+c)%len(a.in[1])]
+			vector.Affine(plane(l, a.out, n, c), plane(l, a.in[0], n, c), s, 0)
 		}
 	})
 }
@@ -76,10 +75,7 @@ func shiftForward[T blas.Float](a args[T]) {
 	l := layoutOf(a.outShape)
 	blas.For(l.samples, func(n int) {
 		for c := range l.channels {
-			y, b := plane(l, a.out, n, c), a.in[1][c]
-			for i, v := range plane(l, a.in[0], n, c) {
-				y[i] = v + b
-			}
+			vector.Affine(plane(l, a.out, n, c), plane(l, a.in[0], n, c), 1, a.in[1][c])
 		}
 	})
 }

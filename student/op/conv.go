@@ -59,10 +59,11 @@ func (o ConvOptions) infer(x, w tensor.Shape) (tensor.Shape, error) {
 	return out, nil
 }
 
-// conv is the operator of Conv2D.
+// conv is the operator of Conv2D, or of that and a rectifier, whose limits it has.
 type conv struct {
 	operator
-	opts ConvOptions
+	opts   ConvOptions
+	within limits
 }
 
 // Conv2D is the two-dimensional convolution (cross-correlation, as everywhere in the field)
@@ -80,9 +81,17 @@ func Conv2D(x, w, b *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	inputs := []*gorgonia.Node{x, w}
+	if b != nil {
+		inputs = append(inputs, b)
+	}
+	return apply(newConv(opts, unlimited(), len(inputs)), inputs...)
+}
+
+func newConv(opts ConvOptions, within limits, inputs int) *conv {
 	buffers := new(scratch)
-	c := &conv{opts: opts, operator: operator{
-		name:  fmt.Sprintf("Conv2D{%v}", opts),
+	c := &conv{opts: opts, within: within, operator: operator{
+		name:  fmt.Sprintf("Conv2D{%v%v}", opts, within),
 		ranks: []int{4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
 			if len(in) == 3 {
@@ -93,15 +102,13 @@ func Conv2D(x, w, b *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 			return opts.infer(in[0], in[1])
 		},
 		exec: kernels(
-			func(a args[float32]) { convForward(a, opts, buffers) },
-			func(a args[float64]) { convForward(a, opts, buffers) }),
+			func(a args[float32]) { convForward(a, opts, buffers); clamp(a.out, within) },
+			func(a args[float64]) { convForward(a, opts, buffers); clamp(a.out, within) }),
 	}}
-	inputs := []*gorgonia.Node{x, w}
-	if b != nil {
-		inputs = append(inputs, b)
+	if inputs == 3 {
 		c.ranks = []int{4, 4, 1, 4}
 	}
-	return apply(c, inputs...)
+	return c
 }
 
 // DiffWRT says that every input has a gradient.

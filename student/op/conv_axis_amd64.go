@@ -98,3 +98,20 @@ func (a *axis) share(length int) {
 	}
 	a.length = length - a.shared
 }
+
+// spread is the same axis with a source for each weight, already moved: lines have no zeros between them.
+func (a axis) spread() axis {
+	to := a.targets[0]
+	b := axis{length: to.n, targets: []target{{strip: to.strip}}}
+	for i, w := range to.weights {
+		s := a.sources[w.source]
+		s.at -= w.by
+		if before := max(0, -s.at); before > 0 {
+			s.first, s.at, s.n = s.first+before*s.step, 0, s.n-before
+		}
+		s.n = max(0, min(s.n, to.n-s.at))
+		b.sources = append(b.sources, s)
+		b.targets[0].weights = append(b.targets[0].weights, shifted{weight: w.weight, source: i})
+	}
+	return b
+}

@@ -46,7 +46,7 @@ func BenchmarkPlannedConv(b *testing.B) {
 				out = w
 			}
 			b.Run(fmt.Sprintf("%v*%v,stride=%d/%s", x, w, c.stride, what), func(b *testing.B) {
-				run, err := convKind(kind).plan(o, y, gonumMultiplier(2), tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(out...)), in)
+				run, err := convKind(kind).plan(o, unlimited(), y, gonumMultiplier(2), tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(out...)), in)
 				if err != nil {
 					b.Fatal(err)
 				}

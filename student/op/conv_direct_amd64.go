@@ -1,7 +1,6 @@
 package op
 
 import (
-	"math"
 	"sync/atomic"
 
 	"golang.org/x/sys/cpu"
@@ -17,7 +16,9 @@ func hasDirect() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.
 
 // planDirect plans a convolution without column matrices, false unless hasDirect: sums of products of weights and moved
 // planes.
-func planDirect(kind convKind, g convGeometry, m Multiplier, out []float32, in [][]float32) (run func() error, ok bool) {
+func planDirect(
+	kind convKind, g convGeometry, within limits, m Multiplier, out []float32, in [][]float32,
+) (run func() error, ok bool) {
 	if !hasDirect() {
 		return nil, false
 	}
@@ -33,7 +34,7 @@ func planDirect(kind convKind, g convGeometry, m Multiplier, out []float32, in [
 		}
 		return directWeightGrad(g, m, out, in), true
 	default:
-		return directForward(g, m, out, in), true
+		return directForward(g, within, m, out, in), true
 	}
 }
 
@@ -42,22 +43,22 @@ const tileSpans = 3
 
 // rowTile is the argument of sumRows8 and sumRows4: of groups of 8 or 4 rows i, for three spans s,
 //
-//	y[s][i·yStep + p] = clamp(bias[i] + Σ_e a[table[e].a + i·aStep] · b[s][table[e].b + p], low, high),  0 ≤ p < 16
+//	y[s][i·yStep + p] = clamp(bias[i] + Σ_e a[table[e].a + i·aStep] · b[s][table[e].b + p]),  0 ≤ p < 16
 //
 // with all steps and places in bytes. Elements p that are not valid are left out: the others move up. a, y, bias and
 // groups are moved on.
 type rowTile struct {
-	table     *entry
-	count     int
-	a         *float32
-	aStep     int
-	b         [tileSpans]*float32
-	y         [tileSpans]*float32
-	yStep     int
-	bias      *float32
-	groups    int
-	valid     [tileSpans]mask
-	low, high float32
+	table  *entry
+	count  int
+	a      *float32
+	aStep  int
+	b      [tileSpans]*float32
+	y      [tileSpans]*float32
+	yStep  int
+	bias   *float32
+	groups int
+	valid  [tileSpans]mask
+	within limits
 }
 
 //go:noescape
@@ -68,14 +69,14 @@ func sumRows4(t *rowTile)
 
 // rowSpans is the argument of sumRow: the same sums of one row, for quartets of spans, from x to y.
 type rowSpans struct {
-	table     *entry
-	count     int
-	a, x, y   *float32
-	spans     *span
-	quartets  int
-	bias      float32
-	_         float32
-	low, high float32
+	table    *entry
+	count    int
+	a, x, y  *float32
+	spans    *span
+	quartets int
+	bias     float32
+	_        float32
+	within   limits
 }
 
 //go:noescape
@@ -93,7 +94,7 @@ type direct struct {
 	weights         []float32
 	group, step     int // elements from a group's weights to the next's, from a row's to the next's
 	bias            []float32
-	low, high       float32
+	within          limits
 	workers         []directWorker
 	inPlace         bool // what is read is read where it is
 }
@@ -115,20 +116,21 @@ type directWorker struct {
 	y []float32 // (rows, plane): what is computed, unless that is straight, or is multiplied with what is read
 }
 
-// blockOf is the number of samples of a block, of about bytes a sample, and that of blocks: as many as keep all workers busy.
-func blockOf(samples, bytes, workers int) (block, blocks int) {
-	block = max(1, min(samples, directBytes/max(1, bytes)))
+// blockOf is the number of samples of a block of about so many bytes, of which a sample has size, and the number of blocks: as
+// many as keep all workers busy.
+func blockOf(bytes, samples, size, workers int) (block, blocks int) {
+	block = max(1, min(samples, bytes/max(1, size)))
 	blocks = over(over(samples, block), workers) * workers
 	block = over(samples, blocks)
 	return block, over(samples, block)
 }
 
 // directForward plans a convolution.
-func directForward(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
+func directForward(g convGeometry, within limits, m Multiplier, out []float32, in [][]float32) func() error {
 	rows, cols := g.forwardAxes()
 	d := &direct{
 		samples: g.samples, groups: g.Groups, channels: g.groupChannels(), rows: g.groupFilters(), out: [2]int{g.oh, g.ow},
-		weights: in[1], group: g.groupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.filters),
+		weights: in[1], group: g.groupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.filters), within: within,
 	}
 	if len(in) == 3 {
 		d.bias = in[2]
@@ -149,15 +151,16 @@ func directInputGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 	d := &direct{
 		samples: g.samples, groups: g.Groups, channels: g.groupFilters(), rows: g.groupChannels(), out: [2]int{g.height, g.width},
 		weights: in[1], group: g.groupFilters() * g.patch(), step: g.kh * g.kw, bias: make([]float32, g.channels),
+		within: unlimited(),
 	}
 	d.plan(rows, cols, g.oh, g.ow, m, func(f, u, v int) int { return f*g.patch() + u*g.kw + v })
 	return d.prepare(m, out, in[2])
 }
 
 func (d *direct) plan(rows, cols axis, height, width int, m Multiplier, weight func(c, u, v int) int) {
-	d.low, d.high = float32(math.Inf(-1)), float32(math.Inf(1))
+	rows, cols = fitted(rows, cols, height, width, d.rows)
 	d.grid = newGrid(rows, cols, 1, height, width)
-	d.block, _ = blockOf(d.samples, 4*d.sample*(d.channels*d.planes+d.rows), m.Workers())
+	d.block, _ = blockOf(directBytes, d.samples, 4*d.sample*(d.channels*d.planes+d.rows), m.Workers())
 	results, size := d.groups*d.rows*d.out[0]*d.out[1], height*width
 	if d.sample == size && size%lanes == 0 && size == d.out[0]*d.out[1] {
 		d.inPlace = true
@@ -230,18 +233,18 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 // sum computes a group's results of a pass at spans, from x to y, whose rows are step elements apart.
 func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, group int) {
 	weights, bias := d.weights[group*d.group:], d.bias[group*d.rows:]
-	sumSpans(p.table, spans, y, step, x, weights, d.step, bias[:d.rows], d.low, d.high)
+	sumSpans(p.table, spans, y, step, x, weights, d.step, bias[:d.rows], d.within)
 }
 
 // sumSpans computes, for each of bias, a row of sums at spans, from x to y: rows of y are yStep elements apart, those of the
 // weights wStep.
-func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []float32, wStep int, bias []float32, low, high float32) {
+func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []float32, wStep int, bias []float32, within limits) {
 	rows := len(bias)
 	tiled := rows &^ 3
 	for i := 0; i < len(spans) && tiled > 0; i += tileSpans {
 		t := rowTile{
 			table: &table[0], count: len(table), a: &weights[0], aStep: 4 * wStep, yStep: 4 * yStep, bias: &bias[0],
-			low: low, high: high,
+			within: within,
 		}
 		for j := range tileSpans {
 			s := &spans[min(i+j, len(spans)-1)]
@@ -257,7 +260,7 @@ func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []
 	for f := tiled; f < rows; f++ {
 		t := rowSpans{
 			table: &table[0], count: len(table), a: &weights[f*wStep], x: &x[0], y: &y[f*yStep], bias: bias[f],
-			low: low, high: high,
+			within: within,
 		}
 		if t.quartets = len(spans) / 4; t.quartets > 0 {
 			t.spans = &spans[0]

@@ -1,10 +1,6 @@
 package op
 
-import (
-	"math"
-
-	"rkd/student/internal/blas"
-)
+import "rkd/student/internal/blas"
 
 // fewPoints is the number of results of a batch up to which the weights' gradient of a pointwise convolution is faster as a
 // sum over them: products of planes would be too short.
@@ -14,31 +10,77 @@ const fewPoints = 1024
 const pointRows = 32
 
 // directPointGrad plans the gradient in w of a pointwise convolution of few points: w[o,c] is the sum over all points of
-// gy[o] and x[c], whose channels are laid out as neighbours.
+// gy[o]·x[c]. One of the two is laid out with its channels as neighbours, the one whose channels fill tiles better; if that
+// is gy, the gradient comes out as (C,O) and is turned.
 func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
-	x, gy := in[0], in[2]
-	channels, filters, points := g.channels, g.filters, g.area()
-	turned := make([]float32, g.samples*points*channels+lanes) // (N,OH·OW,C), and the reach of a vector from the last place
+	points := g.samples * g.area()
+	rows, columns, fixed, moved := g.filters, g.channels, in[2], in[0]
+	swapped := tiles(g.filters)*g.channels < tiles(g.channels)*g.filters
+	result := out
+	if swapped {
+		rows, columns, fixed, moved = g.channels, g.filters, in[0], in[2]
+		result = make([]float32, len(out)) // (C,O)
+	}
+	neighbours := make([]float32, points*columns+lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
+	area := g.area()
 	turn := blas.NewLoop(func(n int) {
-		transpose(turned[n*points*channels:][:points*channels], x[n*points*channels:][:points*channels], channels, points)
+		turnMatrix(neighbours[n*area*columns:][:area*columns], moved[n*area*columns:][:area*columns], columns, area)
 	})
 	var table []entry
 	for n := range g.samples {
-		for p := range points {
-			table = append(table, entry{int32(4 * (n*filters*points + p)), int32(4 * (n*points + p) * channels)})
+		for p := range area {
+			table = append(table, entry{int32(4 * (n*rows*area + p)), int32(4 * (n*area + p) * columns)})
 		}
 	}
-	row := grid{line: channels}
-	spans, bias := row.cover(1, 1, channels), make([]float32, pointRows)
-	low, high := float32(math.Inf(-1)), float32(math.Inf(1))
-	pieces := over(filters, pointRows)
+	line := grid{line: columns}
+	spans, bias := line.cover(1, 1, columns), make([]float32, pointRows)
+	pieces := over(rows, pointRows)
 	run := shared(min(pieces, m.Workers()), pieces, func(_, piece int) {
-		f := piece * pointRows
-		rows := min(pointRows, filters-f)
-		sumSpans(table, spans, out[f*channels:], channels, turned, gy[f*points:], points, bias[:rows], low, high)
+		r := piece * pointRows
+		some := min(pointRows, rows-r)
+		sumSpans(table, spans, result[r*columns:], columns, neighbours, fixed[r*area:], area, bias[:some], unlimited())
+		if swapped {
+			turnTo(out[r:], rows, result[r*columns:], columns, some, columns)
+		}
 	})
 	return func() error {
 		turn.Run(g.samples)
 		return run()
+	}
+}
+
+// tiles is the number of tiles that a row of a width takes.
+func tiles(width int) int { return over(width, tileSpans*lanes) }
+
+// turn is the argument of turnEights: the transposes of blocks of eight by eight elements, which follow each other in rows of
+// from and columns of to. Rows are so many bytes apart.
+type turn struct {
+	to, from       *float32
+	toRow, fromRow int
+	blocks         int
+}
+
+//go:noescape
+func turnEights(t *turn)
+
+// turnMatrix writes the transpose of src (rows,cols) to dst (cols,rows).
+func turnMatrix(dst, src []float32, rows, cols int) { turnTo(dst, rows, src, cols, rows, cols) }
+
+// turnTo is turnMatrix where rows of dst and src begin toRow and fromRow elements apart.
+func turnTo(dst []float32, toRow int, src []float32, fromRow, rows, cols int) {
+	whole := cols &^ 7
+	i := 0
+	for ; i+8 <= rows && whole > 0; i += 8 {
+		turnEights(&turn{&dst[i], &src[i*fromRow], 4 * toRow, 4 * fromRow, whole / 8})
+		for j := whole; j < cols; j++ {
+			for r := range 8 {
+				dst[j*toRow+i+r] = src[(i+r)*fromRow+j]
+			}
+		}
+	}
+	for ; i < rows; i++ {
+		for j, v := range src[i*fromRow:][:cols] {
+			dst[j*toRow+i] = v
+		}
 	}
 }

@@ -9,6 +9,9 @@ const (
 	dotSpans   = 96
 )
 
+// weightBytes is directBytes for gradients in w, which gain more from long planes than from near ones.
+const weightBytes = 2 * directBytes
+
 // nineDots is the argument of addNineDots: for the nine weights j of a filter that sees one channel,
 //
 //	out[j] += Σ_e Σ_p a[places[e].a + p] · x[columns[j] + places[e].b + p],  0 ≤ p < 16
@@ -102,8 +105,9 @@ func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float3
 func newDirectWeight(g convGeometry, m Multiplier) *directWeight {
 	d := &directWeight{convGeometry: g}
 	rows, cols := g.forwardAxes()
+	rows, cols = fitted(rows, cols, g.height, g.width, g.groupFilters())
 	one := newGrid(rows, cols, 1, g.height, g.width)
-	d.block, d.blocks = blockOf(g.samples, 4*one.sample*(g.groupChannels()*one.planes+g.groupFilters()), m.Workers())
+	d.block, d.blocks = blockOf(weightBytes, g.samples, 4*one.sample*(g.groupChannels()*one.planes+g.groupFilters()), m.Workers())
 	d.grid = newGrid(rows, cols, d.block, g.height, g.width)
 	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.groupChannels(), func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
 	sample := d.grid.cover(1, g.oh, g.ow)

@@ -73,6 +73,21 @@ type grid struct {
 	planes     int // of a channel
 }
 
+// fitted returns axes with as few spans of results as there can be: where rows are short, zeros between lines cost more
+// than planes that are moved beforehand. Of rows of results that few, the moving would cost more.
+func fitted(rows, cols axis, height, width, results int) (axis, axis) {
+	if len(rows.targets) > 1 || len(cols.targets) > 1 || len(cols.targets[0].weights) < 2 || results < lanes {
+		return rows, cols
+	}
+	spread := cols.spread()
+	now, then := newGrid(rows, cols, 1, height, width), newGrid(rows, spread, 1, height, width)
+	n, m := rows.targets[0].n, cols.targets[0].n
+	if 5*len(then.cover(1, n, m)) <= 4*len(now.cover(1, n, m)) {
+		cols = spread
+	}
+	return rows, cols
+}
+
 func newGrid(rows, cols axis, block, height, width int) grid {
 	g := grid{rows: rows, cols: cols, height: height, width: width, planes: len(rows.sources) * len(cols.sources)}
 	g.line = cols.length

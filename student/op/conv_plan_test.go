@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"gorgonia.org/gorgonia"
@@ -119,7 +120,7 @@ func expectPlansAgree(t *testing.T, c convCase) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			direct, ok := planDirect(convKind(kind), geometry, workers, out, arrays)
+			direct, ok := planDirect(convKind(kind), geometry, unlimited(), workers, out, arrays)
 			if ok != hasDirect() {
 				t.Fatalf("a direct plan: %v, expected %v", ok, hasDirect())
 			}
@@ -134,6 +135,16 @@ func expectPlansAgree(t *testing.T, c convCase) {
 					t.Fatal(err)
 				}
 				expectClose(t, planned.node.Op().String(), undense[float32](t, result), want, 1e-4)
+			}
+			if within := (limits{-0.5, 2}); convKind(kind) == convOutput && ok {
+				rectified, _ := planDirect(convOutput, geometry, within, workers, out, arrays)
+				if err := rectified(); err != nil {
+					t.Fatal(err)
+				}
+				cut := slices.Clone(v.Data().([]float32))
+				clamp(cut, within)
+				want := undense[float32](t, tensor.New(tensor.WithShape(planned.node.Shape()...), tensor.WithBacking(cut)))
+				expectClose(t, "rectified", undense[float32](t, result), want, 1e-4)
 			}
 		}
 	}

@@ -3,25 +3,47 @@ package op
 import (
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
 	"gorgonia.org/gorgonia"
+	"gorgonia.org/tensor"
 )
 
-// Operators that are fused compute what the two do one after the other, bit by bit.
+// Operators that are fused compute what the two do one after the other, bit by bit, whatever their output held and on however
+// many processors.
 func TestFusedOperatorsComputeTheSame(t *testing.T) {
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	rng := rand.New(rand.NewPCG(7, 7))
 	pool := func(o PoolOptions) func(x *gorgonia.Node) (*gorgonia.Node, error) {
 		return func(x *gorgonia.Node) (*gorgonia.Node, error) { return MaxPool2D(x, o) }
+	}
+	norm := func(x *gorgonia.Node) (*gorgonia.Node, error) {
+		gamma := variable(x.Graph(), "gamma", dense[float32](random(rng, 3)))
+		beta := variable(x.Graph(), "beta", dense[float32](random(rng, 3)))
+		return batchNormOp(1e-5)(gorgonia.Nodes{x, gamma, beta})
+	}
+	residual := func(x *gorgonia.Node) (*gorgonia.Node, error) {
+		y, err := norm(x)
+		if err != nil {
+			return nil, err
+		}
+		return Add(x, y)
 	}
 	for name, c := range map[string]struct {
 		below func(x *gorgonia.Node) (*gorgonia.Node, error) // before ReLU
 		above func(x *gorgonia.Node) (*gorgonia.Node, error) // after it
 		fused int
 	}{
-		"pooling of halves":     {above: pool(PoolOptions{Kernel: [2]int{2, 2}}), fused: 1},
-		"pooling that overlaps": {above: pool(PoolOptions{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}), fused: 1},
+		"normalisation":                        {below: norm, fused: 3}, // forward, its sums and its input's gradient
+		"normalisation and a sum":              {below: residual, fused: 1},
+		"normalisation and pooling of halves":  {below: norm, above: pool(square2), fused: 5},
+		"normalisation and pooling of maxima":  {below: norm, above: pool(overlapping), fused: 2},
+		"normalisation and pooling of others":  {below: norm, above: avgPoolOf(overlapping), fused: 3},
+		"normalisation and then normalisation": {below: norm, above: norm, fused: 3},
+		"pooling of halves":                    {above: pool(square2), fused: 2},
+		"pooling that overlaps":                {above: pool(overlapping), fused: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := gorgonia.NewGraph()
@@ -50,12 +72,13 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 				}
 				return list
 			}
-			do := func(op gorgonia.Op, of []*gorgonia.Node) []float32 {
+			do := func(op gorgonia.Op, of []*gorgonia.Node, shape tensor.Shape) []float32 {
 				var in []gorgonia.Value
 				for _, n := range of {
 					in = append(in, value(n))
 				}
-				v, err := op.Do(in...)
+				dirty := dense[float32](filled(func([]int) float64 { return math.NaN() }, shape...))
+				v, err := op.(gorgonia.UsePreallocDoer).UsePreallocDo(dirty, in...)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -68,22 +91,24 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 				if n.IsVar() {
 					return n.Value()
 				}
-				want := do(n.Op(), children(n))
+				want := do(n.Op(), children(n), n.Shape())
 				if f, ok := n.Op().(Fuser); ok {
 					for _, inner := range children(n) {
 						if inner.IsVar() {
 							continue
 						}
-						op, of := f.Fuse(children(n), inner, children)
+						op, of := f.Fuse(children(n), inner, true, children)
 						if op == nil {
 							continue
 						}
 						fused++
-						got := do(op, of)
-						if !slices.EqualFunc(got, want, func(a, b float32) bool {
-							return math.Float32bits(a) == math.Float32bits(b) || a == 0 && b == 0
-						}) {
-							t.Errorf("%v gives %v, expected %v", op, got, want)
+						for _, processors := range []int{1, 5} {
+							runtime.GOMAXPROCS(processors)
+							if got := do(op, of, n.Shape()); !slices.EqualFunc(got, want, func(a, b float32) bool {
+								return math.Float32bits(a) == math.Float32bits(b) || a == 0 && b == 0
+							}) {
+								t.Errorf("%v gives %v on %d processors, expected %v", op, got, processors, want)
+							}
 						}
 					}
 				}
@@ -97,6 +122,10 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 			}
 		})
 	}
+}
+
+func avgPoolOf(o PoolOptions) func(x *gorgonia.Node) (*gorgonia.Node, error) {
+	return func(x *gorgonia.Node) (*gorgonia.Node, error) { return AvgPool2D(x, o) }
 }
 
 func float64s(x []float32) []float64 {

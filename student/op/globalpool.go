@@ -6,6 +6,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // globalAvgPool is the operator of GlobalAvgPool.
@@ -69,7 +70,7 @@ func globalGrad(
 func globalAvgForward[T blas.Float](a args[T]) {
 	l := layoutOf(a.inShape[0])
 	for i := range a.out {
-		a.out[i] = T(sum(a.in[0][i*l.area:][:l.area]) / float64(l.area))
+		a.out[i] = T(vector.Sum(a.in[0][i*l.area:][:l.area]) / float64(l.area))
 	}
 }
 

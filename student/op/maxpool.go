@@ -2,13 +2,13 @@ package op
 
 import (
 	"fmt"
-	"math"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // maxPool is the operator of MaxPool2D.
@@ -53,7 +53,8 @@ type maxPoolGrad struct {
 	opts PoolOptions
 }
 
-// newMaxPoolGrad is the gradient of a maximum pooling, or, if rectified, of ReLU and that: then x is ReLU's output.
+// newMaxPoolGrad is the gradient of a maximum pooling, or, if rectified, of ReLU and that: then x is ReLU's output or, which
+// comes to the same, its input.
 func newMaxPoolGrad(o PoolOptions, rectified bool) *maxPoolGrad {
 	name := "MaxPool2DGrad"
 	if rectified {
@@ -97,59 +98,28 @@ func firstMaximum[T blas.Float](x []T, width, h0, h1, w0, w1 int) int {
 	return at
 }
 
-// halves says that windows are 2×2 and side by side, by far the commonest pooling: it has loops of its own.
-func (o PoolOptions) halves() bool {
-	return o == PoolOptions{Kernel: [2]int{2, 2}, Stride: [2]int{2, 2}}
-}
+// halves are windows of 2×2 side by side, by far the commonest pooling: it has loops of its own.
+var halves = PoolOptions{Kernel: [2]int{2, 2}, Stride: [2]int{2, 2}}
 
-// halve is maxPoolForward of one plane, x (H,W) to y (⌊H/2⌋,⌊W/2⌋).
-func halve[T blas.Float](y, x []T, width, oh, ow int) {
-	for i := range oh {
-		dst, above, below := y[i*ow:][:ow], x[2*i*width:][:2*ow], x[(2*i+1)*width:][:2*ow]
-		for j := range dst {
-			dst[j] = max(max(above[2*j], above[2*j+1]), max(below[2*j], below[2*j+1]))
-		}
+// newReLUMaxPool is ReLU and then maximum pooling of halves: the larger one of the maximum and 0.
+func newReLUMaxPool() *operator {
+	return &operator{
+		name:  fmt.Sprintf("ReLUMaxPool2D{%v}", halves),
+		ranks: []int{4, 4},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) { return halves.infer(in[0]) },
+		exec:  kernels(reluMaxPoolForward[float32], reluMaxPoolForward[float64]),
 	}
 }
 
-// halveBackward is maxPoolBackward of one plane. gx is all zeros.
-func halveBackward[T blas.Float](gx, x, gy []T, width, oh, ow int) {
-	for i := range oh {
-		at := 2 * i * width
-		for _, g := range gy[i*ow:][:ow] {
-			window, first, best := x[at:at+width+2], 0, x[at]
-			if window[1] > best {
-				first = 1
-			}
-			best = max(best, window[1])
-			if window[width] > best {
-				first = width
-			}
-			best = max(best, window[width])
-			if window[width+1] > best {
-				first = width + 1
-			}
-			gx[at+first] = g
-			at += 2
+func reluMaxPoolForward[T blas.Float](a args[T]) {
+	in, out := layoutOf(a.inShape[0]), layoutOf(a.outShape)
+	blas.For(in.samples, func(n int) {
+		for c := range in.channels {
+			y := plane(out, a.out, n, c)
+			vector.Halve(y, plane(in, a.in[0], n, c), a.outShape[2], a.outShape[3], a.inShape[0][3])
+			vector.AffineReLU(y, y, 1, 0)
 		}
-	}
-}
-
-// halveBackward32 is halveBackward of ReLU's output, without a branch: bits of numbers from 0 on are in their order, and two
-// more tell the elements of a window apart, the first ones being larger.
-func halveBackward32(gx, x, gy []float32, width, oh, ow int) {
-	key := func(v float32, place int64) int64 { return int64(int32(math.Float32bits(v)))<<2 | place }
-	for i := range oh {
-		above, below := x[2*i*width:][:2*ow], x[(2*i+1)*width:][:2*ow]
-		at := 2 * i * width
-		for j, g := range gy[i*ow:][:ow] {
-			best := max(key(above[2*j], 3), key(above[2*j+1], 2), key(below[2*j], 1), key(below[2*j+1], 0))
-			place := int(3 - best&3)
-			passes := uint32(-(best >> 2) >> 63)
-			gx[at+place>>1*width+place&1] = math.Float32frombits(math.Float32bits(g) & passes)
-			at += 2
-		}
-	}
+	})
 }
 
 func maxPoolForward[T blas.Float](a args[T], o PoolOptions) {
@@ -158,8 +128,8 @@ func maxPoolForward[T blas.Float](a args[T], o PoolOptions) {
 	blas.For(in.samples, func(n int) {
 		for c := range in.channels {
 			x, y := plane(in, a.in[0], n, c), plane(out, a.out, n, c)
-			if o.halves() {
-				halve(y, x, width, oh, ow)
+			if o == halves {
+				vector.Halve(y, x, oh, ow, width)
 				continue
 			}
 			for i := range oh {
@@ -179,15 +149,14 @@ func maxPoolBackward[T blas.Float](a args[T], o PoolOptions, rectified bool) {
 	blas.For(in.samples, func(n int) {
 		for c := range in.channels {
 			x, gy, gx := plane(in, a.in[0], n, c), plane(out, a.in[1], n, c), plane(in, a.out, n, c)
-			clear(gx)
-			if o.halves() {
-				if x32, ok := any(x).([]float32); ok && rectified {
-					halveBackward32(any(gx).([]float32), x32, any(gy).([]float32), width, oh, ow)
-				} else {
-					halveBackward(gx, x, gy, width, oh, ow)
+			if o == halves {
+				if height%2 == 1 || width%2 == 1 { // elements that no window has
+					clear(gx)
 				}
+				vector.HalveGrad(gx, x, gy, oh, ow, width, rectified)
 				continue
 			}
+			clear(gx)
 			for i := range oh {
 				h0, h1 := o.window(0, i, height)
 				for j := range ow {

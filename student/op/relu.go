@@ -1,13 +1,12 @@
 package op
 
 import (
-	"math"
-
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // relu is the operator of ReLU.
@@ -23,12 +22,6 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// infinity is the bits of +Inf: those of positive numbers are 1 to infinity, and with the highest bit set the negative ones'.
-const infinity = 0x7f800000
-
-// below is all ones where a < b, and 0 elsewhere. Signs of activations are random: a branch would be mispredicted.
-func below(a uint32, b int64) uint32 { return uint32((int64(a) - b) >> 63) }
-
 // rows calls body with the range of elements of each entry of the first dimension.
 func rows(s tensor.Shape, body func(from, to int)) {
 	n := s[0]
@@ -38,10 +31,7 @@ func rows(s tensor.Shape, body func(from, to int)) {
 
 func reluForward[T blas.Float](a args[T]) {
 	rows(a.outShape, func(from, to int) {
-		dst := a.out[from:to]
-		for i, v := range a.in[0][from:to] {
-			dst[i] = max(v, 0)
-		}
+		vector.AffineReLU(a.out[from:to], a.in[0][from:to], 1, 0)
 	})
 }
 
@@ -54,38 +44,33 @@ func (*relu) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, er
 		name:  "ReLUGrad",
 		ranks: []int{rank(y), rank(y), rank(y)},
 		infer: sameShape,
-		exec:  kernels(reluBackward32, reluBackward[float64]),
+		exec:  kernels(reluBackward[float32], reluBackward[float64]),
 	}}, y, gy)
 	return gorgonia.Nodes{gx}, err
+}
+
+// newAddReLUGrad is the gradient of relu from (y, a, b), whose sum a + b is gy.
+func newAddReLUGrad(rank int) *operator {
+	return &operator{
+		name:  "AddReLUGrad",
+		ranks: []int{rank, rank, rank, rank},
+		infer: sameShape,
+		exec:  kernels(addReLUBackward[float32], addReLUBackward[float64]),
+	}
+}
+
+func addReLUBackward[T blas.Float](a args[T]) {
+	rows(a.outShape, func(from, to int) {
+		vector.AddReLUGrad(a.out[from:to], a.in[0][from:to], a.in[1][from:to], a.in[2][from:to])
+	})
 }
 
 // reluGrad is the gradient of relu.
 type reluGrad struct{ operator }
 
-// reluBackward32 is reluBackward on bits.
-func reluBackward32(a args[float32]) {
-	rows(a.outShape, func(from, to int) {
-		dst, gy := a.out[from:to], a.in[1][from:to]
-		gy = gy[:len(dst)]
-		for i, y := range a.in[0][from:to] {
-			passes := below(math.Float32bits(y)-1, infinity)
-			dst[i] = math.Float32frombits(math.Float32bits(gy[i]) & passes)
-		}
-	})
-}
-
 func reluBackward[T blas.Float](a args[T]) {
 	rows(a.outShape, func(from, to int) {
-		dst, gy := a.out[from:to], a.in[1][from:to]
-		var choice [2]T // signs are random: choosing by index costs a third of choosing by branch
-		for i, y := range a.in[0][from:to] {
-			choice[1] = gy[i]
-			passes := 0
-			if y > 0 {
-				passes = 1
-			}
-			dst[i] = choice[passes]
-		}
+		vector.ReLUGrad(a.out[from:to], a.in[0][from:to], a.in[1][from:to])
 	})
 }
 

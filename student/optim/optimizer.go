@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/vector"
 )
 
 // ErrOptions reports an option that is out of range.
@@ -45,7 +46,14 @@ type Optimizer[T blas.Float] struct {
 	steps  int
 	first  [][]T // m of each parameter; nil for SGD without momentum
 	second [][]T // v of each parameter; nil for SGD
+	pieces []piece
 }
+
+// piece is elements of a parameter that are updated by one core.
+type piece struct{ of, from, to int }
+
+// pieceLength is how many those are: enough for another core to be worth its waking up.
+const pieceLength = 1 << 15
 
 // New returns an optimiser for parameters with so many elements each. It returns ErrOptions for an unknown kind or a value
 // out of range.
@@ -80,6 +88,11 @@ func New[T blas.Float](o Options, sizes []int) (*Optimizer[T], error) {
 	if o.Kind != SGD {
 		opt.second = zeros[T](sizes)
 	}
+	for i, n := range sizes {
+		for from := 0; from < n; from += pieceLength {
+			opt.pieces = append(opt.pieces, piece{i, from, min(n, from+pieceLength)})
+		}
+	}
 	return opt, nil
 }
 
@@ -95,13 +108,17 @@ func zeros[T blas.Float](sizes []int) [][]T {
 // the same order.
 func (o *Optimizer[T]) Step(params, grads [][]T, eta float64) {
 	o.steps++
-	for i, w := range params {
-		if o.o.Kind == SGD {
+	if o.o.Kind == SGD {
+		for i, w := range params {
 			o.sgd(i, w, grads[i], T(eta))
-		} else {
-			o.adam(i, w, grads[i], eta)
 		}
+		return
 	}
+	step := o.adamStep(eta)
+	blas.For(len(o.pieces), func(i int) {
+		p := o.pieces[i]
+		vector.Adam(params[p.of][p.from:p.to], o.first[p.of][p.from:p.to], o.second[p.of][p.from:p.to], grads[p.of][p.from:p.to], step)
+	})
 }
 
 func (o *Optimizer[T]) sgd(i int, w, g []T, eta T) {
@@ -121,22 +138,19 @@ func (o *Optimizer[T]) sgd(i int, w, g []T, eta T) {
 	}
 }
 
-func (o *Optimizer[T]) adam(i int, w, g []T, eta float64) {
-	b1, b2 := T(o.o.Beta1), T(o.o.Beta2)
-	// The bias corrections are taken out of the loop: w −= rate·m/(√v/root + ε).
-	rate := T(eta / (1 - math.Pow(o.o.Beta1, float64(o.steps))))
-	root := T(math.Sqrt(1 - math.Pow(o.o.Beta2, float64(o.steps))))
-	decay, shrink, eps := T(o.o.WeightDecay), T(1), T(o.o.Epsilon)
+// adamStep are the numbers of the current step. The bias corrections are taken out of the loop: w −= rate·m/(√v/root + ε).
+func (o *Optimizer[T]) adamStep(eta float64) *vector.AdamStep[T] {
+	s := &vector.AdamStep[T]{
+		Beta1: T(o.o.Beta1), Beta2: T(o.o.Beta2),
+		Rate:    T(eta / (1 - math.Pow(o.o.Beta1, float64(o.steps)))),
+		Root:    T(math.Sqrt(1 - math.Pow(o.o.Beta2, float64(o.steps)))),
+		Epsilon: T(o.o.Epsilon), Decay: T(o.o.WeightDecay), Shrink: 1,
+	}
+	s.Rest1, s.Rest2 = 1-s.Beta1, 1-s.Beta2
 	if o.o.Kind == AdamW {
-		shrink, decay = T(1-eta*o.o.WeightDecay), 0
+		s.Shrink, s.Decay = T(1-eta*o.o.WeightDecay), 0
 	}
-	m, v := o.first[i], o.second[i]
-	for j, gj := range g {
-		gj += decay * w[j]
-		m[j] = b1*m[j] + (1-b1)*gj
-		v[j] = b2*v[j] + (1-b2)*gj*gj
-		w[j] = shrink*w[j] - rate*m[j]/(T(math.Sqrt(float64(v[j])))/root+eps)
-	}
+	return s
 }
 
 // Steps is the number of steps taken, those before a restored state included.
