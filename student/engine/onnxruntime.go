@@ -11,6 +11,7 @@ import (
 
 	"rkd/models/ort"
 	"rkd/student/arch"
+	"rkd/student/internal/blas"
 	"rkd/student/op"
 )
 
@@ -43,6 +44,7 @@ type ONNXRuntime struct {
 	stats     []batchStats
 	steps     counter
 
+	team     *blas.Team
 	products *products
 
 	inferInput  []float32
@@ -62,7 +64,8 @@ type batchStats struct {
 // Errors wrap ErrOperator for a node that can neither be lowered nor be run, and ort.ErrProvider when the library lacks the
 // provider.
 func NewONNXRuntime(net *arch.Network, weights *arch.Weights, batch int, o Options) (*ONNXRuntime, error) {
-	e := &ONNXRuntime{net: net, weights: weights, products: newProducts(o.Threads)}
+	team := blas.NewTeam(o.Threads)
+	e := &ONNXRuntime{net: net, weights: weights, team: team, products: newProducts(o.Threads, team)}
 	session := ort.Options{Threads: o.Threads, Provider: o.Provider, ProviderOptions: o.ProviderOptions}
 	if err := e.compileTraining(batch, session); err != nil {
 		return nil, errors.Join(fmt.Errorf("compiling the training graph: %w", err), e.Close())
@@ -149,6 +152,7 @@ func (e *ONNXRuntime) Step(x []float32, objective Objective) error {
 	if err := runAll(e.forward); err != nil {
 		return fmt.Errorf("running a training step forward: %w", err)
 	}
+	e.team.Rest()
 	clear(e.gradient)
 	if err := objective(e.embedding, e.gradient); err != nil {
 		return err
@@ -156,6 +160,7 @@ func (e *ONNXRuntime) Step(x []float32, objective Objective) error {
 	if err := runAll(e.backward); err != nil {
 		return fmt.Errorf("running a training step backward: %w", err)
 	}
+	e.team.Rest()
 	for _, c := range e.copies {
 		copy(c[0], c[1])
 	}
@@ -202,5 +207,6 @@ func (e *ONNXRuntime) Embed(ctx context.Context, dst, x []float32) ([]float32, e
 func (e *ONNXRuntime) Close() error {
 	err := errors.Join(closeAll(e.forward), closeAll(e.backward), closeAll(e.infer), e.products.close())
 	e.forward, e.backward, e.infer = nil, nil, nil
+	e.team.Close()
 	return err
 }

@@ -125,7 +125,7 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 	if t.plans = p.processor && plans(operator, inputs); t.plans || fused {
 		t.kernel = true
 	} else if !lowers(n) {
-		if _, ok := n.Op().(gorgonia.UsePreallocDoer); !ok {
+		if _, ok := n.Op().(doer); !ok {
 			return nil, fmt.Errorf("%w: node %q is a %v, which has no kernel either", ErrOperator, n.Name(), n.Op())
 		}
 		t.kernel = true

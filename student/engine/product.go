@@ -8,6 +8,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/models/ort"
+	"rkd/student/internal/blas"
 	"rkd/student/op"
 )
 
@@ -15,6 +16,7 @@ import (
 // goroutine that runs it.
 type products struct {
 	threads  int
+	team     *blas.Team
 	sessions map[productShape]*ort.Session
 	bindings []*ort.Binding
 	tensors  []ort.Value
@@ -25,8 +27,8 @@ type productShape struct {
 	m, n, k        int
 }
 
-func newProducts(threads int) *products {
-	return &products{threads: threads, sessions: make(map[productShape]*ort.Session)}
+func newProducts(threads int, team *blas.Team) *products {
+	return &products{threads: threads, team: team, sessions: make(map[productShape]*ort.Session)}
 }
 
 // Workers is the number of threads.
@@ -36,6 +38,9 @@ func (p *products) Workers() int {
 	}
 	return p.threads
 }
+
+// Team are the goroutines that kernels compute on.
+func (p *products) Team() *blas.Team { return p.team }
 
 // Multiply prepares C = op(A)·op(B), see op.Multiplier.
 func (p *products) Multiply(transA, transB bool, m, n, k int, a, b, c []float32) (func() error, error) {

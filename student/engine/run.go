@@ -10,6 +10,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/models/ort"
+	"rkd/student/internal/blas"
 )
 
 // run is a piece of a plan that is ready to be executed, on memory that it shares with the others.
@@ -33,9 +34,9 @@ func (p *plan) compile(o ort.Options, products *products) (_ []run, err error) {
 		case t.plans:
 			r, err = newPlanned(t, products)
 		case t.kernel:
-			r = newKernel(t)
+			r = newKernel(t, products.team)
 		default:
-			r, err = newModel(tasks, users, time, o)
+			r, err = newModel(tasks, users, time, o, products.team)
 		}
 		if err != nil {
 			return nil, err
@@ -62,15 +63,21 @@ func closeAll(runs []run) error {
 	return err
 }
 
+// doer is an operator whose kernel computes on a team; all of package op's are.
+type doer interface {
+	UseTeamDo(team *blas.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error)
+}
+
 // kernel is an operator's own Go.
 type kernel struct {
-	op     gorgonia.UsePreallocDoer
+	op     doer
+	team   *blas.Team
 	output gorgonia.Value
 	inputs []gorgonia.Value
 }
 
-func newKernel(t *task) *kernel {
-	k := &kernel{op: t.op.(gorgonia.UsePreallocDoer), output: dense(t.output)}
+func newKernel(t *task, team *blas.Team) *kernel {
+	k := &kernel{op: t.op.(doer), team: team, output: dense(t.output)}
 	for _, in := range t.inputs {
 		k.inputs = append(k.inputs, dense(in))
 	}
@@ -82,7 +89,7 @@ func dense(v *value) *tensor.Dense {
 }
 
 func (k *kernel) run() error {
-	_, err := k.op.UsePreallocDo(k.output, k.inputs...)
+	_, err := k.op.UseTeamDo(k.team, k.output, k.inputs...)
 	return err
 }
 
@@ -93,11 +100,12 @@ type model struct {
 	session *ort.Session
 	binding *ort.Binding
 	tensors []ort.Value
+	team    *blas.Team
 }
 
 // newModel lowers the tasks of one run. What others compute comes in, and what others read leaves.
-func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options) (_ *model, err error) {
-	m := new(model)
+func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options, team *blas.Team) (_ *model, err error) {
+	m := &model{team: team}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, m.close())
@@ -168,7 +176,10 @@ func dims(v *value) []any {
 	return list
 }
 
-func (m *model) run() error { return m.binding.Run() }
+func (m *model) run() error {
+	m.team.Rest() // the runtime computes on threads of its own
+	return m.binding.Run()
+}
 
 func (m *model) close() error {
 	var err error

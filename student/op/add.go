@@ -23,7 +23,7 @@ func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 func addForward[T blas.Float](a args[T]) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		dst, b := a.out[from:to], a.in[1][from:to]
 		for i, v := range a.in[0][from:to] {
 			dst[i] = v + b[i]

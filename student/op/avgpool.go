@@ -63,7 +63,7 @@ func (p *avgPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia
 func avgPoolForward[T blas.Float](a args[T], o PoolOptions) {
 	in, out := layoutOf(a.inShape[0]), layoutOf(a.outShape)
 	height, width, oh, ow := a.inShape[0][2], a.inShape[0][3], a.outShape[2], a.outShape[3]
-	blas.For(in.samples, func(n int) {
+	a.team.For(in.samples, func(n int) {
 		for c := range in.channels {
 			x, y := plane(in, a.in[0], n, c), plane(out, a.out, n, c)
 			for i := range oh {
@@ -87,7 +87,7 @@ func avgPoolForward[T blas.Float](a args[T], o PoolOptions) {
 func avgPoolBackward[T blas.Float](a args[T], o PoolOptions) {
 	in, out := layoutOf(a.inShape[0]), layoutOf(a.inShape[1])
 	height, width, oh, ow := a.inShape[0][2], a.inShape[0][3], a.inShape[1][2], a.inShape[1][3]
-	blas.For(in.samples, func(n int) {
+	a.team.For(in.samples, func(n int) {
 		for c := range in.channels {
 			gy, gx := plane(out, a.in[1], n, c), plane(in, a.out, n, c)
 			clear(gx)

@@ -48,7 +48,7 @@ func batchStats[T blas.Float](a args[T], s *scratch) {
 		own := partial[piece*width:][:width]
 		return own[:l.channels], own[l.channels : 2*l.channels], own[2*l.channels:]
 	}
-	blas.For(l.pieces(), func(piece int) {
+	a.team.For(l.pieces(), func(piece int) {
 		clear(partial[piece*width:][:width])
 		about, sums, squares := of(piece)
 		from, to := l.piece(piece)
@@ -171,18 +171,18 @@ func batchNormForward[T blas.Float](a args[T], eps float64, after follower, s *s
 	scale, shift := affine(a.in[1][:l.channels], a.in[1][l.channels:], a.in[2], a.in[3], eps)
 	switch after {
 	case thenReLU:
-		eachPlane(l, a.out, a.in[0], scale, shift, vector.AffineReLU)
+		eachPlane(a.team, l, a.out, a.in[0], scale, shift, vector.AffineReLU)
 	case thenReLUAndHalves:
 		h := newHalved(a.inShape[0], a.in[0], nil, scale, shift)
-		blas.For(l.pieces(), func(piece int) { h.forward(a.out, piece, s) })
+		a.team.For(l.pieces(), func(piece int) { h.forward(a.out, piece, s) })
 	default:
-		eachPlane(l, a.out, a.in[0], scale, shift, vector.Affine)
+		eachPlane(a.team, l, a.out, a.in[0], scale, shift, vector.Affine)
 	}
 }
 
 // eachPlane computes y = f(x) of each plane, f being told its channel's scale and shift.
-func eachPlane[T blas.Float](l layout, y, x, scale, shift []T, f func(y, x []T, scale, shift T)) {
-	blas.For(l.samples, func(n int) {
+func eachPlane[T blas.Float](team *blas.Team, l layout, y, x, scale, shift []T, f func(y, x []T, scale, shift T)) {
+	team.For(l.samples, func(n int) {
 		for c, s := range scale {
 			f(plane(l, y, n, c), plane(l, x, n, c), s, shift[c])
 		}
@@ -193,7 +193,7 @@ func batchNormAddReLU[T blas.Float](a args[T], eps float64) {
 	l := layoutOf(a.inShape[0])
 	x, mean, variance, z := a.in[0], a.in[1][:l.channels], a.in[1][l.channels:], a.in[4]
 	scale, shift := affine(mean, variance, a.in[2], a.in[3], eps)
-	blas.For(l.samples, func(n int) {
+	a.team.For(l.samples, func(n int) {
 		for c, s := range scale {
 			vector.AffineAddReLU(plane(l, a.out, n, c), plane(l, x, n, c), plane(l, z, n, c), s, shift[c])
 		}

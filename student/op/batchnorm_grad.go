@@ -86,7 +86,7 @@ func sumBatchNorm[T blas.Float](a args[T], eps float64, after follower, s *normB
 		scale, shift = affine(mean, variance, a.in[3], a.in[4], eps)
 	}
 	halved := newHalved(a.inShape[0], x, gy, scale, shift)
-	sums, giveBack := channelSums(l, 2, &s.sums, func(from, to int, sums []float64) {
+	sums, giveBack := channelSums(a.team, l, 2, &s.sums, func(from, to int, sums []float64) {
 		add := func(c int, dot, total float64) {
 			sums[c] += dot
 			sums[l.channels+c] += total
@@ -242,7 +242,7 @@ func batchNormInputBackward[T blas.Float](a args[T], eps float64, after follower
 		scale, shift = affine(mean, variance, gamma, a.in[5], eps)
 	}
 	halved := newHalved(a.inShape[0], x, gy, scale, shift)
-	blas.For(l.pieces(), func(piece int) {
+	a.team.For(l.pieces(), func(piece int) {
 		from, to := l.piece(piece)
 		switch after {
 		case thenReLU:

@@ -48,7 +48,7 @@ func BatchNormInference(x, mean, variance, gamma, beta *gorgonia.Node, eps float
 
 func batchNormInferenceForward[T blas.Float](a args[T], eps float64) {
 	scale, shift := affine(a.in[1], a.in[2], a.in[3], a.in[4], eps)
-	eachPlane(layoutOf(a.inShape[0]), a.out, a.in[0], scale, shift, vector.Affine)
+	eachPlane(a.team, layoutOf(a.inShape[0]), a.out, a.in[0], scale, shift, vector.Affine)
 }
 
 // DiffWRT says that x, gamma and beta have a gradient, mean and variance not.
@@ -98,7 +98,7 @@ func (b *batchNormInference) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node
 func batchNormInferenceBackward[T blas.Float](a args[T], eps float64) {
 	l := layoutOf(a.outShape)
 	scale := scales(a.in[0], a.in[1], eps)
-	blas.For(l.samples, func(n int) {
+	a.team.For(l.samples, func(n int) {
 		for c := range l.channels {
 			vector.Affine(plane(l, a.out, n, c), plane(l, a.in[2], n, c), scale[c], 0)
 		}
@@ -108,7 +108,7 @@ func batchNormInferenceBackward[T blas.Float](a args[T], eps float64) {
 // batchNormInferenceScaleBackward computes Σ gy·x̂ of each channel.
 func batchNormInferenceScaleBackward[T blas.Float](a args[T], eps float64, s *scratch) {
 	l, mean := layoutOf(a.inShape[0]), a.in[1]
-	sums, giveBack := channelSums(l, 1, s, func(from, to int, sums []float64) {
+	sums, giveBack := channelSums(a.team, l, 1, s, func(from, to int, sums []float64) {
 		l.each(from, to, func(n, c int) {
 			dot, _ := vector.CentredDot(plane(l, a.in[0], n, c), plane(l, a.in[3], n, c), mean[c])
 			sums[c] += dot

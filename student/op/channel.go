@@ -90,7 +90,7 @@ func channelSum(x *gorgonia.Node) (*gorgonia.Node, error) {
 
 func sumChannels[T blas.Float](a args[T], s *scratch) {
 	l := layoutOf(a.inShape[0])
-	sums, giveBack := channelSums(l, 1, s, func(from, to int, sums []float64) {
+	sums, giveBack := channelSums(a.team, l, 1, s, func(from, to int, sums []float64) {
 		l.each(from, to, func(n, c int) { sums[c] += vector.Sum(plane(l, a.in[0], n, c)) })
 	})
 	defer giveBack()
@@ -101,11 +101,11 @@ func sumChannels[T blas.Float](a args[T], s *scratch) {
 
 // channelSums are count sums of each channel, (count,C): add adds what a range of samples has.
 func channelSums(
-	l layout, count int, s *scratch, add func(from, to int, sums []float64),
+	team *blas.Team, l layout, count int, s *scratch, add func(from, to int, sums []float64),
 ) (sums []float64, giveBack func()) {
 	width := count * l.channels
 	partial, giveBack := borrow[float64](s, l.pieces()*width)
-	blas.For(l.pieces(), func(piece int) {
+	team.For(l.pieces(), func(piece int) {
 		own := partial[piece*width:][:width]
 		clear(own)
 		from, to := l.piece(piece)

@@ -63,7 +63,7 @@ func inferChannelwise(in []tensor.Shape) (tensor.Shape, error) {
 // scaleForward serves Scale and Gate: factors begin anew with every sample when there is one row of them.
 func scaleForward[T blas.Float](a args[T]) {
 	l := layoutOf(a.outShape)
-	blas.For(l.samples, func(n int) {
+	a.team.For(l.samples, func(n int) {
 		for c := range l.channels {
 			s := a.in[1][(n*l.channels+c)%len(a.in[1])]
 			vector.Affine(plane(l, a.out, n, c), plane(l, a.in[0], n, c), s, 0)
@@ -73,7 +73,7 @@ func scaleForward[T blas.Float](a args[T]) {
 
 func shiftForward[T blas.Float](a args[T]) {
 	l := layoutOf(a.outShape)
-	blas.For(l.samples, func(n int) {
+	a.team.For(l.samples, func(n int) {
 		for c := range l.channels {
 			vector.Affine(plane(l, a.out, n, c), plane(l, a.in[0], n, c), 1, a.in[1][c])
 		}
@@ -140,7 +140,7 @@ func dots(name string, x, gy *gorgonia.Node, outRank int) (*gorgonia.Node, error
 
 func dotsForward[T blas.Float](a args[T]) {
 	l := layoutOf(a.inShape[0])
-	blas.For(l.channels, func(c int) {
+	a.team.For(l.channels, func(c int) {
 		var total float64
 		for n := range l.samples {
 			gy := plane(l, a.in[1], n, c)

@@ -67,7 +67,7 @@ func inferConcat(in []tensor.Shape, order []int) (tensor.Shape, error) {
 func perSample(s tensor.Shape) int { return s.TotalSize() / s[0] }
 
 func concatForward[T blas.Float](a args[T], order []int) {
-	blas.For(a.outShape[0], func(n int) {
+	a.team.For(a.outShape[0], func(n int) {
 		dst := a.out[n*perSample(a.outShape):]
 		for _, i := range order {
 			width := perSample(a.inShape[i])
@@ -115,5 +115,5 @@ func (c *concat) Lower(b *onnx.Builder, inputs []string) (string, error) {
 func channelRangeForward[T blas.Float](a args[T], from int) {
 	width, all := perSample(a.outShape), perSample(a.inShape[0])
 	first := from * (all / a.inShape[0][1])
-	blas.For(a.outShape[0], func(n int) { copy(a.out[n*width:][:width], a.in[0][n*all+first:]) })
+	a.team.For(a.outShape[0], func(n int) { copy(a.out[n*width:][:width], a.in[0][n*all+first:]) })
 }

@@ -6,10 +6,14 @@ import (
 	"testing"
 
 	"gorgonia.org/tensor"
+
+	"rkd/student/internal/blas"
 )
 
 // BenchmarkPlannedConv measures convolutions of resnet20, the demo's student and MobileNetV2 in GFLOP/s.
 func BenchmarkPlannedConv(b *testing.B) {
+	team := blas.NewTeam(2)
+	defer team.Close()
 	for _, c := range []struct{ n, channels, filters, size, kernel, stride, groups int }{
 		{64, 16, 16, 32, 3, 1, 1},
 		{64, 16, 32, 32, 3, 2, 1},
@@ -46,7 +50,7 @@ func BenchmarkPlannedConv(b *testing.B) {
 				out = w
 			}
 			b.Run(fmt.Sprintf("%v*%v,stride=%d/%s", x, w, c.stride, what), func(b *testing.B) {
-				run, err := convKind(kind).plan(o, unlimited(), y, gonumMultiplier(2), tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(out...)), in)
+				run, err := convKind(kind).plan(o, unlimited(), y, gonumMultiplier{2, team}, tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(out...)), in)
 				if err != nil {
 					b.Fatal(err)
 				}

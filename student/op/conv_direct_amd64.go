@@ -205,7 +205,7 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 		}
 	}
 	in, out := d.channels*d.height*d.width, d.rows*d.out[0]*d.out[1]
-	return shared(len(d.workers), blocks, func(worker, b int) {
+	return shared(m.Team(), len(d.workers), blocks, func(worker, b int) {
 		w := &d.workers[worker]
 		from, to := b*d.block, min(d.samples, (b+1)*d.block)
 		for group := range d.groups {
@@ -296,17 +296,17 @@ func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 	}
 }
 
-// shared calls body for every i in [0,n), each worker's calls one after the other.
-func shared(workers, n int, body func(worker, i int)) func() error {
+// shared calls body for every i in [0,n) on a team, each worker's calls one after the other.
+func shared(team *blas.Team, workers, n int, body func(worker, i int)) func() error {
 	var next atomic.Int64
-	loop := blas.NewLoop(func(worker int) {
+	work := func(worker int) {
 		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 			body(worker, i)
 		}
-	})
+	}
 	return func() error {
 		next.Store(0)
-		loop.Run(workers)
+		team.For(workers, work)
 		return nil
 	}
 }

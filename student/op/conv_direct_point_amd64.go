@@ -1,7 +1,5 @@
 package op
 
-import "rkd/student/internal/blas"
-
 // fewPoints is the number of results of a batch up to which the weights' gradient of a pointwise convolution is faster as a
 // sum over them: products of planes would be too short.
 const fewPoints = 1024
@@ -23,9 +21,9 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 	}
 	neighbours := make([]float32, points*columns+lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
 	area := g.area()
-	turn := blas.NewLoop(func(n int) {
+	turn := func(n int) {
 		turnMatrix(neighbours[n*area*columns:][:area*columns], moved[n*area*columns:][:area*columns], columns, area)
-	})
+	}
 	var table []entry
 	for n := range g.samples {
 		for p := range area {
@@ -35,7 +33,7 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 	line := grid{line: columns}
 	spans, bias := line.cover(1, 1, columns), make([]float32, pointRows)
 	pieces := over(rows, pointRows)
-	run := shared(min(pieces, m.Workers()), pieces, func(_, piece int) {
+	run := shared(m.Team(), min(pieces, m.Workers()), pieces, func(_, piece int) {
 		r := piece * pointRows
 		some := min(pointRows, rows-r)
 		sumSpans(table, spans, result[r*columns:], columns, neighbours, fixed[r*area:], area, bias[:some], unlimited())
@@ -44,7 +42,7 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 		}
 	})
 	return func() error {
-		turn.Run(g.samples)
+		m.Team().For(g.samples, turn)
 		return run()
 	}
 }

@@ -83,7 +83,7 @@ func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float3
 			d.workers[i].y = make([]float32, g.groupFilters()*d.plane)
 		}
 	}
-	run := shared(len(d.workers), chunks, func(worker, chunk int) {
+	run := shared(m.Team(), len(d.workers), chunks, func(worker, chunk int) {
 		sum := partial[chunk*size:][:size]
 		clear(sum)
 		for b := chunk * d.blocks / chunks; b < (chunk+1)*d.blocks/chunks; b++ {

@@ -199,7 +199,7 @@ func convForward[T blas.Float](a args[T], o ConvOptions, buffers *scratch) {
 	x, w := a.in[0], a.in[1]
 	k, l, filters := g.patch(), g.area(), g.groupFilters()
 	xGroup, yGroup, wGroup := g.groupChannels()*g.height*g.width, filters*l, filters*k
-	blas.For(g.samples, func(n int) {
+	a.team.For(g.samples, func(n int) {
 		y := a.out[n*g.filters*l:][:g.filters*l]
 		if len(a.in) == 3 {
 			for f, b := range a.in[2] {
@@ -246,7 +246,7 @@ func convInputBackward[T blas.Float](a args[T], o ConvOptions, buffers *scratch)
 	w, gy := a.in[1], a.in[2]
 	k, l, filters := g.patch(), g.area(), g.groupFilters()
 	xGroup, yGroup, wGroup := g.groupChannels()*g.height*g.width, filters*l, filters*k
-	blas.For(g.samples, func(n int) {
+	a.team.For(g.samples, func(n int) {
 		cols, giveBack := borrow[T](buffers, k*l)
 		defer giveBack()
 		for group := range g.Groups {
@@ -300,7 +300,7 @@ func convWeightBackward[T blas.Float](a args[T], o ConvOptions, buffers *scratch
 	chunks := min(gradChunks, g.samples)
 	partial, giveBack := borrow[T](buffers, chunks*len(a.out)) // (chunks,O,C/G,kh,kw)
 	defer giveBack()
-	blas.For(chunks, func(chunk int) {
+	a.team.For(chunks, func(chunk int) {
 		gw := partial[chunk*len(a.out):][:len(a.out)]
 		clear(gw)
 		cols, giveBack := borrow[T](buffers, k*l)

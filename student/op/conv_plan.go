@@ -26,7 +26,7 @@ type convPlan struct {
 	block   int // samples of one
 	blocks  int
 	workers []convWorker
-	loop    *blas.Loop
+	team    *blas.Team
 	next    atomic.Int64
 }
 
@@ -106,7 +106,7 @@ func (o ConvOptions) plans(w tensor.Shape) bool { return w[1] > 1 || w[0] > o.Gr
 
 // newConvPlan makes workers whose product each group is given by prepare.
 func newConvPlan(g convGeometry, m Multiplier, prepare func(w *convWorker, group, columns int) (func() error, error)) (*convPlan, error) {
-	p := &convPlan{convGeometry: g}
+	p := &convPlan{convGeometry: g, team: m.Team()}
 	// As many blocks as fit the cache and keep all workers busy, of about one size.
 	p.block = max(1, min(g.samples, blockBytes/(4*g.patch()*g.area())))
 	p.blocks = over(over(g.samples, p.block), m.Workers()) * m.Workers()
@@ -134,16 +134,16 @@ func over(a, b int) int { return (a + b - 1) / b }
 // each runs body for every block: the samples [from,to) of one. A block that is not whole leaves the rest of the worker's
 // memory as it was; its products are computed and not used.
 func (p *convPlan) each(body func(w *convWorker, block, from, to int) error) func() error {
-	p.loop = blas.NewLoop(func(i int) {
+	work := func(i int) {
 		w := &p.workers[i]
 		w.err = nil
 		for b := int(p.next.Add(1)) - 1; b < p.blocks && w.err == nil; b = int(p.next.Add(1)) - 1 {
 			w.err = body(w, b, b*p.block, min(p.samples, (b+1)*p.block))
 		}
-	})
+	}
 	return func() error {
 		p.next.Store(0)
-		p.loop.Run(len(p.workers))
+		p.team.For(len(p.workers), work)
 		for i := range p.workers {
 			if err := p.workers[i].err; err != nil {
 				return err

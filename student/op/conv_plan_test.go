@@ -13,10 +13,15 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// gonumMultiplier is a Multiplier for a number of workers.
-type gonumMultiplier int
+// gonumMultiplier is a Multiplier for a number of workers, on a team or none.
+type gonumMultiplier struct {
+	workers int
+	team    *blas.Team
+}
 
-func (m gonumMultiplier) Workers() int { return int(m) }
+func (m gonumMultiplier) Workers() int { return m.workers }
+
+func (m gonumMultiplier) Team() *blas.Team { return m.team }
 
 func (gonumMultiplier) Multiply(transA, transB bool, m, n, k int, a, b, c []float32) (func() error, error) {
 	lda, ldb := k, n
@@ -80,6 +85,8 @@ func TestPlansOfRandomConvolutionsAgreeWithTheKernels(t *testing.T) {
 func expectPlansAgree(t *testing.T, c convCase) {
 	t.Helper()
 	rng := rand.New(rand.NewPCG(11, 13))
+	team := blas.NewTeam(2)
+	defer team.Close()
 	g := gorgonia.NewGraph()
 	node := func(name string, shape ...int) *gorgonia.Node {
 		return variable(g, name, dense[float32](random(rng, shape...)))
@@ -113,7 +120,7 @@ func expectPlansAgree(t *testing.T, c convCase) {
 			t.Fatal(err)
 		}
 		want := undense[float32](t, v)
-		for _, workers := range []gonumMultiplier{1, 3} {
+		for _, workers := range []gonumMultiplier{{workers: 1}, {workers: 3, team: team}} {
 			result := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(planned.node.Shape()...))
 			out := result.Data().([]float32)
 			columns, err := convKind(kind).planColumns(geometry, workers, out, arrays)
@@ -160,7 +167,9 @@ func TestPlanningAllocatesOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	out := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(y.Shape()...))
-	run, err := y.Op().(Planner).Plan(gonumMultiplier(1), out, []*tensor.Dense{x.Value().(*tensor.Dense), w.Value().(*tensor.Dense)})
+	team := blas.NewTeam(2)
+	defer team.Close()
+	run, err := y.Op().(Planner).Plan(gonumMultiplier{2, team}, out, []*tensor.Dense{x.Value().(*tensor.Dense), w.Value().(*tensor.Dense)})
 	if err != nil {
 		t.Fatal(err)
 	}

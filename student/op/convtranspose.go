@@ -109,7 +109,7 @@ func convTransposeForward[T blas.Float](a args[T], opts ConvTransposeOptions, bu
 		return
 	}
 	l := layoutOf(a.outShape)
-	blas.For(l.samples, func(n int) {
+	a.team.For(l.samples, func(n int) {
 		for c, bias := range a.in[2] {
 			y := plane(l, a.out, n, c)
 			for i := range y {

@@ -47,14 +47,14 @@ func Dropout(x, step *gorgonia.Node, opts DropoutOptions) (*gorgonia.Node, error
 		name:  fmt.Sprintf("DropoutMask{rate=%g,key=%x,shape=%v}", opts.Rate, opts.Key, shape),
 		ranks: []int{1, rank(x)},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return shape.Clone(), expectShape(in, 0, 1) },
-		exec: func(out gorgonia.Value, in []gorgonia.Value) error {
+		exec: func(team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error {
 			number, err := stepNumber(in[0])
 			if err != nil {
 				return err
 			}
 			return kernels(
 				func(a args[float32]) { drawMask(a, opts, number) },
-				func(a args[float64]) { drawMask(a, opts, number) })(out, in)
+				func(a args[float64]) { drawMask(a, opts, number) })(team, out, in)
 		},
 	}, step)
 	if err != nil {
@@ -90,7 +90,7 @@ const maskBlock = 4096
 func drawMask[T blas.Float](a args[T], opts DropoutOptions, step uint64) {
 	choice := [2]T{T(1 / (1 - opts.Rate)), 0} // by index: chance would mispredict every other branch
 	limit := uint64(math.Round(opts.Rate * (1 << 32)))
-	blas.For((len(a.out)+maskBlock-1)/maskBlock, func(block int) {
+	a.team.For((len(a.out)+maskBlock-1)/maskBlock, func(block int) {
 		var seed [32]byte
 		for i, word := range []uint64{opts.Key[0], opts.Key[1], step, uint64(block)} {
 			binary.LittleEndian.PutUint64(seed[8*i:], word)

@@ -57,7 +57,7 @@ func (*globalMaxPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorg
 }
 
 func globalGrad(
-	name string, exec func(gorgonia.Value, []gorgonia.Value) error, x, gy *gorgonia.Node,
+	name string, exec kernel, x, gy *gorgonia.Node,
 ) (*gorgonia.Node, error) {
 	return apply(&operator{
 		name: name, ranks: []int{4, 2, 4}, exec: exec,

@@ -48,7 +48,7 @@ func norm[T blas.Float](x []T) float64 {
 }
 
 func l2normalizeForward[T blas.Float](a args[T], eps float64) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		x, y := a.in[0][from:to], a.out[from:to]
 		scale := 1 / max(norm(x), eps)
 		for i, v := range x {
@@ -74,7 +74,7 @@ func (l *l2normalize) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorg
 }
 
 func l2normalizeBackward[T blas.Float](a args[T], eps float64) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		x, gy, gx := a.in[0][from:to], a.in[1][from:to], a.out[from:to]
 		length := norm(x)
 		scale, along := 1/eps, 0.0 // gx = scale·gy − along·x

@@ -77,7 +77,7 @@ func newStandardise[T blas.Float](x []T, eps float64) standardise {
 func layerNormForward[T blas.Float](a args[T], eps float64) {
 	gamma, beta := a.in[1], a.in[2]
 	width := len(gamma)
-	blas.For(len(a.out)/width, func(n int) {
+	a.team.For(len(a.out)/width, func(n int) {
 		x, y := a.in[0][n*width:][:width], a.out[n*width:][:width]
 		s := newStandardise(x, eps)
 		for i, v := range x {
@@ -133,7 +133,7 @@ func (l *layerNorm) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgon
 func layerNormInputBackward[T blas.Float](a args[T], eps float64) {
 	gamma := a.in[1]
 	width := len(gamma)
-	blas.For(len(a.out)/width, func(n int) {
+	a.team.For(len(a.out)/width, func(n int) {
 		x, gy, gx := a.in[0][n*width:][:width], a.in[2][n*width:][:width], a.out[n*width:][:width]
 		s := newStandardise(x, eps)
 		var mean, along float64
@@ -153,7 +153,7 @@ func layerNormInputBackward[T blas.Float](a args[T], eps float64) {
 func layerNormScaleBackward[T blas.Float](a args[T], eps float64, buffers *scratch) {
 	x, gy := a.in[0], a.in[1]
 	width := len(a.out)
-	sumGroups(a.out, len(x)/width, buffers, func(sum []float64, n int) {
+	sumGroups(a.team, a.out, len(x)/width, buffers, func(sum []float64, n int) {
 		x, gy := x[n*width:][:width], gy[n*width:][:width]
 		s := newStandardise(x, eps)
 		for i, v := range x {
@@ -164,11 +164,11 @@ func layerNormScaleBackward[T blas.Float](a args[T], eps float64, buffers *scrat
 
 // sumGroups adds up n groups of len(out) numbers, each of which add adds to its argument: partial sums over a fixed
 // partition of the groups, then their sum.
-func sumGroups[T blas.Float](out []T, n int, buffers *scratch, add func(sum []float64, n int)) {
+func sumGroups[T blas.Float](team *blas.Team, out []T, n int, buffers *scratch, add func(sum []float64, n int)) {
 	chunks := min(gradChunks, n)
 	partial, giveBack := borrow[float64](buffers, chunks*len(out)) // (chunks,len(out))
 	defer giveBack()
-	blas.For(chunks, func(chunk int) {
+	team.For(chunks, func(chunk int) {
 		sum := partial[chunk*len(out):][:len(out)]
 		clear(sum)
 		for i := chunk * n / chunks; i < (chunk+1)*n/chunks; i++ {
@@ -199,7 +199,7 @@ func leadingSum(x *gorgonia.Node, axes int) (*gorgonia.Node, error) {
 
 func leadingSums[T blas.Float](a args[T], buffers *scratch) {
 	x, width := a.in[0], len(a.out)
-	sumGroups(a.out, len(x)/width, buffers, func(sum []float64, n int) {
+	sumGroups(a.team, a.out, len(x)/width, buffers, func(sum []float64, n int) {
 		for i, v := range x[n*width:][:width] {
 			sum[i] += float64(v)
 		}

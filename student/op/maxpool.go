@@ -113,7 +113,7 @@ func newReLUMaxPool() *operator {
 
 func reluMaxPoolForward[T blas.Float](a args[T]) {
 	in, out := layoutOf(a.inShape[0]), layoutOf(a.outShape)
-	blas.For(in.samples, func(n int) {
+	a.team.For(in.samples, func(n int) {
 		for c := range in.channels {
 			y := plane(out, a.out, n, c)
 			vector.Halve(y, plane(in, a.in[0], n, c), a.outShape[2], a.outShape[3], a.inShape[0][3])
@@ -125,7 +125,7 @@ func reluMaxPoolForward[T blas.Float](a args[T]) {
 func maxPoolForward[T blas.Float](a args[T], o PoolOptions) {
 	in, out := layoutOf(a.inShape[0]), layoutOf(a.outShape)
 	height, width, oh, ow := a.inShape[0][2], a.inShape[0][3], a.outShape[2], a.outShape[3]
-	blas.For(in.samples, func(n int) {
+	a.team.For(in.samples, func(n int) {
 		for c := range in.channels {
 			x, y := plane(in, a.in[0], n, c), plane(out, a.out, n, c)
 			if o == halves {
@@ -146,7 +146,7 @@ func maxPoolForward[T blas.Float](a args[T], o PoolOptions) {
 func maxPoolBackward[T blas.Float](a args[T], o PoolOptions, rectified bool) {
 	in, out := layoutOf(a.inShape[0]), layoutOf(a.inShape[1])
 	height, width, oh, ow := a.inShape[0][2], a.inShape[0][3], a.inShape[1][2], a.inShape[1][3]
-	blas.For(in.samples, func(n int) {
+	a.team.For(in.samples, func(n int) {
 		for c := range in.channels {
 			x, gy, gx := plane(in, a.in[0], n, c), plane(out, a.in[1], n, c), plane(in, a.out, n, c)
 			if o == halves {

@@ -32,33 +32,44 @@ type operator struct {
 	// infer checks the shapes of the inputs, whose ranks are right, and returns the output's.
 	infer func(in []tensor.Shape) (tensor.Shape, error)
 	// exec overwrites every element of out, which has the inferred shape and holds anything.
-	exec func(out gorgonia.Value, in []gorgonia.Value) error
+	exec kernel
 }
+
+// kernel computes out on a team, which may be nil.
+type kernel func(team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error
 
 // args are one execution's arrays, row-major, with their shapes.
 type args[T blas.Float] struct {
+	team     *blas.Team
 	out      []T
 	in       [][]T
 	outShape tensor.Shape
 	inShape  []tensor.Shape
 }
 
+// rows calls body with the range of elements of each entry of the output's first dimension.
+func (a args[T]) rows(body func(from, to int)) {
+	n := a.outShape[0]
+	width := a.outShape.TotalSize() / n
+	a.team.For(n, func(i int) { body(i*width, (i+1)*width) })
+}
+
 // kernels picks the kernel of the output's element type.
-func kernels(f32 func(args[float32]), f64 func(args[float64])) func(gorgonia.Value, []gorgonia.Value) error {
-	return func(out gorgonia.Value, in []gorgonia.Value) error {
+func kernels(f32 func(args[float32]), f64 func(args[float64])) kernel {
+	return func(team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error {
 		switch out.Dtype() {
 		case tensor.Float32:
-			return call(f32, out, in)
+			return call(f32, team, out, in)
 		case tensor.Float64:
-			return call(f64, out, in)
+			return call(f64, team, out, in)
 		default:
 			return fmt.Errorf("%w: output is %v, expected float32 or float64", ErrType, out.Dtype())
 		}
 	}
 }
 
-func call[T blas.Float](kernel func(args[T]), out gorgonia.Value, in []gorgonia.Value) error {
-	a := args[T]{outShape: out.Shape(), in: make([][]T, len(in)), inShape: make([]tensor.Shape, len(in))}
+func call[T blas.Float](f func(args[T]), team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error {
+	a := args[T]{team: team, outShape: out.Shape(), in: make([][]T, len(in)), inShape: make([]tensor.Shape, len(in))}
 	var err error
 	if a.out, err = elements[T](out); err != nil {
 		return fmt.Errorf("output: %w", err)
@@ -69,7 +80,7 @@ func call[T blas.Float](kernel func(args[T]), out gorgonia.Value, in []gorgonia.
 		}
 		a.inShape[i] = v.Shape()
 	}
-	kernel(a)
+	f(a)
 	return nil
 }
 
@@ -164,7 +175,7 @@ func (o *operator) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 		return nil, err
 	}
 	out := tensor.New(tensor.Of(in[0].Dtype()), tensor.WithShape(shape...))
-	if err := o.exec(out, in); err != nil {
+	if err := o.exec(nil, out, in); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.name, err)
 	}
 	return out, nil
@@ -173,6 +184,11 @@ func (o *operator) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 // UsePreallocDo computes into out, whose shape and type must be those that Do would return. out must not share memory with
 // an input.
 func (o *operator) UsePreallocDo(out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {
+	return o.UseTeamDo(nil, out, in...)
+}
+
+// UseTeamDo is UsePreallocDo on a team.
+func (o *operator) UseTeamDo(team *blas.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {
 	shape, err := o.inferValues(in)
 	if err != nil {
 		return nil, err
@@ -181,7 +197,7 @@ func (o *operator) UsePreallocDo(out gorgonia.Value, in ...gorgonia.Value) (gorg
 		return nil, fmt.Errorf("%s: %w: preallocated output is %v %v, expected %v %v",
 			o.name, ErrShape, out.Dtype(), out.Shape(), in[0].Dtype(), shape)
 	}
-	if err := o.exec(out, in); err != nil {
+	if err := o.exec(team, out, in); err != nil {
 		return nil, fmt.Errorf("%s: %w", o.name, err)
 	}
 	return out, nil

@@ -53,9 +53,9 @@ func Pad2D(x *gorgonia.Node, opts PadOptions) (*gorgonia.Node, error) {
 }
 
 // inside calls each with the places of every row of every image of the shape inner, in itself and in the padded image.
-func (o PadOptions) inside(inner, outer tensor.Shape, each func(in, out int)) {
+func (o PadOptions) inside(team *blas.Team, inner, outer tensor.Shape, each func(in, out int)) {
 	height, width := inner[2], inner[3]
-	blas.For(inner[0]*inner[1], func(image int) {
+	team.For(inner[0]*inner[1], func(image int) {
 		for h := range height {
 			each((image*height+h)*width, (image*outer[2]+o.Before[0]+h)*outer[3]+o.Before[1])
 		}
@@ -65,7 +65,7 @@ func (o PadOptions) inside(inner, outer tensor.Shape, each func(in, out int)) {
 func padForward[T blas.Float](a args[T], opts PadOptions) {
 	clear(a.out)
 	width := a.inShape[0][3]
-	opts.inside(a.inShape[0], a.outShape, func(in, out int) { copy(a.out[out:], a.in[0][in:][:width]) })
+	opts.inside(a.team, a.inShape[0], a.outShape, func(in, out int) { copy(a.out[out:], a.in[0][in:][:width]) })
 }
 
 // DiffWRT says that x has a gradient.
@@ -97,7 +97,7 @@ func (p *pad) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nod
 
 func cropForward[T blas.Float](a args[T], opts PadOptions) {
 	width := a.outShape[3]
-	opts.inside(a.outShape, a.inShape[0], func(in, out int) { copy(a.out[in:][:width], a.in[0][out:]) })
+	opts.inside(a.team, a.outShape, a.inShape[0], func(in, out int) { copy(a.out[in:][:width], a.in[0][out:]) })
 }
 
 // Lower adds a Pad.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"gorgonia.org/tensor"
+
+	"rkd/student/internal/blas"
 )
 
 // Multiplier prepares matrix products on fixed memory, for an engine whose products are faster than gonum's.
@@ -14,6 +16,8 @@ type Multiplier interface {
 	Multiply(transA, transB bool, m, n, k int, a, b, c []float32) (func() error, error)
 	// Workers is the number of goroutines to compute on.
 	Workers() int
+	// Team are those goroutines.
+	Team() *blas.Team
 }
 
 // Planner is an operator that can be prepared for one place in memory and then run again and again, in float32.

@@ -39,7 +39,7 @@ func applyPointwise(f function, x *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 func pointwiseForward[T blas.Float](a args[T], f func(float64) float64) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		y := a.out[from:to]
 		for i, x := range a.in[0][from:to] {
 			y[i] = T(f(float64(x)))
@@ -73,7 +73,7 @@ func (p *pointwise) SymDiff(inputs gorgonia.Nodes, y, gy *gorgonia.Node) (gorgon
 }
 
 func pointwiseBackward[T blas.Float](a args[T], slope func(float64) float64) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		gx, gy := a.out[from:to], a.in[1][from:to]
 		for i, v := range a.in[0][from:to] {
 			gx[i] = T(slope(float64(v)) * float64(gy[i]))

@@ -36,9 +36,9 @@ func PReLU(x, slope *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 // preluPlanes calls body for every plane of x, with the slope of its channel.
-func preluPlanes[T blas.Float](shape tensor.Shape, slopes []T, body func(l layout, n, c int, slope T)) {
+func preluPlanes[T blas.Float](team *blas.Team, shape tensor.Shape, slopes []T, body func(l layout, n, c int, slope T)) {
 	l := layoutOf(shape)
-	blas.For(l.samples, func(n int) {
+	team.For(l.samples, func(n int) {
 		for c := range l.channels {
 			body(l, n, c, slopes[c%len(slopes)])
 		}
@@ -46,7 +46,7 @@ func preluPlanes[T blas.Float](shape tensor.Shape, slopes []T, body func(l layou
 }
 
 func preluForward[T blas.Float](a args[T]) {
-	preluPlanes(a.outShape, a.in[1], func(l layout, n, c int, slope T) {
+	preluPlanes(a.team, a.outShape, a.in[1], func(l layout, n, c int, slope T) {
 		y := plane(l, a.out, n, c)
 		for i, v := range plane(l, a.in[0], n, c) {
 			if v <= 0 {
@@ -80,7 +80,7 @@ func (*prelu) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nod
 }
 
 func preluBackward[T blas.Float](a args[T]) {
-	preluPlanes(a.outShape, a.in[1], func(l layout, n, c int, slope T) {
+	preluPlanes(a.team, a.outShape, a.in[1], func(l layout, n, c int, slope T) {
 		gx, gy := plane(l, a.out, n, c), plane(l, a.in[2], n, c)
 		for i, v := range plane(l, a.in[0], n, c) {
 			gx[i] = gy[i]
@@ -94,7 +94,7 @@ func preluBackward[T blas.Float](a args[T]) {
 func preluSlopeBackward[T blas.Float](a args[T]) {
 	l := layoutOf(a.inShape[0])
 	sums := make([]float64, l.channels)
-	blas.For(l.channels, func(c int) {
+	a.team.For(l.channels, func(c int) {
 		for n := range l.samples {
 			gy := plane(l, a.in[2], n, c)
 			for i, v := range plane(l, a.in[0], n, c) {

@@ -2,7 +2,6 @@ package op
 
 import (
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
@@ -22,15 +21,8 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// rows calls body with the range of elements of each entry of the first dimension.
-func rows(s tensor.Shape, body func(from, to int)) {
-	n := s[0]
-	width := s.TotalSize() / n
-	blas.For(n, func(i int) { body(i*width, (i+1)*width) })
-}
-
 func reluForward[T blas.Float](a args[T]) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		vector.AffineReLU(a.out[from:to], a.in[0][from:to], 1, 0)
 	})
 }
@@ -60,7 +52,7 @@ func newAddReLUGrad(rank int) *operator {
 }
 
 func addReLUBackward[T blas.Float](a args[T]) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		vector.AddReLUGrad(a.out[from:to], a.in[0][from:to], a.in[1][from:to], a.in[2][from:to])
 	})
 }
@@ -69,7 +61,7 @@ func addReLUBackward[T blas.Float](a args[T]) {
 type reluGrad struct{ operator }
 
 func reluBackward[T blas.Float](a args[T]) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		vector.ReLUGrad(a.out[from:to], a.in[0][from:to], a.in[1][from:to])
 	})
 }

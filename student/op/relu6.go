@@ -24,7 +24,7 @@ func ReLU6(x *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 func relu6Forward[T blas.Float](a args[T]) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		y := a.out[from:to]
 		for i, v := range a.in[0][from:to] {
 			y[i] = min(max(v, 0), 6)
@@ -47,7 +47,7 @@ func (*relu6) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, e
 }
 
 func relu6Backward[T blas.Float](a args[T]) {
-	rows(a.outShape, func(from, to int) {
+	a.rows(func(from, to int) {
 		vector.ClipGrad(a.out[from:to], a.in[0][from:to], a.in[1][from:to], 0, 6)
 	})
 }

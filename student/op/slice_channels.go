@@ -75,7 +75,7 @@ func (s *sliceChannels) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (go
 func sliceChannelsBackward[T blas.Float](a args[T], from int) {
 	part, whole := perSample(a.inShape[0]), perSample(a.outShape)
 	first := from * (whole / a.outShape[1])
-	blas.For(a.outShape[0], func(n int) {
+	a.team.For(a.outShape[0], func(n int) {
 		gx := a.out[n*whole:][:whole]
 		clear(gx[:first])
 		clear(gx[first+copy(gx[first:], a.in[0][n*part:][:part]):])

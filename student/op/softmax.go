@@ -25,7 +25,7 @@ func Softmax(x *gorgonia.Node) (*gorgonia.Node, error) {
 
 func softmaxForward[T blas.Float](a args[T]) {
 	width := a.outShape[a.outShape.Dims()-1]
-	blas.For(len(a.out)/width, func(n int) {
+	a.team.For(len(a.out)/width, func(n int) {
 		x, y := a.in[0][n*width:][:width], a.out[n*width:][:width]
 		largest := x[0]
 		for _, v := range x {
@@ -66,7 +66,7 @@ func (*softmax) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes,
 
 func softmaxBackward[T blas.Float](a args[T]) {
 	width := a.outShape[a.outShape.Dims()-1]
-	blas.For(len(a.out)/width, func(n int) {
+	a.team.For(len(a.out)/width, func(n int) {
 		y, gy, gx := a.in[0][n*width:][:width], a.in[1][n*width:][:width], a.out[n*width:][:width]
 		var mean float64 // of gy under y
 		for i, v := range y {

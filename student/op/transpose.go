@@ -65,7 +65,7 @@ func transposeForward[T blas.Float](a args[T], perm []int) {
 		piece *= a.outShape[moved]
 	}
 	width := perSample(a.outShape)
-	blas.For(a.outShape[0], func(n int) {
+	a.team.For(a.outShape[0], func(n int) {
 		x, y := a.in[0][n*width:][:width], a.out[n*width:][:width]
 		var index [maxRank]int
 		from := 0
