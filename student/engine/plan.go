@@ -76,6 +76,9 @@ func (p *plan) count(roots []*gorgonia.Node) {
 // fuse returns n's operator and its inputs or, on a processor, those of an operator that does the work of an input too.
 func (p *plan) fuse(n *gorgonia.Node) (_ gorgonia.Op, inputs []*gorgonia.Node, fused bool) {
 	inputs = children(n)
+	if p.processor && op.IsSum(n, inputs) {
+		return op.Sum(n.Dims()), inputs, true
+	}
 	fuser, ok := n.Op().(op.Fuser)
 	if !ok || !p.processor {
 		return n.Op(), inputs, false
@@ -122,7 +125,8 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 		v.base = t.inputs[0].base
 		return v, nil
 	}
-	if t.plans = p.processor && plans(operator, inputs); t.plans || fused {
+	t.plans = p.processor && plans(operator, inputs)
+	if native, ok := operator.(interface{ Native() bool }); t.plans || fused || p.processor && ok && native.Native() {
 		t.kernel = true
 	} else if !lowers(n) {
 		if _, ok := n.Op().(doer); !ok {

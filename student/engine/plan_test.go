@@ -54,11 +54,11 @@ func TestPlanReusesMemoryAndCutsStages(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	last, err := op.ReLU(y)
+	last, err := op.Sigmoid(y)
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := op.Add(last, y) // reads y too: ReLU stays a node of a model
+	second, err := op.Softmax(last)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +145,7 @@ func TestTrainingPlansFuseWhatFollowsNormalisation(t *testing.T) {
 			map[string]int{
 				"BatchNormReLU": 10, "ReLUBatchNormSums": 10, "ReLUBatchNormInputGrad": 10,
 				"BatchNormAddReLU": 9, "BatchNorm": 2, "BatchNormSums": 11, "BatchNormInputGrad": 11,
-				"AddReLUGrad": 8, "ReLUGrad": 1, "+ false": 1,
+				"AddReLUGrad": 8, "ReLUGrad": 1,
 			},
 		},
 	} {

@@ -14,20 +14,23 @@ type add struct{ operator }
 //
 // It returns ErrShape when the shapes differ: nothing is broadcast.
 func Add(a, b *gorgonia.Node) (*gorgonia.Node, error) {
-	return apply(&add{operator{
-		name:  "Add",
-		ranks: []int{rank(a), rank(a), rank(a)},
-		infer: sameShape,
-		exec:  kernels(addForward[float32], addForward[float64]),
-	}}, a, b)
+	return apply(newAdd(rank(a)), a, b)
+}
+
+func newAdd(rank int) *add {
+	return &add{operator{
+		name:   "Add",
+		ranks:  []int{rank, rank, rank},
+		infer:  sameShape,
+		exec:   kernels(addForward[float32], addForward[float64]),
+		native: true,
+	}}
 }
 
 func addForward[T blas.Float](a args[T]) {
 	a.rows(func(from, to int) {
-		dst, b := a.out[from:to], a.in[1][from:to]
-		for i, v := range a.in[0][from:to] {
-			dst[i] = v + b[i]
-		}
+		copy(a.out[from:to], a.in[0][from:to])
+		blas.Axpy(1, a.in[1][from:to], a.out[from:to])
 	})
 }
 

@@ -75,6 +75,7 @@ func channelSum(x *gorgonia.Node) (*gorgonia.Node, error) {
 			exec: kernels(
 				func(a args[float32]) { sumChannels(a, buffers) },
 				func(a args[float64]) { sumChannels(a, buffers) }),
+			native: x.Dims() > 2,
 		},
 		lower: func(b *onnx.Builder, in []string) string {
 			if samples, channels := x.Shape()[0], x.Shape()[1]; x.Dims() == 2 { // a product is faster than ReduceSum here

@@ -59,11 +59,11 @@ func (o ConvOptions) infer(x, w tensor.Shape) (tensor.Shape, error) {
 	return out, nil
 }
 
-// conv is the operator of Conv2D, or of that and a rectifier, whose limits it has.
+// conv is the operator of Conv2D, or of that and a rectifier.
 type conv struct {
 	operator
-	opts   ConvOptions
-	within limits
+	opts  ConvOptions
+	after rectifier
 }
 
 // Conv2D is the two-dimensional convolution (cross-correlation, as everywhere in the field)
@@ -85,13 +85,13 @@ func Conv2D(x, w, b *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	if b != nil {
 		inputs = append(inputs, b)
 	}
-	return apply(newConv(opts, unlimited(), len(inputs)), inputs...)
+	return apply(newConv(opts, notRectified, len(inputs)), inputs...)
 }
 
-func newConv(opts ConvOptions, within limits, inputs int) *conv {
+func newConv(opts ConvOptions, after rectifier, inputs int) *conv {
 	buffers := new(scratch)
-	c := &conv{opts: opts, within: within, operator: operator{
-		name:  fmt.Sprintf("Conv2D{%v%v}", opts, within),
+	c := &conv{opts: opts, after: after, operator: operator{
+		name:  fmt.Sprintf("%vConv2D{%v}", after, opts),
 		ranks: []int{4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
 			if len(in) == 3 {
@@ -102,8 +102,8 @@ func newConv(opts ConvOptions, within limits, inputs int) *conv {
 			return opts.infer(in[0], in[1])
 		},
 		exec: kernels(
-			func(a args[float32]) { convForward(a, opts, buffers); clamp(a.out, within) },
-			func(a args[float64]) { convForward(a, opts, buffers); clamp(a.out, within) }),
+			func(a args[float32]) { convForward(a, opts, buffers); rectify(after, a.out) },
+			func(a args[float64]) { convForward(a, opts, buffers); rectify(after, a.out) }),
 	}}
 	if inputs == 3 {
 		c.ranks = []int{4, 4, 1, 4}
@@ -138,18 +138,20 @@ func (c *conv) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.No
 
 // convInputGrad is gx = the adjoint of the convolution in x, applied to gy. x is an input for its shape only.
 func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
+	return apply(newConvInputGrad(opts, notRectified, newConvGeometry(opts, x.Shape(), w.Shape(), gy.Shape())), x, w, gy)
+}
+
+// newConvInputGrad is that gradient, or, after a rectifier whose output is x, the one on the rectifier's input.
+func newConvInputGrad(opts ConvOptions, after rectifier, geometry convGeometry) *convInputGradient {
 	buffers := new(scratch)
-	return apply(&convInputGradient{
-		convGrad: convGrad{opts: opts, kind: convInput, operator: operator{
-			name:  fmt.Sprintf("Conv2DInputGrad{%v}", opts),
-			ranks: []int{4, 4, 4, 4},
-			infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
-			exec: kernels(
-				func(a args[float32]) { convInputBackward(a, opts, buffers) },
-				func(a args[float64]) { convInputBackward(a, opts, buffers) }),
-		}},
-		geometry: newConvGeometry(opts, x.Shape(), w.Shape(), gy.Shape()),
-	}, x, w, gy)
+	return &convInputGradient{geometry: geometry, convGrad: convGrad{opts: opts, kind: convInput, after: after, operator: operator{
+		name:  fmt.Sprintf("%vConv2DInputGrad{%v}", after, opts),
+		ranks: []int{4, 4, 4, 4},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
+		exec: kernels(
+			func(a args[float32]) { convInputBackward(a, opts, buffers); rectifyGrad(after, a.in[0], a.out) },
+			func(a args[float64]) { convInputBackward(a, opts, buffers); rectifyGrad(after, a.in[0], a.out) }),
+	}}}
 }
 
 // convWeightGrad is gw = the adjoint of the convolution in w, applied to gy. w is an input for its shape only.

@@ -50,7 +50,7 @@ func BenchmarkPlannedConv(b *testing.B) {
 				out = w
 			}
 			b.Run(fmt.Sprintf("%v*%v,stride=%d/%s", x, w, c.stride, what), func(b *testing.B) {
-				run, err := convKind(kind).plan(o, unlimited(), y, gonumMultiplier{2, team}, tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(out...)), in)
+				run, err := convKind(kind).plan(o, notRectified, y, gonumMultiplier{2, team}, tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(out...)), in)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -17,7 +17,7 @@ func hasDirect() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.
 // planDirect plans a convolution without column matrices, false unless hasDirect: sums of products of weights and moved
 // planes.
 func planDirect(
-	kind convKind, g convGeometry, within limits, m Multiplier, out []float32, in [][]float32,
+	kind convKind, g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32,
 ) (run func() error, ok bool) {
 	if !hasDirect() {
 		return nil, false
@@ -27,14 +27,14 @@ func planDirect(
 	}
 	switch kind {
 	case convInput:
-		return directInputGrad(g, m, out, in), true
+		return directInputGrad(g, after, m, out, in), true
 	case convWeight:
 		if g.pointwise() && g.Groups == 1 && g.samples*g.area() <= fewPoints {
 			return directPointGrad(g, m, out, in), true
 		}
 		return directWeightGrad(g, m, out, in), true
 	default:
-		return directForward(g, within, m, out, in), true
+		return directForward(g, after, m, out, in), true
 	}
 }
 
@@ -45,8 +45,7 @@ const tileSpans = 3
 //
 //	y[s][i·yStep + p] = clamp(bias[i] + Σ_e a[table[e].a + i·aStep] · b[s][table[e].b + p]),  0 ≤ p < 16
 //
-// with all steps and places in bytes. Elements p that are not valid are left out: the others move up. a, y, bias and
-// groups are moved on.
+// with all steps and places in bytes. Elements p that are not valid are left out: the others move up.
 type rowTile struct {
 	table  *entry
 	count  int
@@ -95,6 +94,8 @@ type direct struct {
 	group, step     int // elements from a group's weights to the next's, from a row's to the next's
 	bias            []float32
 	within          limits
+	after           rectifier // whose gradient the results pass; y is its output, where results have their places
+	y               []float32
 	workers         []directWorker
 	inPlace         bool // what is read is read where it is
 }
@@ -126,11 +127,12 @@ func blockOf(bytes, samples, size, workers int) (block, blocks int) {
 }
 
 // directForward plans a convolution.
-func directForward(g convGeometry, within limits, m Multiplier, out []float32, in [][]float32) func() error {
+func directForward(g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32) func() error {
 	rows, cols := g.forwardAxes()
 	d := &direct{
 		samples: g.samples, groups: g.Groups, channels: g.groupChannels(), rows: g.groupFilters(), out: [2]int{g.oh, g.ow},
-		weights: in[1], group: g.groupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.filters), within: within,
+		weights: in[1], group: g.groupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.filters),
+		within: after.limits(),
 	}
 	if len(in) == 3 {
 		d.bias = in[2]
@@ -145,13 +147,13 @@ func (g convGeometry) forwardAxes() (rows, cols axis) {
 }
 
 // directInputGrad plans the gradient in x.
-func directInputGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
+func directInputGrad(g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32) func() error {
 	rows := backwardAxis(g.height, g.oh, g.kh, g.Stride[0], g.Dilation[0], g.Pad[0])
 	cols := backwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
 	d := &direct{
 		samples: g.samples, groups: g.Groups, channels: g.groupFilters(), rows: g.groupChannels(), out: [2]int{g.height, g.width},
 		weights: in[1], group: g.groupFilters() * g.patch(), step: g.kh * g.kw, bias: make([]float32, g.channels),
-		within: unlimited(),
+		within: notRectified.limits(), after: after, y: in[0],
 	}
 	d.plan(rows, cols, g.oh, g.ow, m, func(f, u, v int) int { return f*g.patch() + u*g.kw + v })
 	return d.prepare(m, out, in[2])
@@ -226,6 +228,12 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 				}
 				d.scatter(dst[(from*d.groups+group)*out:], w.y, p, to-from, d.groups*out)
 			}
+			if d.after != notRectified { // while results are in the cache
+				for n := from; n < to; n++ {
+					at := (n*d.groups + group) * out
+					rectifyGrad(d.after, d.y[at:][:out], dst[at:][:out])
+				}
+			}
 		}
 	})
 }
@@ -253,7 +261,12 @@ func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []
 		if t.groups = tiled / 8; t.groups > 0 {
 			sumRows8(&t)
 		}
-		if t.groups = tiled % 8 / 4; t.groups > 0 {
+		if rest := tiled &^ 7; rest < tiled {
+			t.groups = 1
+			t.a, t.bias = &weights[rest*wStep], &bias[rest]
+			for j := range tileSpans {
+				t.y[j] = &y[int(spans[min(i+j, len(spans)-1)].to)/4+rest*yStep]
+			}
 			sumRows4(&t)
 		}
 	}

@@ -18,6 +18,15 @@
 #define LOW    116
 #define HIGH   120
 
+// Places in the frame of what moves on from one group of rows to the next. What the caller holds stays: a pointer past the
+// end of an array must not be seen by the garbage collector.
+#define ATA     0
+#define ATY0    8
+#define ATY1    16
+#define ATY2    24
+#define ATBIAS  32
+#define LEFT    40
+
 // ROW adds one row of A, broadcast, times the three vectors of B to three sums.
 #define ROW(a, t, s0, s1, s2) \
 	VBROADCASTSS a, t        \
@@ -51,8 +60,20 @@
 	ADDQ R12, CX     \
 	ADDQ R12, DI
 
-// LOAD gets everything that stays for all groups of rows; AX is the argument.
+// LOAD gets everything that stays for all groups of rows, and puts what moves into the frame; AX is the argument.
 #define LOAD \
+	MOVQ A(AX), R8      \
+	MOVQ R8, ATA(SP)    \
+	MOVQ Y0PTR(AX), R8  \
+	MOVQ R8, ATY0(SP)   \
+	MOVQ Y1PTR(AX), R8  \
+	MOVQ R8, ATY1(SP)   \
+	MOVQ Y2PTR(AX), R8  \
+	MOVQ R8, ATY2(SP)   \
+	MOVQ BIAS(AX), R8   \
+	MOVQ R8, ATBIAS(SP) \
+	MOVQ GROUPS(AX), R8 \
+	MOVQ R8, LEFT(SP)   \
 	MOVQ ASTEP(AX), R9  \
 	LEAQ (R9)(R9*2), R10 \
 	LEAQ (R9)(R9*4), R11 \
@@ -69,10 +90,10 @@
 // ENTER begins a group of rows: A, the table, and in AX the bias.
 #define ENTER \
 	MOVQ t+0(FP), AX    \
-	MOVQ A(AX), R8      \
+	MOVQ ATA(SP), R8    \
 	MOVQ TABLE(AX), SI  \
 	MOVQ COUNT(AX), CX  \
-	MOVQ BIAS(AX), AX
+	MOVQ ATBIAS(SP), AX
 
 // NEXT reads an entry of the table: AX is where its column of A begins, Z0 to Z2 are its row of B.
 #define NEXT \
@@ -87,26 +108,59 @@
 // LEAVE gets the places of Y, after the sums are done.
 #define LEAVE \
 	MOVQ t+0(FP), SI    \
-	MOVQ Y0PTR(SI), AX  \
-	MOVQ Y1PTR(SI), CX  \
-	MOVQ Y2PTR(SI), DI  \
+	MOVQ ATY0(SP), AX   \
+	MOVQ ATY1(SP), CX   \
+	MOVQ ATY2(SP), DI   \
 	MOVQ YSTEP(SI), R12 \
 	VBROADCASTSS LOW(SI), Z6 \
 	VBROADCASTSS HIGH(SI), Z7
 
-// ADVANCE moves the argument on by rows, whose places in Y are AX, CX and DI.
+// ADVANCE moves on by rows, whose places in Y are AX, CX and DI.
 #define ADVANCE(rows) \
-	MOVQ AX, Y0PTR(SI)      \
-	MOVQ CX, Y1PTR(SI)      \
-	MOVQ DI, Y2PTR(SI)      \
-	ADDQ $(4*rows), BIAS(SI) \
+	MOVQ AX, ATY0(SP)       \
+	MOVQ CX, ATY1(SP)       \
+	MOVQ DI, ATY2(SP)       \
+	ADDQ $(4*rows), ATBIAS(SP) \
 	MOVQ R9, AX             \
 	IMULQ $rows, AX         \
-	ADDQ AX, A(SI)          \
-	DECQ GROUPS(SI)
+	ADDQ AX, ATA(SP)        \
+	DECQ LEFT(SP)
+
+// Offsets of struct planeCopy.
+#define TO        0
+#define FROM      8
+#define TOPLANE   16
+#define FROMPLANE 24
+#define PLANES    32
+#define TOROW     40
+#define FROMROW   48
+#define ROWS      56
+#define WIDTH     64
+
+// COPY gets what a copy is of, R13 being the argument: R8 and R9 are bytes from row to row, BX elements of a row, DI and SI the places.
+#define COPY \
+	MOVQ TOROW(R13), R8     \
+	MOVQ FROMROW(R13), R9   \
+	MOVQ WIDTH(R13), BX     \
+	MOVQ TO(R13), DI        \
+	MOVQ FROM(R13), SI      \
+	MOVQ DI, 0(SP)          \
+	MOVQ SI, 8(SP)          \
+	MOVQ PLANES(R13), AX    \
+	MOVQ AX, 16(SP)
+
+// PLANE moves on to the next plane. Where the last one began, and how many are left, is in the frame.
+#define PLANE \
+	MOVQ 0(SP), DI            \
+	MOVQ 8(SP), SI            \
+	ADDQ TOPLANE(R13), DI     \
+	ADDQ FROMPLANE(R13), SI   \
+	MOVQ DI, 0(SP)            \
+	MOVQ SI, 8(SP)            \
+	DECQ 16(SP)
 
 // func sumRows8(t *rowTile)
-TEXT ·sumRows8(SB), NOSPLIT, $0-8
+TEXT ·sumRows8(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	LOAD
 
@@ -150,7 +204,7 @@ entry8:
 	RET
 
 // func sumRows4(t *rowTile)
-TEXT ·sumRows4(SB), NOSPLIT, $0-8
+TEXT ·sumRows4(SB), NOSPLIT, $48-8
 	MOVQ t+0(FP), AX
 	LOAD
 
@@ -476,35 +530,6 @@ place1:
 	VZEROUPPER
 	RET
 
-// Offsets of struct planeCopy.
-#define TO        0
-#define FROM      8
-#define TOPLANE   16
-#define FROMPLANE 24
-#define PLANES    32
-#define TOROW     40
-#define FROMROW   48
-#define ROWS      56
-#define WIDTH     64
-
-// COPY gets what a copy is of, R13 being the argument: R8 and R9 are bytes from row to row, BX elements of a row, DI and SI the places.
-#define COPY \
-	MOVQ TOROW(R13), R8     \
-	MOVQ FROMROW(R13), R9   \
-	MOVQ WIDTH(R13), BX     \
-	MOVQ TO(R13), DI        \
-	MOVQ FROM(R13), SI
-
-// PLANE moves on to the next plane.
-#define PLANE \
-	MOVQ TO(R13), DI          \
-	MOVQ FROM(R13), SI        \
-	ADDQ TOPLANE(R13), DI     \
-	ADDQ FROMPLANE(R13), SI   \
-	MOVQ DI, TO(R13)          \
-	MOVQ SI, FROM(R13)        \
-	DECQ PLANES(R13)
-
 // LOWEST makes a mask of the lowest elements, as many as CX says, 0 to 16.
 #define LOWEST(mask) \
 	MOVL $1, AX    \
@@ -513,7 +538,7 @@ place1:
 	KMOVW AX, mask
 
 // func copyRows(c *planeCopy)
-TEXT ·copyRows(SB), NOSPLIT, $0-8
+TEXT ·copyRows(SB), NOSPLIT, $24-8
 	MOVQ c+0(FP), R13
 	COPY
 	MOVQ BX, CX
@@ -608,7 +633,7 @@ GLOBL twos<>(SB), RODATA|NOPTR, $64
 	KMOVW AX, K2
 
 // func copyEvens(c *planeCopy)
-TEXT ·copyEvens(SB), NOSPLIT, $0-8
+TEXT ·copyEvens(SB), NOSPLIT, $24-8
 	MOVQ c+0(FP), R13
 	COPY
 	VMOVUPS evens<>(SB), Z4
@@ -642,7 +667,7 @@ some:
 	RET
 
 // func copyToEvens(c *planeCopy)
-TEXT ·copyToEvens(SB), NOSPLIT, $0-8
+TEXT ·copyToEvens(SB), NOSPLIT, $24-8
 	MOVQ c+0(FP), R13
 	COPY
 	VMOVUPS twos<>(SB), Z4

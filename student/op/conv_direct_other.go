@@ -6,6 +6,6 @@ package op
 func hasDirect() bool { return false }
 
 // planDirect has nothing faster than products of column matrices here.
-func planDirect(convKind, convGeometry, limits, Multiplier, []float32, [][]float32) (run func() error, ok bool) {
+func planDirect(convKind, convGeometry, rectifier, Multiplier, []float32, [][]float32) (run func() error, ok bool) {
 	return nil, false
 }

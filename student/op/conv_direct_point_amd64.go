@@ -36,7 +36,7 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 	run := shared(m.Team(), min(pieces, m.Workers()), pieces, func(_, piece int) {
 		r := piece * pointRows
 		some := min(pointRows, rows-r)
-		sumSpans(table, spans, result[r*columns:], columns, neighbours, fixed[r*area:], area, bias[:some], unlimited())
+		sumSpans(table, spans, result[r*columns:], columns, neighbours, fixed[r*area:], area, bias[:some], notRectified.limits())
 		if swapped {
 			turnTo(out[r:], rows, result[r*columns:], columns, some, columns)
 		}

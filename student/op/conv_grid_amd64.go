@@ -7,7 +7,7 @@ const lanes = 16
 const allLanes = 1<<lanes - 1
 
 // planeCopy is the argument of copyRows, copyEvens and copyToEvens: planes of rows of a width, none of them 0, that begin so
-// many bytes apart. to, from and planes are moved on.
+// many bytes apart.
 type planeCopy struct {
 	to, from           *float32
 	toPlane, fromPlane int

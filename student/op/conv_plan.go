@@ -48,17 +48,17 @@ const (
 	convWeight
 )
 
-// plan prepares a kind of convolution; y is the output's shape, which of the gradients the third input has. Limits are those
-// of the output, which only direct plans know.
+// plan prepares a kind of convolution; y is the output's shape, which of the gradients the third input has. Only direct plans
+// know rectifiers.
 func (kind convKind) plan(
-	o ConvOptions, within limits, y tensor.Shape, m Multiplier, out *tensor.Dense, in []*tensor.Dense,
+	o ConvOptions, after rectifier, y tensor.Shape, m Multiplier, out *tensor.Dense, in []*tensor.Dense,
 ) (func() error, error) {
 	arrays, err := float32s(append(slices.Clone(in), out))
 	if err != nil {
 		return nil, fmt.Errorf("planning a convolution: %w", err)
 	}
 	g := newConvGeometry(o, in[0].Shape(), in[1].Shape(), y)
-	if run, ok := planDirect(kind, g, within, m, arrays[len(in)], arrays[:len(in)]); ok {
+	if run, ok := planDirect(kind, g, after, m, arrays[len(in)], arrays[:len(in)]); ok {
 		return run, nil
 	}
 	return kind.planColumns(g, m, arrays[len(in)], arrays[:len(in)])
@@ -79,8 +79,9 @@ func (kind convKind) planColumns(g convGeometry, m Multiplier, out []float32, in
 // convGrad is a gradient of conv.
 type convGrad struct {
 	operator
-	opts ConvOptions
-	kind convKind
+	opts  ConvOptions
+	kind  convKind
+	after rectifier // of the gradient in x
 }
 
 // Plans says that sums of moved planes, or else matrix products, are faster than the runtime's convolution.
@@ -90,7 +91,7 @@ func (c *conv) Plans(in []tensor.Shape) bool {
 
 // Plan prepares them.
 func (c *conv) Plan(m Multiplier, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
-	return convOutput.plan(c.opts, c.within, out.Shape(), m, out, in)
+	return convOutput.plan(c.opts, c.after, out.Shape(), m, out, in)
 }
 
 // Plans says that sums of moved planes, or else matrix products, are faster than the runtime's convolution.
@@ -98,7 +99,7 @@ func (c *convGrad) Plans(in []tensor.Shape) bool { return hasDirect() || c.opts.
 
 // Plan prepares them.
 func (c *convGrad) Plan(m Multiplier, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
-	return c.kind.plan(c.opts, unlimited(), in[2].Shape(), m, out, in)
+	return c.kind.plan(c.opts, c.after, in[2].Shape(), m, out, in)
 }
 
 // plans says whether a matrix product has more than a row: that of a depthwise convolution has not.

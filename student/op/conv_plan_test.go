@@ -127,7 +127,7 @@ func expectPlansAgree(t *testing.T, c convCase) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			direct, ok := planDirect(convKind(kind), geometry, unlimited(), workers, out, arrays)
+			direct, ok := planDirect(convKind(kind), geometry, notRectified, workers, out, arrays)
 			if ok != hasDirect() {
 				t.Fatalf("a direct plan: %v, expected %v", ok, hasDirect())
 			}
@@ -143,13 +143,20 @@ func expectPlansAgree(t *testing.T, c convCase) {
 				}
 				expectClose(t, planned.node.Op().String(), undense[float32](t, result), want, 1e-4)
 			}
-			if within := (limits{-0.5, 2}); convKind(kind) == convOutput && ok {
-				rectified, _ := planDirect(convOutput, geometry, within, workers, out, arrays)
+			for _, after := range []rectifier{byReLU, byReLU6} {
+				if convKind(kind) == convWeight || !ok {
+					break
+				}
+				rectified, _ := planDirect(convKind(kind), geometry, after, workers, out, arrays)
 				if err := rectified(); err != nil {
 					t.Fatal(err)
 				}
 				cut := slices.Clone(v.Data().([]float32))
-				clamp(cut, within)
+				if convKind(kind) == convOutput {
+					rectify(after, cut)
+				} else {
+					rectifyGrad(after, arrays[0], cut)
+				}
 				want := undense[float32](t, tensor.New(tensor.WithShape(planned.node.Shape()...), tensor.WithBacking(cut)))
 				expectClose(t, "rectified", undense[float32](t, result), want, 1e-4)
 			}

@@ -18,7 +18,7 @@ type Fuser interface {
 	) (gorgonia.Op, []*gorgonia.Node)
 }
 
-// Fuse takes a batch normalisation in, or the sum of one and something else, a residual connection's end.
+// Fuse takes a convolution in, a batch normalisation, or the sum of one and something else, a residual connection's end.
 func (r *relu) Fuse(
 	_ []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
 ) (gorgonia.Op, []*gorgonia.Node) {
@@ -26,6 +26,8 @@ func (r *relu) Fuse(
 		return nil, nil
 	}
 	switch o := inner.Op().(type) {
+	case *conv:
+		return o.with(byReLU, children(inner))
 	case *batchNorm:
 		return newBatchNorm(rank(inner), o.eps, thenReLU), children(inner)
 	case *add:
@@ -54,6 +56,9 @@ func (p *maxPool) Fuse(
 	return newReLUMaxPool(), of
 }
 
+// Sum is the operator of the sum of two tensors of a rank, for nodes that IsSum.
+func Sum(rank int) gorgonia.Op { return newAdd(rank) }
+
 // IsSum says whether a node is the sum of two tensors of one shape that gorgonia.Backpropagate makes where a value was used
 // twice: the one operator in a student's graph that is not of this package.
 func IsSum(n *gorgonia.Node, children []*gorgonia.Node) bool {
@@ -71,6 +76,9 @@ func (r *reluGrad) Fuse(
 	if !alone || inputs[1] != inner {
 		return nil, nil
 	}
+	if both, of := rectified(inputs, inner, byReLU, children); both != nil {
+		return both, of
+	}
 	pool, ok := poolBelow(inputs, children)
 	if !ok {
 		if terms := children(inner); IsSum(inner, terms) {
@@ -85,6 +93,46 @@ func (r *reluGrad) Fuse(
 		}
 	}
 	return newMaxPoolGrad(pool.opts, true), []*gorgonia.Node{x, gy}
+}
+
+// Fuse takes a convolution in.
+func (r *relu6) Fuse(
+	_ []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
+) (gorgonia.Op, []*gorgonia.Node) {
+	if c, ok := inner.Op().(*conv); ok && alone {
+		return c.with(byReLU6, children(inner))
+	}
+	return nil, nil
+}
+
+// Fuse takes the gradient of a convolution of ReLU6's output in.
+func (r *relu6Grad) Fuse(
+	inputs []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
+) (gorgonia.Op, []*gorgonia.Node) {
+	if !alone || inputs[1] != inner {
+		return nil, nil
+	}
+	return rectified(inputs, inner, byReLU6, children)
+}
+
+// with is a convolution that takes a rectifier in, of the same inputs, or nil where it cannot.
+func (c *conv) with(r rectifier, inputs []*gorgonia.Node) (gorgonia.Op, []*gorgonia.Node) {
+	if !hasDirect() {
+		return nil, nil
+	}
+	return newConv(c.opts, r, len(inputs)), inputs
+}
+
+// rectified is the gradient of a convolution of a rectifier's output y that takes the rectifier's gradient, of (y, gy), in;
+// or nil.
+func rectified(
+	of []*gorgonia.Node, inner *gorgonia.Node, r rectifier, children func(*gorgonia.Node) []*gorgonia.Node,
+) (gorgonia.Op, []*gorgonia.Node) {
+	grad, ok := inner.Op().(*convInputGradient)
+	if !ok || !hasDirect() || children(inner)[0] != of[0] {
+		return nil, nil
+	}
+	return newConvInputGrad(grad.opts, r, grad.geometry), children(inner)
 }
 
 func isBatchNorm(n *gorgonia.Node) bool {

@@ -33,6 +33,8 @@ type operator struct {
 	infer func(in []tensor.Shape) (tensor.Shape, error)
 	// exec overwrites every element of out, which has the inferred shape and holds anything.
 	exec kernel
+	// native says that exec is faster than the ONNX form on a processor.
+	native bool
 }
 
 // kernel computes out on a team, which may be nil.
@@ -186,6 +188,9 @@ func (o *operator) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 func (o *operator) UsePreallocDo(out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {
 	return o.UseTeamDo(nil, out, in...)
 }
+
+// Native says that the kernel is faster than the ONNX form, if there is one, on a processor.
+func (o *operator) Native() bool { return o.native }
 
 // UseTeamDo is UsePreallocDo on a team.
 func (o *operator) UseTeamDo(team *blas.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {

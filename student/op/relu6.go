@@ -35,16 +35,27 @@ func relu6Forward[T blas.Float](a args[T]) {
 // DiffWRT says that x has a gradient.
 func (*relu6) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns gx = gy where 0 < y < 6 and 0 elsewhere, one pass where ONNX would need five.
+// SymDiff returns gx = gy where 0 < y < 6 and 0 elsewhere, which ONNX needs five passes for.
 func (*relu6) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, error) {
-	gx, err := apply(&operator{
-		name:  "ReLU6Grad",
-		ranks: []int{rank(y), rank(y), rank(y)},
-		infer: sameShape,
-		exec:  kernels(relu6Backward[float32], relu6Backward[float64]),
-	}, y, gy)
+	gx, err := apply(&relu6Grad{gradient{
+		operator: operator{
+			name:   "ReLU6Grad",
+			ranks:  []int{rank(y), rank(y), rank(y)},
+			infer:  sameShape,
+			exec:   kernels(relu6Backward[float32], relu6Backward[float64]),
+			native: true,
+		},
+		lower: func(b *onnx.Builder, in []string) string { // sign(y)·sign(6−y), for 0 ≤ y ≤ 6
+			room := b.Node("Sub", []string{constant(b, 6), in[0]})
+			slope := b.Node("Mul", []string{b.Node("Sign", []string{in[0]}), b.Node("Sign", []string{room})})
+			return b.Node("Mul", []string{in[1], slope})
+		},
+	}}, y, gy)
 	return gorgonia.Nodes{gx}, err
 }
+
+// relu6Grad is the gradient of relu6.
+type relu6Grad struct{ gradient }
 
 func relu6Backward[T blas.Float](a args[T]) {
 	a.rows(func(from, to int) {
