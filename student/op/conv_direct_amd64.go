@@ -9,7 +9,7 @@ import (
 )
 
 // directBytes is the size of a block's copy of what a convolution reads, for it to stay in a core's cache.
-const directBytes = 1 << 19
+const directBytes = 1 << 18
 
 // hasDirect says that the processor has what planDirect needs: AVX-512.
 func hasDirect() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ }
@@ -85,19 +85,19 @@ func sumRow(t *rowSpans)
 // of the moved planes.
 type direct struct {
 	grid
-	samples, groups int
-	channels, rows  int // of a group: read, computed
-	out             [2]int
-	block           int
-	passes          []pass
-	weights         []float32
-	group, step     int // elements from a group's weights to the next's, from a row's to the next's
-	bias            []float32
-	within          limits
-	after           rectifier // whose gradient the results pass; y is its output, where results have their places
-	y               []float32
-	workers         []directWorker
-	inPlace         bool // what is read is read where it is
+	blocks         blocks
+	groups         int
+	channels, rows int // of a group: read, computed
+	out            [2]int
+	passes         []pass
+	weights        []float32
+	group, step    int // elements from a group's weights to the next's, from a row's to the next's
+	bias           []float32
+	within         limits
+	after          rectifier // whose gradient the results pass; y is its output, where results have their places
+	y              []float32
+	workers        []directWorker
+	inPlace        bool // what is read is read where it is
 }
 
 // pass is the computing of one target.
@@ -117,27 +117,36 @@ type directWorker struct {
 	y []float32 // (rows, plane): what is computed, unless that is straight, or is multiplied with what is read
 }
 
-// blockOf is the number of samples of a block of about so many bytes, of which a sample has size, and the number of blocks: as
-// many as keep all workers busy.
-func blockOf(bytes, samples, size, workers int) (block, blocks int) {
-	block = max(1, min(samples, bytes/max(1, size)))
-	blocks = over(over(samples, block), workers) * workers
-	block = over(samples, blocks)
-	return block, over(samples, block)
+// blocks are samples in parts of one size, but for one sample.
+type blocks struct {
+	samples, count int
+	most           int // samples of one
+}
+
+// newBlocks are blocks of about so many bytes, of which a sample has size: as many as keep all workers busy.
+func newBlocks(bytes, samples, size, workers int) blocks {
+	most := max(1, min(samples, bytes/max(1, size)))
+	count := min(samples, over(over(samples, most), workers)*workers)
+	return blocks{samples, count, over(samples, count)}
+}
+
+// at is the range of samples of block i.
+func (b blocks) at(i int) (from, to int) {
+	return i * b.samples / b.count, (i + 1) * b.samples / b.count
 }
 
 // directForward plans a convolution.
 func directForward(g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32) func() error {
 	rows, cols := g.forwardAxes()
 	d := &direct{
-		samples: g.samples, groups: g.Groups, channels: g.groupChannels(), rows: g.groupFilters(), out: [2]int{g.oh, g.ow},
+		groups: g.Groups, channels: g.groupChannels(), rows: g.groupFilters(), out: [2]int{g.oh, g.ow},
 		weights: in[1], group: g.groupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.filters),
 		within: after.limits(),
 	}
 	if len(in) == 3 {
 		d.bias = in[2]
 	}
-	d.plan(rows, cols, g.height, g.width, m, func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
+	d.plan(g.samples, rows, cols, g.height, g.width, m, func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
 	return d.prepare(m, out, in[0])
 }
 
@@ -151,24 +160,24 @@ func directInputGrad(g convGeometry, after rectifier, m Multiplier, out []float3
 	rows := backwardAxis(g.height, g.oh, g.kh, g.Stride[0], g.Dilation[0], g.Pad[0])
 	cols := backwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
 	d := &direct{
-		samples: g.samples, groups: g.Groups, channels: g.groupFilters(), rows: g.groupChannels(), out: [2]int{g.height, g.width},
+		groups: g.Groups, channels: g.groupFilters(), rows: g.groupChannels(), out: [2]int{g.height, g.width},
 		weights: in[1], group: g.groupFilters() * g.patch(), step: g.kh * g.kw, bias: make([]float32, g.channels),
 		within: notRectified.limits(), after: after, y: in[0],
 	}
-	d.plan(rows, cols, g.oh, g.ow, m, func(f, u, v int) int { return f*g.patch() + u*g.kw + v })
+	d.plan(g.samples, rows, cols, g.oh, g.ow, m, func(f, u, v int) int { return f*g.patch() + u*g.kw + v })
 	return d.prepare(m, out, in[2])
 }
 
-func (d *direct) plan(rows, cols axis, height, width int, m Multiplier, weight func(c, u, v int) int) {
+func (d *direct) plan(samples int, rows, cols axis, height, width int, m Multiplier, weight func(c, u, v int) int) {
 	rows, cols = fitted(rows, cols, height, width, d.rows)
 	d.grid = newGrid(rows, cols, 1, height, width)
-	d.block, _ = blockOf(directBytes, d.samples, 4*d.sample*(d.channels*d.planes+d.rows), m.Workers())
+	d.blocks = newBlocks(directBytes, samples, 4*d.sample*(d.channels*d.planes+d.rows), m.Workers())
 	results, size := d.groups*d.rows*d.out[0]*d.out[1], height*width
 	if d.sample == size && size%lanes == 0 && size == d.out[0]*d.out[1] {
 		d.inPlace = true
-		d.grid.sample, d.grid.plane = d.groups*d.channels*size, size
+		d.sample, d.plane = d.groups*d.channels*size, size
 	} else {
-		d.grid = newGrid(rows, cols, d.block, height, width)
+		d.grid = newGrid(rows, cols, d.blocks.most, height, width)
 	}
 	for _, r := range rows.targets {
 		for _, w := range cols.targets {
@@ -179,9 +188,9 @@ func (d *direct) plan(rows, cols axis, height, width int, m Multiplier, weight f
 				// Where nothing separates samples but their ends do not fit the vectors, results take a detour.
 				p.straight = r.n == d.out[0] && w.n == d.out[1] && (d.sample > size || whole(one))
 				if p.straight {
-					p.spans = repeat(one, d.block, d.sample, results)
+					p.spans = repeat(one, d.blocks.most, d.sample, results)
 				} else {
-					p.spans = d.cover(d.block, r.n, w.n)
+					p.spans = d.cover(d.blocks.most, r.n, w.n)
 					for i := range p.spans {
 						p.spans[i].to, p.spans[i].mask = p.spans[i].at, mask{allLanes, allLanes}
 					}
@@ -193,8 +202,7 @@ func (d *direct) plan(rows, cols axis, height, width int, m Multiplier, weight f
 }
 
 func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
-	blocks := over(d.samples, d.block)
-	d.workers = make([]directWorker, min(blocks, m.Workers()))
+	d.workers = make([]directWorker, min(d.blocks.count, m.Workers()))
 	for i := range d.workers {
 		w := &d.workers[i]
 		if !d.inPlace {
@@ -207,9 +215,9 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 		}
 	}
 	in, out := d.channels*d.height*d.width, d.rows*d.out[0]*d.out[1]
-	return shared(m.Team(), len(d.workers), blocks, func(worker, b int) {
+	return shared(m.Team(), len(d.workers), d.blocks.count, func(worker, b int) {
 		w := &d.workers[worker]
-		from, to := b*d.block, min(d.samples, (b+1)*d.block)
+		from, to := d.blocks.at(b)
 		for group := range d.groups {
 			x := w.x
 			if d.inPlace {

@@ -26,6 +26,7 @@
 #define ATY2    24
 #define ATBIAS  32
 #define LEFT    40
+#define FULL    48
 
 // ROW adds one row of A, broadcast, times the three vectors of B to three sums.
 #define ROW(a, t, s0, s1, s2) \
@@ -60,6 +61,18 @@
 	ADDQ R12, CX     \
 	ADDQ R12, DI
 
+// STOREALL is STORE where all elements are valid.
+#define STOREALL(s0, s1, s2) \
+	CLAMP(s0) \
+	CLAMP(s1) \
+	CLAMP(s2) \
+	VMOVUPS s0, (AX) \
+	VMOVUPS s1, (CX) \
+	VMOVUPS s2, (DI) \
+	ADDQ R12, AX     \
+	ADDQ R12, CX     \
+	ADDQ R12, DI
+
 // LOAD gets everything that stays for all groups of rows, and puts what moves into the frame; AX is the argument.
 #define LOAD \
 	MOVQ A(AX), R8      \
@@ -85,7 +98,11 @@
 	KMOVW (VALID+4)(AX), K2 \
 	KMOVW (VALID+6)(AX), K5 \
 	KMOVW (VALID+8)(AX), K3 \
-	KMOVW (VALID+10)(AX), K6
+	KMOVW (VALID+10)(AX), K6 \
+	MOVLQSX (VALID+8)(AX), R8 \
+	ANDQ VALID(AX), R8        \
+	INCQ R8                   \
+	MOVQ R8, FULL(SP) // 0 if all elements of all spans are valid
 
 // ENTER begins a group of rows: A, the table, and in AX the bias.
 #define ENTER \
@@ -160,7 +177,7 @@
 	DECQ 16(SP)
 
 // func sumRows8(t *rowTile)
-TEXT ·sumRows8(SB), NOSPLIT, $48-8
+TEXT ·sumRows8(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	LOAD
 
@@ -190,6 +207,19 @@ entry8:
 	JNZ  entry8
 
 	LEAVE
+	CMPQ FULL(SP), $0
+	JNE  part8
+	STOREALL(Z8, Z9, Z10)
+	STOREALL(Z11, Z12, Z13)
+	STOREALL(Z14, Z15, Z16)
+	STOREALL(Z17, Z18, Z19)
+	STOREALL(Z20, Z21, Z22)
+	STOREALL(Z23, Z24, Z25)
+	STOREALL(Z26, Z27, Z28)
+	STOREALL(Z29, Z30, Z31)
+	JMP  next8
+
+part8:
 	STORE(Z8, Z9, Z10)
 	STORE(Z11, Z12, Z13)
 	STORE(Z14, Z15, Z16)
@@ -198,13 +228,15 @@ entry8:
 	STORE(Z23, Z24, Z25)
 	STORE(Z26, Z27, Z28)
 	STORE(Z29, Z30, Z31)
+
+next8:
 	ADVANCE(8)
 	JNZ group8
 	VZEROUPPER
 	RET
 
 // func sumRows4(t *rowTile)
-TEXT ·sumRows4(SB), NOSPLIT, $48-8
+TEXT ·sumRows4(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	LOAD
 
@@ -225,10 +257,21 @@ entry4:
 	JNZ  entry4
 
 	LEAVE
+	CMPQ FULL(SP), $0
+	JNE  part4
+	STOREALL(Z8, Z9, Z10)
+	STOREALL(Z11, Z12, Z13)
+	STOREALL(Z14, Z15, Z16)
+	STOREALL(Z17, Z18, Z19)
+	JMP  next4
+
+part4:
 	STORE(Z8, Z9, Z10)
 	STORE(Z11, Z12, Z13)
 	STORE(Z14, Z15, Z16)
 	STORE(Z17, Z18, Z19)
+
+next4:
 	ADVANCE(4)
 	JNZ group4
 	VZEROUPPER
@@ -305,10 +348,18 @@ term:
 	RET
 
 // Offsets of struct dotTile, whose first fields are the places, their number, A and the step between its rows.
-#define B     32
-#define OUT   80
-#define OSTEP 88
-#define COLUMNS 96
+#define ROWSX   32
+#define COLUMNS 40
+#define SIXES   48
+#define OUT     56
+#define OSTEP   64
+#define KEEP    72
+
+// Places in the frame of what moves on from six rows to the next six.
+#define ATCOLUMNS 0
+#define ATOUT     8
+#define SIXESLEFT 16
+#define ATAHEAD   24
 
 // DOT adds the products of a row of A, in Z6, with the six rows of B to six sums.
 #define DOT(a, s0, s1, s2, s3, s4, s5) \
@@ -350,20 +401,42 @@ term:
 	VADDPS Y1, Y0, Y0         \
 	VMOVUPS Y0, K1, (DX)
 
-// BEGIN gets the argument of sums of products.
+// OPEN puts what moves on into the frame.
+#define OPEN \
+	MOVQ t+0(FP), AX         \
+	MOVQ COLUMNS(AX), CX     \
+	MOVQ CX, ATCOLUMNS(SP)   \
+	MOVQ OUT(AX), CX         \
+	MOVQ CX, ATOUT(SP)       \
+	MOVQ SIXES(AX), CX       \
+	MOVQ CX, SIXESLEFT(SP)   \
+	MOVQ ASTEP(AX), CX       \
+	SHLQ $2, CX              \
+	ADDQ A(AX), CX           \
+	MOVQ CX, ATAHEAD(SP)
+
+// COLUMN gets where the place-th of six rows begins.
+#define COLUMN(place, r) \
+	MOVLQSX (8*place+4)(CX), r \
+	ADDQ SI, r
+
+// BEGIN gets the argument, and where the next six rows begin.
 #define BEGIN \
 	MOVQ t+0(FP), AX     \
+	MOVQ ATCOLUMNS(SP), CX \
+	MOVQ ROWSX(AX), SI   \
+	COLUMN(0, BX)        \
+	COLUMN(1, DX)        \
+	COLUMN(2, DI)        \
+	COLUMN(3, R11)       \
+	COLUMN(4, R12)       \
+	COLUMN(5, R13)       \
 	MOVQ TABLE(AX), SI   \
 	MOVQ COUNT(AX), CX   \
 	MOVQ A(AX), R8       \
 	MOVQ ASTEP(AX), R9   \
 	LEAQ (R9)(R9*2), R10 \
-	MOVQ (B+0)(AX), BX   \
-	MOVQ (B+8)(AX), DX   \
-	MOVQ (B+16)(AX), DI  \
-	MOVQ (B+24)(AX), R11 \
-	MOVQ (B+32)(AX), R12 \
-	MOVQ (B+40)(AX), R13
+	MOVQ ATAHEAD(SP), R14
 
 // PLACE reads the next place: the six rows of B there, and where A's are.
 #define PLACE \
@@ -375,18 +448,29 @@ term:
 	VMOVUPS (R12)(AX*1), Z4  \
 	VMOVUPS (R13)(AX*1), Z5  \
 	MOVLQSX (SI), AX         \
+	PREFETCHT1 (R14)(AX*1)   \
 	ADDQ R8, AX              \
 	ADDQ $8, SI
 
 // END gets where the totals go.
 #define END \
 	MOVQ t+0(FP), AX    \
-	MOVQ OUT(AX), DX    \
+	MOVQ ATOUT(SP), DX  \
 	MOVQ OSTEP(AX), BX  \
-	KMOVW COLUMNS(AX), K1
+	KMOVW KEEP(AX), K1
+
+// AGAIN moves on to the next six rows, and to fetching the next row of A after those that it is at.
+#define AGAIN \
+	ADDQ R9, ATAHEAD(SP)    \
+	ADDQ $48, ATCOLUMNS(SP) \
+	ADDQ $24, ATOUT(SP)     \
+	DECQ SIXESLEFT(SP)
 
 // func addDots4(t *dotTile)
-TEXT ·addDots4(SB), NOSPLIT, $0-8
+TEXT ·addDots4(SB), NOSPLIT, $32-8
+	OPEN
+
+six4:
 	BEGIN
 	ZERO(Z8, Z9, Z10, Z11, Z12, Z13)
 	ZERO(Z14, Z15, Z16, Z17, Z18, Z19)
@@ -434,12 +518,14 @@ place4:
 	FOLD(Z30, Y30, Y4)
 	FOLD(Z31, Y31, Y5)
 	GATHER
+	AGAIN
+	JNZ  six4
 	VZEROUPPER
 	RET
 
 // Offsets of struct nineDots, whose first fields are the places, their number, A and X.
 #define FROMX   24
-#define COLUMN  32
+#define NINEOF  32
 #define NINEOUT 104
 
 // NINTH adds the product of A, in Z6, with the row of X at an address to a sum.
@@ -454,15 +540,15 @@ TEXT ·addNineDots(SB), NOSPLIT, $0-8
 	MOVQ COUNT(AX), CX
 	MOVQ A(AX), R8
 	MOVQ FROMX(AX), R9
-	MOVQ (COLUMN+0)(AX), BX
-	MOVQ (COLUMN+8)(AX), DX
-	MOVQ (COLUMN+16)(AX), DI
-	MOVQ (COLUMN+24)(AX), R10
-	MOVQ (COLUMN+32)(AX), R11
-	MOVQ (COLUMN+40)(AX), R12
-	MOVQ (COLUMN+48)(AX), R13
-	MOVQ (COLUMN+56)(AX), R14
-	MOVQ (COLUMN+64)(AX), R15
+	MOVQ (NINEOF+0)(AX), BX
+	MOVQ (NINEOF+8)(AX), DX
+	MOVQ (NINEOF+16)(AX), DI
+	MOVQ (NINEOF+24)(AX), R10
+	MOVQ (NINEOF+32)(AX), R11
+	MOVQ (NINEOF+40)(AX), R12
+	MOVQ (NINEOF+48)(AX), R13
+	MOVQ (NINEOF+56)(AX), R14
+	MOVQ (NINEOF+64)(AX), R15
 	ZERO(Z8, Z9, Z10, Z11, Z12, Z13)
 	ZERO(Z14, Z15, Z16, Z17, Z18, Z19)
 
@@ -509,7 +595,10 @@ place:
 	RET
 
 // func addDots1(t *dotTile)
-TEXT ·addDots1(SB), NOSPLIT, $0-8
+TEXT ·addDots1(SB), NOSPLIT, $32-8
+	OPEN
+
+six1:
 	BEGIN
 	ZERO(Z8, Z9, Z10, Z11, Z12, Z13)
 
@@ -527,6 +616,8 @@ place1:
 	FOLD(Z12, Y12, Y4)
 	FOLD(Z13, Y13, Y5)
 	GATHER
+	AGAIN
+	JNZ  six1
 	VZEROUPPER
 	RET
 

@@ -10,7 +10,7 @@ const (
 )
 
 // weightBytes is directBytes for gradients in w, which gain more from long planes than from near ones.
-const weightBytes = 2 * directBytes
+const weightBytes = 4 * directBytes
 
 // nineDots is the argument of addNineDots: for the nine weights j of a filter that sees one channel,
 //
@@ -28,17 +28,19 @@ type nineDots struct {
 //go:noescape
 func addNineDots(t *nineDots)
 
-// dotTile is the argument of addDots4 and addDots1: for 4 rows i, or 1, and six rows j,
+// dotTile is the argument of addDots4 and addDots1: for 4 rows i, or 1, and rows j in sixes,
 //
-//	out[i·outStep + j] += Σ_e Σ_p a[i·aStep + places[e].a + p] · b[j][places[e].b + p],  0 ≤ p < 16
+//	out[i·outStep + j] += Σ_e Σ_p a[i·aStep + places[e].a + p] · x[columns[j].b + places[e].b + p],  0 ≤ p < 16
 //
-// with all steps and places in bytes, for the j that valid has.
+// with all steps and places in bytes; of each six for those that valid has.
 type dotTile struct {
 	places  *entry
 	count   int
 	a       *float32
 	aStep   int
-	b       [dotColumns]*float32
+	x       *float32
+	columns *entry
+	sixes   int
 	out     *float32
 	outStep int
 	valid   int
@@ -60,8 +62,7 @@ func pack(to, from *float32, spans *span, n int)
 type directWeight struct {
 	convGeometry
 	grid    grid
-	block   int
-	blocks  int
+	blocks  blocks
 	table   []entry // of weights
 	spans   []span  // of a block
 	places  []entry // in gy, as it is read, and x
@@ -74,7 +75,7 @@ type directWeight struct {
 func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
 	d := newDirectWeight(g, m)
 	size := len(out)
-	chunks := min(d.blocks, max(m.Workers(), min(2*gradChunks, partialBytes/(4*size))))
+	chunks := min(d.blocks.count, max(m.Workers(), min(2*gradChunks, partialBytes/(4*size))))
 	partial := make([]float32, chunks*size) // (chunks,O,C/G,kh,kw)
 	d.workers = make([]directWorker, min(chunks, m.Workers()))
 	for i := range d.workers {
@@ -86,7 +87,7 @@ func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float3
 	run := shared(m.Team(), len(d.workers), chunks, func(worker, chunk int) {
 		sum := partial[chunk*size:][:size]
 		clear(sum)
-		for b := chunk * d.blocks / chunks; b < (chunk+1)*d.blocks/chunks; b++ {
+		for b := chunk * d.blocks.count / chunks; b < (chunk+1)*d.blocks.count/chunks; b++ {
 			d.add(sum, &d.workers[worker], in[0], in[2], b)
 		}
 	})
@@ -107,11 +108,11 @@ func newDirectWeight(g convGeometry, m Multiplier) *directWeight {
 	rows, cols := g.forwardAxes()
 	rows, cols = fitted(rows, cols, g.height, g.width, g.groupFilters())
 	one := newGrid(rows, cols, 1, g.height, g.width)
-	d.block, d.blocks = blockOf(weightBytes, g.samples, 4*one.sample*(g.groupChannels()*one.planes+g.groupFilters()), m.Workers())
-	d.grid = newGrid(rows, cols, d.block, g.height, g.width)
+	d.blocks = newBlocks(weightBytes, g.samples, 4*one.sample*(g.groupChannels()*one.planes+g.groupFilters()), m.Workers())
+	d.grid = newGrid(rows, cols, d.blocks.most, g.height, g.width)
 	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.groupChannels(), func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
 	sample := d.grid.cover(1, g.oh, g.ow)
-	d.spans = repeat(sample, d.block, d.grid.sample, g.filters*g.area())
+	d.spans = repeat(sample, d.blocks.most, d.grid.sample, g.filters*g.area())
 	if d.inPlace = whole(sample); d.inPlace {
 		d.plane = g.area()
 	} else {
@@ -131,8 +132,8 @@ func newDirectWeight(g convGeometry, m Multiplier) *directWeight {
 func (d *directWeight) add(sum []float32, w *directWorker, x, gy []float32, b int) {
 	channels, filters, k := d.groupChannels(), d.groupFilters(), d.patch()
 	inSize, outSize := channels*d.height*d.width, filters*d.area()
-	from, to := b*d.block, min(d.samples, (b+1)*d.block)
-	count := (to - from) * len(d.spans) / d.block
+	from, to := d.blocks.at(b)
+	count := (to - from) * len(d.spans) / d.blocks.most
 	for group := range d.Groups {
 		d.grid.gather(w.x, x[(from*d.Groups+group)*inSize:], channels, to-from, d.Groups*inSize)
 		y := gy[(from*d.Groups+group)*outSize:]
@@ -163,23 +164,34 @@ func (d *directWeight) addDots(sum, y, x []float32, places []entry) {
 			places = places[count:]
 			continue
 		}
-		t := dotTile{places: &places[0], count: count, aStep: 4 * d.plane, outStep: 4 * k}
+		t := dotTile{places: &places[0], count: count, aStep: 4 * d.plane, x: &x[0], outStep: 4 * k}
 		for f := 0; f < filters; {
-			step, add := dotRows, addDots4
-			if f+dotRows > filters {
-				step, add = 1, addDots1
-			}
 			t.a = &y[f*d.plane]
-			for j := 0; j < k; j += dotColumns {
-				t.valid = 1<<min(dotColumns, k-j) - 1
-				for i := range t.b {
-					t.b[i] = &x[d.table[min(j+i, k-1)].b/4]
-				}
-				t.out = &sum[f*k+j]
-				add(&t)
+			rows := min(dotRows, filters-f)
+			if rows < dotRows {
+				rows = 1
 			}
-			f += step
+			if t.sixes = k / dotColumns; t.sixes > 0 {
+				t.columns, t.out, t.valid = &d.table[0], &sum[f*k], 1<<dotColumns-1
+				t.addDots(rows)
+			}
+			if rest := d.table[k/dotColumns*dotColumns:]; len(rest) > 0 {
+				var six [dotColumns]entry
+				copy(six[:], rest)
+				t.columns, t.sixes, t.out, t.valid = &six[0], 1, &sum[f*k+k-len(rest)], 1<<len(rest)-1
+				t.addDots(rows)
+			}
+			f += rows
 		}
 		places = places[count:]
+	}
+}
+
+// addDots is addDots4 or addDots1.
+func (t *dotTile) addDots(rows int) {
+	if rows == dotRows {
+		addDots4(t)
+	} else {
+		addDots1(t)
 	}
 }

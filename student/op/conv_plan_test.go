@@ -166,21 +166,26 @@ func expectPlansAgree(t *testing.T, c convCase) {
 
 func TestPlanningAllocatesOnce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 13))
-	g := gorgonia.NewGraph()
-	x := variable(g, "x", dense[float32](random(rng, 8, 4, 6, 6)))
-	w := variable(g, "w", dense[float32](random(rng, 8, 4, 3, 3)))
-	y, err := Conv2D(x, w, nil, ConvOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	out := tensor.New(tensor.Of(tensor.Float32), tensor.WithShape(y.Shape()...))
 	team := blas.NewTeam(2)
 	defer team.Close()
-	run, err := y.Op().(Planner).Plan(gonumMultiplier{2, team}, out, []*tensor.Dense{x.Value().(*tensor.Dense), w.Value().(*tensor.Dense)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if allocs := testing.AllocsPerRun(10, func() { _ = run() }); allocs > 0 {
-		t.Errorf("a run allocates %v times, expected none", allocs)
+	for _, filters := range []int{8, 5} {
+		x, w, gy := random(rng, 8, 4, 6, 6), random(rng, filters, 4, 3, 3), random(rng, 8, filters, 4, 4)
+		opts, err := ConvOptions{}.normalised()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for kind, shapes := range [][]array{convOutput: {gy, x, w}, convInput: {x, x, w, gy}, convWeight: {w, x, w, gy}} {
+			var tensors []*tensor.Dense
+			for _, a := range shapes {
+				tensors = append(tensors, dense[float32](a))
+			}
+			run, err := convKind(kind).plan(opts, notRectified, gy.Shape, gonumMultiplier{2, team}, tensors[0], tensors[1:])
+			if err != nil {
+				t.Fatal(err)
+			}
+			if allocs := testing.AllocsPerRun(10, func() { _ = run() }); allocs > 0 {
+				t.Errorf("%d filters: a run of kind %d allocates %v times, expected none", filters, kind, allocs)
+			}
+		}
 	}
 }
