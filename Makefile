@@ -35,6 +35,8 @@ demo: setup build ## distil a real teacher on real images (SEEDS=1,2,3 for three
 .PHONY: test
 test: setup ## run all tests
 	go test -timeout 15m ./...
+	@# and as a processor without vector instructions computes
+	GODEBUG=cpu.avx=off,cpu.avx2=off,cpu.avx512f=off go test ./student/...
 
 .PHONY: test-crash
 test-crash: setup ## kill precompute and distill at random moments and require the bytes of an undisturbed run (slow)
@@ -73,6 +75,7 @@ bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=i
 
 .PHONY: reproduce
 reproduce: setup build ## try the paper's claims on real data and write docs/results.md (ten minutes)
+	rm -rf runs/reproduce-self-distillation/cache # of a teacher that the first plan makes, perhaps anew
 	for plan in examples/reproduce/*.yaml; do bin/rkd run "$$plan" || exit; done
 	go run ./bench/reproduce
 
