@@ -74,7 +74,7 @@ bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=i
 		$(if $(CASE),-case '$(CASE)',-out bench/results.json)
 
 .PHONY: reproduce
-reproduce: setup build ## try the paper's claims on real data and write docs/results.md (ten minutes)
+reproduce: setup build ## try the paper's claims on real data and write docs/results.md (six minutes on two cores)
 	rm -rf runs/reproduce-self-distillation/cache # of a teacher that the first plan makes, perhaps anew
 	for plan in examples/reproduce/*.yaml; do bin/rkd run "$$plan" || exit; done
 	go run ./bench/reproduce
