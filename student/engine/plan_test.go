@@ -180,6 +180,71 @@ func TestTrainingPlansFuseWhatFollowsNormalisation(t *testing.T) {
 	}
 }
 
+// plansDepthwise says that the processor has the instructions for convolutions without column matrices: no other plan takes
+// a convolution of single channels, nor is a rectifier taken into one.
+func plansDepthwise(t *testing.T) bool {
+	t.Helper()
+	g := gorgonia.NewGraph()
+	x, _ := leaf(g, "x", 1, 2, 3, 3)
+	w, _ := leaf(g, "w", 2, 1, 3, 3)
+	y, err := op.Conv2D(x, w, nil, op.ConvOptions{Groups: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return y.Op().(op.Planner).Plans([]tensor.Shape{x.Shape(), w.Shape()})
+}
+
+// Convolutions take in the rectifier that follows them, and their gradients that of the one before: of MobileNet's blocks with
+// folded normalisation, only a rectifier that pooling follows has a gradient of its own.
+func TestTrainingPlansFuseRectifiersWithConvolutions(t *testing.T) {
+	depthwise := arch.Layer{Kind: arch.Conv, Out: 8, Pad: 1, Groups: 8}
+	net, err := arch.New(arch.Config{Layers: []arch.Layer{
+		{Kind: arch.Conv, Out: 8, Stride: 2, Pad: 1},
+		{Kind: arch.ReLU6},
+		depthwise,
+		{Kind: arch.ReLU6},
+		{Kind: arch.Conv, Out: 4, Kernel: 1}, // not rectified
+		{Kind: arch.Conv, Out: 8, Kernel: 1},
+		{Kind: arch.ReLU},
+		depthwise,
+		{Kind: arch.ReLU},
+		{Kind: arch.GlobalAvgPool},
+	}}, []int{3, 12, 12}, 4, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, _ := leaf(gorgonia.NewGraph(), "input", 2, 3, 12, 12)
+	graph, err := net.Build(x, net.Init(1, tensor.Float32), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	gradient, _ := leaf(x.Graph(), "gradient", 2, 4)
+	grads, err := gorgonia.Backpropagate(gorgonia.Nodes{graph.Embedding}, gorgonia.Nodes{gradient}, graph.Params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := newPlan(gorgonia.Nodes{graph.Embedding}, grads, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := operators(p)
+	maps.DeleteFunc(got, func(name string, _ int) bool {
+		return !strings.Contains(name, "ReLU") && !strings.Contains(name, "Conv2D")
+	})
+	want := map[string]int{
+		"ReLU6Conv2D": 2, "ReLUConv2D": 2, "Conv2D": 1, "Conv2DWeightGrad": 5,
+		"ReLU6Conv2DInputGrad": 2, "ReLUConv2DInputGrad": 1, "Conv2DInputGrad": 1, "ReLUGrad": 1,
+	}
+	if !plansDepthwise(t) {
+		want = map[string]int{
+			"Conv2D": 5, "ReLU6": 2, "ReLU": 2, "Conv2DWeightGrad": 5, "Conv2DInputGrad": 4, "ReLU6Grad": 2, "ReLUGrad": 2,
+		}
+	}
+	if !maps.Equal(got, want) {
+		t.Errorf("the plan computes %v, expected %v", got, want)
+	}
+}
+
 // What somebody else reads is computed for them, too.
 func TestPlanComputesWhatIsFusedAndReadElsewhere(t *testing.T) {
 	g := gorgonia.NewGraph()

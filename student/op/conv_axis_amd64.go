@@ -99,6 +99,11 @@ func (a *axis) share(length int) {
 	a.length = length - a.shared
 }
 
+// plain says that a line is the size elements that there are, one after the other, and nothing else.
+func (a axis) plain(size int) bool {
+	return a.length == size && len(a.sources) == 1 && a.sources[0] == strip{step: 1, n: size}
+}
+
 // spread is the same axis with a source for each weight, already moved: lines have no zeros between them.
 func (a axis) spread() axis {
 	to := a.targets[0]

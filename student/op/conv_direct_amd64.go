@@ -1,6 +1,8 @@
 package op
 
 import (
+	"math"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sys/cpu"
@@ -14,28 +16,32 @@ const directBytes = 1 << 18
 // hasDirect says that the processor has what planDirect needs: AVX-512.
 func hasDirect() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ }
 
-// planDirect plans a convolution without column matrices, false unless hasDirect: sums of products of weights and moved
-// planes.
+// directReach is the number of elements whose places in bytes an entry and a span can hold.
+const directReach = math.MaxInt32 / 4
+
+// planDirect plans a convolution without column matrices: sums of products of weights and moved planes. It is false unless
+// hasDirect, and for arrays beyond reach.
 func planDirect(
 	kind convKind, g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32,
 ) (run func() error, ok bool) {
-	if !hasDirect() {
+	tooLong := func(array []float32) bool { return len(array) > directReach }
+	if !hasDirect() || tooLong(out) || slices.ContainsFunc(in, tooLong) {
 		return nil, false
 	}
 	if g.pointwise() { // rows make no difference
 		g.height, g.width, g.oh, g.ow = 1, g.height*g.width, 1, g.oh*g.ow
 	}
-	switch kind {
-	case convInput:
-		return directInputGrad(g, after, m, out, in), true
-	case convWeight:
-		if g.pointwise() && g.Groups == 1 && g.samples*g.area() <= fewPoints {
-			return directPointGrad(g, m, out, in), true
-		}
-		return directWeightGrad(g, m, out, in), true
+	switch {
+	case kind == convInput:
+		run = directInputGrad(g, after, m, out, in)
+	case kind == convOutput:
+		run = directForward(g, after, m, out, in)
+	case g.pointwise() && g.Groups == 1 && g.samples*g.area() <= fewPoints:
+		run = directPointGrad(g, m, out, in)
 	default:
-		return directForward(g, after, m, out, in), true
+		run = directWeightGrad(g, m, out, in)
 	}
+	return run, run != nil
 }
 
 // tileSpans is the number of spans of a tile of sums.
@@ -97,7 +103,8 @@ type direct struct {
 	after          rectifier // whose gradient the results pass; y is its output, where results have their places
 	y              []float32
 	workers        []directWorker
-	inPlace        bool // what is read is read where it is
+	inPlace        bool      // what is read is read where it is
+	zeros          []float32 // a row of results that no weight sees
 }
 
 // pass is the computing of one target.
@@ -135,7 +142,7 @@ func (b blocks) at(i int) (from, to int) {
 	return i * b.samples / b.count, (i + 1) * b.samples / b.count
 }
 
-// directForward plans a convolution.
+// directForward plans a convolution, nil if a sample is beyond reach.
 func directForward(g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32) func() error {
 	rows, cols := g.forwardAxes()
 	d := &direct{
@@ -155,7 +162,7 @@ func (g convGeometry) forwardAxes() (rows, cols axis) {
 		forwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
 }
 
-// directInputGrad plans the gradient in x.
+// directInputGrad plans the gradient in x, nil if a sample is beyond reach.
 func directInputGrad(g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32) func() error {
 	rows := backwardAxis(g.height, g.oh, g.kh, g.Stride[0], g.Dilation[0], g.Pad[0])
 	cols := backwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
@@ -173,7 +180,7 @@ func (d *direct) plan(samples int, rows, cols axis, height, width int, m Multipl
 	d.grid = newGrid(rows, cols, 1, height, width)
 	d.blocks = newBlocks(directBytes, samples, 4*d.sample*(d.channels*d.planes+d.rows), m.Workers())
 	results, size := d.groups*d.rows*d.out[0]*d.out[1], height*width
-	if d.sample == size && size%lanes == 0 && size == d.out[0]*d.out[1] {
+	if rows.plain(height) && cols.plain(width) && size%lanes == 0 && size == d.out[0]*d.out[1] {
 		d.inPlace = true
 		d.sample, d.plane = d.groups*d.channels*size, size
 	} else {
@@ -202,20 +209,26 @@ func (d *direct) plan(samples int, rows, cols axis, height, width int, m Multipl
 }
 
 func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
+	if d.channels*d.planes*d.plane > directReach {
+		return nil
+	}
 	d.workers = make([]directWorker, min(d.blocks.count, m.Workers()))
 	for i := range d.workers {
 		w := &d.workers[i]
 		if !d.inPlace {
 			w.x = make([]float32, d.channels*d.planes*d.plane)
 		}
-		for _, p := range d.passes {
-			if !p.straight && w.y == nil {
-				w.y = make([]float32, d.rows*d.plane)
-			}
+		if slices.ContainsFunc(d.passes, func(p pass) bool { return !p.straight && len(p.table) > 0 }) {
+			w.y = make([]float32, d.rows*d.plane)
+		}
+	}
+	for _, p := range d.passes {
+		if len(p.table) == 0 {
+			d.zeros = make([]float32, d.out[1])
 		}
 	}
 	in, out := d.channels*d.height*d.width, d.rows*d.out[0]*d.out[1]
-	return shared(m.Team(), len(d.workers), d.blocks.count, func(worker, b int) {
+	return forWorkers(m.Team(), len(d.workers), d.blocks.count, func(worker, b int) {
 		w := &d.workers[worker]
 		from, to := d.blocks.at(b)
 		for group := range d.groups {
@@ -299,14 +312,11 @@ func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []
 // scatter copies the results of a pass for some samples to dst, where they begin next elements apart.
 func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 	height, width := d.out[0], d.out[1]
-	if len(p.table) == 0 { // no weight sees these
-		y = make([]float32, d.plane)
-	}
 	for n := range samples {
 		to := strided{dst[n*next+p.rows.first*width+p.cols.first:], height * width, p.rows.step * width, p.cols.step}
-		from := strided{y[n*d.sample:], d.plane, d.line, 1}
-		if len(p.table) == 0 {
-			from = strided{y, 0, 0, 1}
+		from := strided{d.zeros, 0, 0, 1}
+		if len(p.table) > 0 {
+			from = strided{y[n*d.sample:], d.plane, d.line, 1}
 		}
 		if height == 1 { // a row for each channel
 			to.row, from.row = to.plane, from.plane
@@ -317,8 +327,8 @@ func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 	}
 }
 
-// shared calls body for every i in [0,n) on a team, each worker's calls one after the other.
-func shared(team *blas.Team, workers, n int, body func(worker, i int)) func() error {
+// forWorkers calls body for every i in [0,n) on a team, each worker's calls one after the other.
+func forWorkers(team *blas.Team, workers, n int, body func(worker, i int)) func() error {
 	var next atomic.Int64
 	work := func(worker int) {
 		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {

@@ -9,7 +9,7 @@ const pointRows = 32
 
 // directPointGrad plans the gradient in w of a pointwise convolution of few points: w[o,c] is the sum over all points of
 // gy[o]·x[c]. One of the two is laid out with its channels as neighbours, the one whose channels fill tiles better; if that
-// is gy, the gradient comes out as (C,O) and is turned.
+// is gy, the gradient comes out as (C,O) and is transposed.
 func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
 	points := g.samples * g.area()
 	rows, columns, fixed, moved := g.filters, g.channels, in[2], in[0]
@@ -21,8 +21,8 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 	}
 	neighbours := make([]float32, points*columns+lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
 	area := g.area()
-	turn := func(n int) {
-		turnMatrix(neighbours[n*area*columns:][:area*columns], moved[n*area*columns:][:area*columns], columns, area)
+	layOut := func(n int) {
+		transposeTo(neighbours[n*area*columns:], columns, moved[n*area*columns:], area, columns, area)
 	}
 	var table []entry
 	for n := range g.samples {
@@ -33,16 +33,16 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 	line := grid{line: columns}
 	spans, bias := line.cover(1, 1, columns), make([]float32, pointRows)
 	pieces := over(rows, pointRows)
-	run := shared(m.Team(), min(pieces, m.Workers()), pieces, func(_, piece int) {
+	run := forWorkers(m.Team(), min(pieces, m.Workers()), pieces, func(_, piece int) {
 		r := piece * pointRows
 		some := min(pointRows, rows-r)
 		sumSpans(table, spans, result[r*columns:], columns, neighbours, fixed[r*area:], area, bias[:some], notRectified.limits())
 		if swapped {
-			turnTo(out[r:], rows, result[r*columns:], columns, some, columns)
+			transposeTo(out[r:], rows, result[r*columns:], columns, some, columns)
 		}
 	})
 	return func() error {
-		m.Team().For(g.samples, turn)
+		m.Team().For(g.samples, layOut)
 		return run()
 	}
 }
@@ -50,26 +50,23 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 // tiles is the number of tiles that a row of a width takes.
 func tiles(width int) int { return over(width, tileSpans*lanes) }
 
-// turn is the argument of turnEights: the transposes of blocks of eight by eight elements, which follow each other in rows of
-// from and columns of to. Rows are so many bytes apart.
-type turn struct {
+// blockTranspose is the argument of transposeEights: the transposes of blocks of eight by eight elements, which follow each
+// other in rows of from and columns of to. Rows are so many bytes apart.
+type blockTranspose struct {
 	to, from       *float32
 	toRow, fromRow int
 	blocks         int
 }
 
 //go:noescape
-func turnEights(t *turn)
+func transposeEights(t *blockTranspose)
 
-// turnMatrix writes the transpose of src (rows,cols) to dst (cols,rows).
-func turnMatrix(dst, src []float32, rows, cols int) { turnTo(dst, rows, src, cols, rows, cols) }
-
-// turnTo is turnMatrix where rows of dst and src begin toRow and fromRow elements apart.
-func turnTo(dst []float32, toRow int, src []float32, fromRow, rows, cols int) {
+// transposeTo writes the transpose of src (rows,cols) to dst (cols,rows), whose rows begin fromRow and toRow elements apart.
+func transposeTo(dst []float32, toRow int, src []float32, fromRow, rows, cols int) {
 	whole := cols &^ 7
 	i := 0
 	for ; i+8 <= rows && whole > 0; i += 8 {
-		turnEights(&turn{&dst[i], &src[i*fromRow], 4 * toRow, 4 * fromRow, whole / 8})
+		transposeEights(&blockTranspose{&dst[i], &src[i*fromRow], 4 * toRow, 4 * fromRow, whole / 8})
 		for j := whole; j < cols; j++ {
 			for r := range 8 {
 				dst[j*toRow+i+r] = src[(i+r)*fromRow+j]

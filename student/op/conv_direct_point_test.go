@@ -4,9 +4,9 @@ package op
 
 import "testing"
 
-func TestTurnedMatricesAreTransposes(t *testing.T) {
+func TestTransposeToIsTheTranspose(t *testing.T) {
 	if !hasDirect() {
-		return // turning is for direct plans alone
+		return // it is for direct plans alone
 	}
 	for _, shape := range [][2]int{{1, 1}, {3, 20}, {8, 8}, {8, 7}, {17, 9}, {24, 36}, {40, 33}} {
 		rows, cols := shape[0], shape[1]
@@ -14,7 +14,7 @@ func TestTurnedMatricesAreTransposes(t *testing.T) {
 		for i := range src {
 			src[i] = float32(i)
 		}
-		turnMatrix(dst, src, rows, cols)
+		transposeTo(dst, rows, src, cols, rows, cols)
 		for i := range rows {
 			for j := range cols {
 				if dst[j*rows+i] != src[i*cols+j] {

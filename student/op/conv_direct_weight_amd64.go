@@ -63,17 +63,21 @@ type directWeight struct {
 	convGeometry
 	grid    grid
 	blocks  blocks
-	table   []entry // of weights
-	spans   []span  // of a block
-	places  []entry // in gy, as it is read, and x
-	inPlace bool    // gy is read where it is, and x too if its planes are
-	plane   int     // elements from a plane of gy to the next, as it is read
+	table   []entry           // of weights
+	rest    [dotColumns]entry // of them, what is left after whole sixes
+	spans   []span            // of a block
+	places  []entry           // in gy, as it is read, and x
+	inPlace bool              // gy is read where it is, and x too if its planes are
+	plane   int               // elements from a plane of gy to the next, as it is read
 	workers []directWorker
 }
 
-// directWeightGrad plans the gradient in w, summed over blocks in a fixed order.
+// directWeightGrad plans the gradient in w, summed over blocks in a fixed order; nil if a sample is beyond reach.
 func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
 	d := newDirectWeight(g, m)
+	if g.groupChannels()*d.grid.planes*d.grid.plane > directReach {
+		return nil
+	}
 	size := len(out)
 	chunks := min(d.blocks.count, max(m.Workers(), min(2*gradChunks, partialBytes/(4*size))))
 	partial := make([]float32, chunks*size) // (chunks,O,C/G,kh,kw)
@@ -84,7 +88,7 @@ func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float3
 			d.workers[i].y = make([]float32, g.groupFilters()*d.plane)
 		}
 	}
-	run := shared(m.Team(), len(d.workers), chunks, func(worker, chunk int) {
+	run := forWorkers(m.Team(), len(d.workers), chunks, func(worker, chunk int) {
 		sum := partial[chunk*size:][:size]
 		clear(sum)
 		for b := chunk * d.blocks.count / chunks; b < (chunk+1)*d.blocks.count/chunks; b++ {
@@ -111,6 +115,7 @@ func newDirectWeight(g convGeometry, m Multiplier) *directWeight {
 	d.blocks = newBlocks(weightBytes, g.samples, 4*one.sample*(g.groupChannels()*one.planes+g.groupFilters()), m.Workers())
 	d.grid = newGrid(rows, cols, d.blocks.most, g.height, g.width)
 	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.groupChannels(), func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
+	copy(d.rest[:], d.table[len(d.table)/dotColumns*dotColumns:])
 	sample := d.grid.cover(1, g.oh, g.ow)
 	d.spans = repeat(sample, d.blocks.most, d.grid.sample, g.filters*g.area())
 	if d.inPlace = whole(sample); d.inPlace {
@@ -175,10 +180,8 @@ func (d *directWeight) addDots(sum, y, x []float32, places []entry) {
 				t.columns, t.out, t.valid = &d.table[0], &sum[f*k], 1<<dotColumns-1
 				t.addDots(rows)
 			}
-			if rest := d.table[k/dotColumns*dotColumns:]; len(rest) > 0 {
-				var six [dotColumns]entry
-				copy(six[:], rest)
-				t.columns, t.sixes, t.out, t.valid = &six[0], 1, &sum[f*k+k-len(rest)], 1<<len(rest)-1
+			if rest := k % dotColumns; rest > 0 {
+				t.columns, t.sixes, t.out, t.valid = &d.rest[0], 1, &sum[f*k+k-rest], 1<<rest-1
 				t.addDots(rows)
 			}
 			f += rows

@@ -3,7 +3,7 @@ package op
 // lanes is the number of elements of a vector.
 const lanes = 16
 
-// all are all elements of a vector, by bits.
+// allLanes are all elements of a vector, by bits.
 const allLanes = 1<<lanes - 1
 
 // planeCopy is the argument of copyRows, copyEvens and copyToEvens: planes of rows of a width, none of them 0, that begin so

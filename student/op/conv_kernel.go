@@ -239,7 +239,7 @@ func convInputBackward[T blas.Float](a args[T], o ConvOptions, buffers *scratch)
 		w, shape, giveBack := reversedKernel(g, a.in[1], buffers)
 		defer giveBack()
 		convForward(args[T]{
-			out: a.out, outShape: a.outShape, in: [][]T{a.in[2], w}, inShape: []tensor.Shape{a.inShape[2], shape},
+			team: a.team, out: a.out, outShape: a.outShape, in: [][]T{a.in[2], w}, inShape: []tensor.Shape{a.inShape[2], shape},
 		}, back, buffers)
 		return
 	}

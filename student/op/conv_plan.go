@@ -48,8 +48,7 @@ const (
 	convWeight
 )
 
-// plan prepares a kind of convolution; y is the output's shape, which of the gradients the third input has. Only direct plans
-// know rectifiers.
+// plan prepares a kind of convolution; y is the output's shape, which of the gradients the third input has.
 func (kind convKind) plan(
 	o ConvOptions, after rectifier, y tensor.Shape, m Multiplier, out *tensor.Dense, in []*tensor.Dense,
 ) (func() error, error) {
@@ -58,10 +57,25 @@ func (kind convKind) plan(
 		return nil, fmt.Errorf("planning a convolution: %w", err)
 	}
 	g := newConvGeometry(o, in[0].Shape(), in[1].Shape(), y)
-	if run, ok := planDirect(kind, g, after, m, arrays[len(in)], arrays[:len(in)]); ok {
+	result, arrays := arrays[len(in)], arrays[:len(in)]
+	if run, ok := planDirect(kind, g, after, m, result, arrays); ok {
 		return run, nil
 	}
-	return kind.planColumns(g, m, arrays[len(in)], arrays[:len(in)])
+	run, err := kind.planColumns(g, m, result, arrays)
+	if err != nil || after == notRectified {
+		return run, err
+	}
+	return func() error {
+		if err := run(); err != nil {
+			return err
+		}
+		if kind == convInput {
+			rectifyGrad(after, arrays[0], result)
+		} else {
+			rectify(after, result)
+		}
+		return nil
+	}, nil
 }
 
 // planColumns prepares products of column matrices.

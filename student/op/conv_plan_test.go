@@ -55,6 +55,8 @@ func TestPlannedConvolutionsAgreeWithTheKernels(t *testing.T) {
 		"depthwise":               {[]int{5, 4, 6, 6}, []int{4, 1, 3, 3}, ConvOptions{Groups: 4, Pad: [2]int{1, 1}}},
 		"points":                  {[]int{5, 4, 6, 6}, []int{6, 4, 1, 1}, ConvOptions{}},
 		"points with gaps":        {[]int{5, 4, 7, 7}, []int{6, 4, 1, 1}, ConvOptions{Stride: [2]int{2, 3}}},
+		"short rows moved":        {[]int{2, 4, 8, 8}, []int{16, 4, 1, 3}, ConvOptions{Pad: [2]int{0, 1}}},
+		"rows added, columns cut": {[]int{2, 4, 2, 16}, []int{16, 4, 1, 1}, ConvOptions{Stride: [2]int{1, 2}, Pad: [2]int{1, 0}}},
 		"only padding seen":       {[]int{2, 2, 1, 1}, []int{3, 2, 1, 1}, ConvOptions{Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}},
 	} {
 		t.Run(name, func(t *testing.T) { expectPlansAgree(t, c) })
@@ -68,11 +70,11 @@ func TestPlansOfRandomConvolutionsAgreeWithTheKernels(t *testing.T) {
 		groups := draw(1, 3)
 		pair := func(from, to int) [2]int { return [2]int{draw(from, to), draw(from, to)} }
 		c := convCase{
-			x:    []int{draw(1, 9), groups * draw(1, 9), draw(1, 20), draw(1, 40)},
+			x:    []int{draw(1, 9), groups * draw(1, 20), draw(1, 20), draw(1, 40)},
 			opts: ConvOptions{Stride: pair(1, 3), Pad: pair(0, 3), Dilation: pair(1, 2), Groups: groups},
 		}
 		c.opts.Extra = [2]int{draw(-c.opts.Pad[0], 2), draw(-c.opts.Pad[1], 2)}
-		c.w = []int{groups * draw(1, 13), c.x[1] / groups, draw(1, 4), draw(1, 4)}
+		c.w = []int{groups * draw(1, 20), c.x[1] / groups, draw(1, 4), draw(1, 4)}
 		if _, err := c.opts.infer(c.x, c.w); err != nil {
 			continue // the kernel is larger than the image
 		}
@@ -168,12 +170,20 @@ func TestPlanningAllocatesOnce(t *testing.T) {
 	rng := rand.New(rand.NewPCG(11, 13))
 	team := blas.NewTeam(2)
 	defer team.Close()
-	for _, filters := range []int{8, 5} {
-		x, w, gy := random(rng, 8, 4, 6, 6), random(rng, filters, 4, 3, 3), random(rng, 8, filters, 4, 4)
-		opts, err := ConvOptions{}.normalised()
+	for _, c := range []convCase{
+		{[]int{8, 4, 6, 6}, []int{8, 4, 3, 3}, ConvOptions{}},
+		{[]int{8, 4, 6, 6}, []int{5, 4, 3, 3}, ConvOptions{}},
+		{[]int{8, 4, 6, 6}, []int{8, 4, 1, 1}, ConvOptions{Stride: [2]int{2, 2}}},
+	} {
+		opts, err := c.opts.normalised()
 		if err != nil {
 			t.Fatal(err)
 		}
+		y, err := opts.infer(c.x, c.w)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, w, gy := random(rng, c.x...), random(rng, c.w...), random(rng, y...)
 		for kind, shapes := range [][]array{convOutput: {gy, x, w}, convInput: {x, x, w, gy}, convWeight: {w, x, w, gy}} {
 			var tensors []*tensor.Dense
 			for _, a := range shapes {
@@ -184,7 +194,79 @@ func TestPlanningAllocatesOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			if allocs := testing.AllocsPerRun(10, func() { _ = run() }); allocs > 0 {
-				t.Errorf("%d filters: a run of kind %d allocates %v times, expected none", filters, kind, allocs)
+				t.Errorf("%v: a run of kind %d allocates %v times, expected none", c, kind, allocs)
+			}
+		}
+	}
+}
+
+// A line too long for places of 32 bits has no direct plan; the plan of columns then rectifies, too.
+func TestPlansBeyondReachAreOfColumns(t *testing.T) {
+	const far = 1 << 29
+	x, w, gy := dense[float32](array{[]int{1, 1, 1, 2}, []float64{-1, 2}}), dense[float32](array{[]int{1, 1, 1, 2}, []float64{3, -5}}),
+		dense[float32](array{[]int{1, 1, 1, 2}, []float64{1, 1}})
+	opts, err := ConvOptions{Pad: [2]int{0, far}, Extra: [2]int{0, -far}, Dilation: [2]int{1, far}}.normalised()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for kind, c := range []struct {
+		in   []*tensor.Dense
+		want []float32
+	}{
+		convOutput: {[]*tensor.Dense{x, w}, []float32{5, 0}}, // −5·x, cut off
+		convInput:  {[]*tensor.Dense{x, w, gy}, []float32{0, -5}},
+		convWeight: {[]*tensor.Dense{x, w, gy}, []float32{0, 1}},
+	} {
+		in, err := float32s(c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, m := dense[float32](newArray(1, 1, 1, 2)), gonumMultiplier{workers: 1}
+		after := byReLU
+		if convKind(kind) == convWeight {
+			after = notRectified
+		}
+		geometry := newConvGeometry(opts, x.Shape(), w.Shape(), gy.Shape())
+		if _, ok := planDirect(convKind(kind), geometry, after, m, out.Data().([]float32), in); ok {
+			t.Errorf("kind %d has a direct plan", kind)
+		}
+		run, err := convKind(kind).plan(opts, after, gy.Shape(), m, out, c.in)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run(); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.Data().([]float32); !slices.Equal(got, c.want) {
+			t.Errorf("kind %d gives %v, expected %v", kind, got, c.want)
+		}
+	}
+}
+
+// Rectifiers that plans take in cut infinities off and hand NaN on, as those of their own do, in whole tiles of rows and in
+// what is left of them.
+func TestPlannedRectifiersKeepNaNAndCutInfinities(t *testing.T) {
+	const filters = 13
+	inf := math.Inf(1)
+	special := []float64{math.NaN(), inf, -inf}
+	x, w := dense[float32](newArray(2, 1, 3, 7)), dense[float32](newArray(filters, 1, 3, 3))
+	bias := dense[float32](filled(func(i []int) float64 { return special[i[0]%3] }, filters))
+	opts, err := ConvOptions{Pad: [2]int{1, 1}}.normalised()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for after, want := range map[rectifier][]float64{byReLU: {math.NaN(), inf, 0}, byReLU6: {math.NaN(), 6, 0}} {
+		out := dense[float32](newArray(2, filters, 3, 7))
+		run, err := newConv(opts, after, 3).Plan(gonumMultiplier{workers: 1}, out, []*tensor.Dense{x, w, bias})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := run(); err != nil {
+			t.Fatal(err)
+		}
+		for i, v := range out.Data().([]float32) {
+			if f := i / 21 % filters; float64(v) != want[f%3] && !(v != v && f%3 == 0) {
+				t.Fatalf("%v: element %d of filter %d is %v, expected %v", after, i%21, f, v, want[f%3])
 			}
 		}
 	}

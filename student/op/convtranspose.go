@@ -101,7 +101,7 @@ func ConvTranspose2D(x, w, b *gorgonia.Node, opts ConvTransposeOptions) (*gorgon
 // convTransposeForward computes y as the gradient of a convolution on its input, of which x is the gradient on its output.
 func convTransposeForward[T blas.Float](a args[T], opts ConvTransposeOptions, buffers *scratch) {
 	convInputBackward(args[T]{
-		out: a.out, outShape: a.outShape,
+		team: a.team, out: a.out, outShape: a.outShape,
 		in:      [][]T{nil, a.in[1], a.in[0]},
 		inShape: []tensor.Shape{a.outShape, a.inShape[1], a.inShape[0]},
 	}, opts.ConvOptions, buffers)

@@ -4,8 +4,9 @@
 // graph, says which ONNX nodes compute the same (Lower). Losses are not here (student/loss), nor are parameters,
 // architectures (student/arch) and the running of graphs (student/engine).
 //
-// An engine with a faster matrix product than gonum's prepares convolutions once on fixed memory (Planner), and may compute
-// two neighbours in one pass (Fuser).
+// An engine prepares convolutions once on fixed memory (Planner): as sums of moved planes where the processor has AVX-512,
+// else as products of column matrices, for which it brings a faster product than gonum's. It may compute an operator in
+// one pass with those before it (Fuser).
 //
 // Operators are pure: no state is kept between two executions but buffers to work in. Results do not depend on the
 // number of processors. An operator's gradient operators are not differentiable themselves.

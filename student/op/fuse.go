@@ -10,7 +10,7 @@ import (
 // Fuser is an operator that can be computed together with the one that makes one of its inputs, in one pass over memory.
 type Fuser interface {
 	// Fuse returns one operator for this one, of inputs, and for that of inner, one of them, with that operator's inputs; or
-	// nil. alone says that nobody else reads inner, which then is never computed; else inner's work is done once
+	// nil. What inner fuses with can be taken in, too. alone says that nobody else reads inner, which then is never computed; else inner's work is done once
 	// more for everybody who takes it in, and pays only where that is less than reading what it made. children gives the
 	// inputs of a node.
 	Fuse(
@@ -68,8 +68,8 @@ func IsSum(n *gorgonia.Node, children []*gorgonia.Node) bool {
 	return !slices.ContainsFunc(children, func(c *gorgonia.Node) bool { return !c.Shape().Eq(n.Shape()) })
 }
 
-// Fuse takes the gradient of a maximum pooling in: the pooling's maxima that are not above 0 pass nothing on. Else it takes
-// in the sum of two gradients.
+// Fuse takes the gradient of a convolution of ReLU's output in; or that of a maximum pooling, whose maxima that are not above 0
+// pass nothing on; or the sum of two gradients.
 func (r *reluGrad) Fuse(
 	inputs []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
 ) (gorgonia.Op, []*gorgonia.Node) {

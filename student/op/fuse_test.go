@@ -31,11 +31,22 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 		}
 		return Add(x, y)
 	}
+	convolution := func(x *gorgonia.Node) (*gorgonia.Node, error) {
+		w, b := variable(x.Graph(), "w", dense[float32](random(rng, 3, 3, 3, 3))), variable(x.Graph(), "b", dense[float32](random(rng, 3)))
+		return Conv2D(x, w, b, ConvOptions{Pad: [2]int{1, 1}})
+	}
+	both := 0 // a convolution with the rectifier after it, and the gradient of the one that follows with the rectifier's
+	if hasDirect() {
+		both = 2
+	}
 	for name, c := range map[string]struct {
-		below func(x *gorgonia.Node) (*gorgonia.Node, error) // before ReLU
+		below func(x *gorgonia.Node) (*gorgonia.Node, error) // before the rectifier
+		by    func(x *gorgonia.Node) (*gorgonia.Node, error) // the rectifier, ReLU if nil
 		above func(x *gorgonia.Node) (*gorgonia.Node, error) // after it
 		fused int
 	}{
+		"convolutions":                         {below: convolution, above: convolution, fused: both},
+		"convolutions and ReLU6":               {below: convolution, by: ReLU6, above: convolution, fused: both},
 		"normalisation":                        {below: norm, fused: 3}, // forward, its sums and its input's gradient
 		"normalisation and a sum":              {below: residual, fused: 1},
 		"normalisation and pooling of halves":  {below: norm, above: pool(square2), fused: 5},
@@ -46,10 +57,13 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 		"pooling that overlaps":                {above: pool(overlapping), fused: 1},
 	} {
 		t.Run(name, func(t *testing.T) {
+			if c.by == nil {
+				c.by = ReLU
+			}
 			g := gorgonia.NewGraph()
 			x := variable(g, "x", dense[float32](random(rng, 4, 3, 9, 8)))
 			y := x
-			for _, layer := range []func(x *gorgonia.Node) (*gorgonia.Node, error){c.below, ReLU, c.above} {
+			for _, layer := range []func(x *gorgonia.Node) (*gorgonia.Node, error){c.below, c.by, c.above} {
 				if layer == nil {
 					continue
 				}

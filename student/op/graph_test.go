@@ -185,7 +185,7 @@ func (g golden) constants() []bool {
 func readGolden(tb testing.TB) map[string]golden {
 	tb.Helper()
 	cases := map[string]golden{}
-	for _, file := range []string{"op_golden.json", "layer_golden.json", "graph_golden.json"} {
+	for _, file := range []string{"op_golden.json", "layer_golden.json", "graph_golden.json", "imported_golden.json"} {
 		data, err := os.ReadFile(filepath.Join("testdata", file))
 		if err == nil {
 			err = json.Unmarshal(data, &cases)

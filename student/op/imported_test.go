@@ -1,9 +1,7 @@
 package op
 
 import (
-	"encoding/json"
 	"math"
-	"os"
 	"runtime"
 	"testing"
 
@@ -46,77 +44,6 @@ func importedSpecs() map[string]spec {
 		}}
 	}
 	return all
-}
-
-func TestImportedActivationsComputeTheirFormulaAndAgreeWithPyTorch(t *testing.T) {
-	startRuntime(t)
-	data, err := os.ReadFile("testdata/imported_golden.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	cases := map[string]golden{}
-	if err := json.Unmarshal(data, &cases); err != nil {
-		t.Fatal(err)
-	}
-	all := importedSpecs()
-	if len(cases) != len(all) {
-		t.Errorf("%d golden cases for %d specifications, expected as many", len(cases), len(all))
-	}
-	for name, g := range cases {
-		t.Run(name, func(t *testing.T) {
-			s, ok := all[name]
-			if !ok {
-				t.Fatal("no operator for this golden case")
-			}
-			want := s.reference(g.Inputs)
-			expectClose(t, "float64", forward[float64](t, s.op, g.Inputs), want, 1e-12)
-			expectClose(t, "float32", forward[float32](t, s.op, g.Inputs), want, 1e-5)
-			agree[float64](t, s, g, 1e-10)
-			agree[float32](t, s, g, 1e-5)
-			expectDerivatives(t, s, g)
-			expectLowered(t, s, g)
-		})
-	}
-}
-
-// expectDerivatives compares all gradients with central differences.
-func expectDerivatives(t *testing.T, s spec, g golden) {
-	t.Helper()
-	moved := jittered(g.Inputs)
-	r := newGraph[float64](t, s.op, moved, g.constants(), g.GY)
-	for i, in := range moved {
-		want := centralDifferences(in, func() (total float64) {
-			for j, v := range forward[float64](t, s.op, moved).Data {
-				total += v * g.GY.Data[j]
-			}
-			return total
-		})
-		expectClose(t, "derivative "+string(rune('0'+i)), undense[float64](t, r.grads[i]), want, 1e-6)
-	}
-}
-
-// expectLowered runs the operator, and those of its gradients that have one, in their ONNX form.
-func expectLowered(t *testing.T, s spec, g golden) {
-	t.Helper()
-	r := newGraph[float32](t, s.op, g.Inputs, g.constants(), g.GY)
-	forms := 0
-	for _, n := range r.AllNodes() {
-		if _, ok := n.Op().(Lowerer); !ok || n.Value() == nil {
-			continue
-		}
-		var inputs []array
-		for it := r.From(n.ID()); it.Next(); {
-			inputs = append(inputs, undense[float32](t, it.Node().(*gorgonia.Node).Value()))
-		}
-		if n == r.y {
-			inputs = g.Inputs
-		}
-		expectClose(t, "ONNX form of "+n.Op().String(), lowered(t, n, inputs), undense[float32](t, n.Value()), 1e-5)
-		forms++
-	}
-	if forms == 0 {
-		t.Error("no operator has an ONNX form")
-	}
 }
 
 func TestImportedActivationsFarFromZero(t *testing.T) {

@@ -25,7 +25,7 @@ func specs() map[string]spec {
 	for _, group := range []map[string]spec{
 		convSpecs(), linearSpecs(), batchNormSpecs(), reluSpecs(), maxPoolSpecs(), avgPoolSpecs(), globalPoolSpecs(),
 		flattenSpecs(), l2normalizeSpecs(), addSpecs(), activationSpecs(), softmaxSpecs(), layerNormSpecs(), concatSpecs(),
-		padSpecs(), convTransposeSpecs(), graphSpecs(),
+		padSpecs(), convTransposeSpecs(), graphSpecs(), importedSpecs(),
 	} {
 		for name, s := range group {
 			all[name] = s
@@ -40,7 +40,7 @@ func eachSpec(t *testing.T, body func(t *testing.T, s spec, g golden)) {
 	cases, all := readGolden(t), specs()
 	for name := range all {
 		if _, ok := cases[name]; !ok {
-			t.Errorf("testdata/op_golden.py has no case %q", name)
+			t.Errorf("no golden file has a case %q", name)
 		}
 	}
 	for name, g := range cases {

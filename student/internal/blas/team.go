@@ -35,9 +35,9 @@ const (
 )
 
 // NewTeam returns a team of as many as workers, the calling goroutine among them, but no more than there are processors to
-// use; 0 stands for those. Close ends the others.
+// use; 0 and less stand for those. Close ends the others.
 func NewTeam(workers int) *Team {
-	if p := runtime.GOMAXPROCS(0); workers == 0 || workers > p {
+	if p := runtime.GOMAXPROCS(0); workers < 1 || workers > p {
 		workers = p
 	}
 	t := &Team{members: make([]member, workers-1)}

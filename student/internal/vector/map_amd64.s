@@ -20,9 +20,8 @@ DATA ·masks+112(SB)/8, $0
 DATA ·masks+120(SB)/8, $0
 GLOBL ·masks(SB), RODATA|NOPTR, $128
 
-// Maps: Y0 is x and becomes y, Y1 is another row; Y2 and Y3 are scratch, Y8 the end's mask, Y9 to Y15 are
-// numbers, Y9 mostly 0. SI, BX
-// and DI go through x, the other row and y, DX through a third, CX is what is left of them.
+// Maps: Y0 is x and becomes y, Y1 is another row; Y2 and Y3 are scratch, Y8 the end's mask, Y9 to Y15 are numbers, Y9 mostly
+// 0. SI, BX and DI go through x, the other row and y, DX through a third, CX is what is left of them.
 
 // AFFINE is scale·x + shift.
 #define AFFINE(x, y) \

@@ -50,7 +50,7 @@ func halveAVX2(y, x []float32, rows, columns, width int)
 //go:noescape
 func halveGradAVX2(gx, x, g []float32, rows, columns, width int, passes int32)
 
-// fast is x for the functions in assembly, nil where they do not help: for float64, on an older processor, for no elements.
+// fast is x for the functions in assembly, nil where they do not help: for float64, or on an older processor.
 func fast[T blas.Float](x []T) []float32 {
 	if !cpu.X86.HasAVX2 {
 		return nil
