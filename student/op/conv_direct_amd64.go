@@ -270,11 +270,9 @@ func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, 
 func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []float32, wStep int, bias []float32, within limits) {
 	rows := len(bias)
 	tiled := rows &^ 3
+	t := rowTile{table: &table[0], count: len(table), aStep: 4 * wStep, yStep: 4 * yStep, within: within}
 	for i := 0; i < len(spans) && tiled > 0; i += tileSpans {
-		t := rowTile{
-			table: &table[0], count: len(table), a: &weights[0], aStep: 4 * wStep, yStep: 4 * yStep, bias: &bias[0],
-			within: within,
-		}
+		t.a, t.bias = &weights[0], &bias[0]
 		for j := range tileSpans {
 			s := &spans[min(i+j, len(spans)-1)]
 			t.b[j], t.y[j], t.valid[j] = &x[s.at/4], &y[s.to/4], s.mask

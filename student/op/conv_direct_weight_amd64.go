@@ -78,30 +78,33 @@ func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float3
 	if g.groupChannels()*d.grid.planes*d.grid.plane > directReach {
 		return nil
 	}
-	size := len(out)
-	chunks := min(d.blocks.count, max(m.Workers(), min(2*gradChunks, partialBytes/(4*size))))
-	partial := make([]float32, chunks*size) // (chunks,O,C/G,kh,kw)
-	d.workers = make([]directWorker, min(chunks, m.Workers()))
+	// Sums of about as many blocks each, (O,C/G,kh,kw), more than there are workers: the quicker one takes more. The first
+	// becomes the result.
+	sums := make([][]float32, min(d.blocks.count, max(m.Workers(), min(2*gradChunks, partialBytes/(4*len(out))))))
+	for i := range sums {
+		if sums[i] = out; i > 0 {
+			sums[i] = make([]float32, len(out))
+		}
+	}
+	d.workers = make([]directWorker, min(len(sums), m.Workers()))
 	for i := range d.workers {
 		d.workers[i].x = make([]float32, g.groupChannels()*d.grid.planes*d.grid.plane)
 		if !d.inPlace {
 			d.workers[i].y = make([]float32, g.groupFilters()*d.plane)
 		}
 	}
-	run := forWorkers(m.Team(), len(d.workers), chunks, func(worker, chunk int) {
-		sum := partial[chunk*size:][:size]
-		clear(sum)
-		for b := chunk * d.blocks.count / chunks; b < (chunk+1)*d.blocks.count/chunks; b++ {
-			d.add(sum, &d.workers[worker], in[0], in[2], b)
+	run := forWorkers(m.Team(), len(d.workers), len(sums), func(worker, part int) {
+		clear(sums[part])
+		for b := part * d.blocks.count / len(sums); b < (part+1)*d.blocks.count/len(sums); b++ {
+			d.add(sums[part], &d.workers[worker], in[0], in[2], b)
 		}
 	})
 	return func() error {
 		if err := run(); err != nil {
 			return err
 		}
-		copy(out, partial)
-		for chunk := 1; chunk < chunks; chunk++ {
-			blas.Axpy(1, partial[chunk*size:][:size], out)
+		for _, s := range sums[1:] {
+			blas.Axpy(1, s, out)
 		}
 		return nil
 	}

@@ -68,8 +68,12 @@ whole:
 	JNZ whole
 
 rest:
+	TESTQ CX, CX
+	JZ next
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS Z0, K1, (R10)
+
+next:
 	ADDQ R8, DI
 	ADDQ R9, SI
 	DECQ DX
