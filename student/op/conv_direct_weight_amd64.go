@@ -67,7 +67,7 @@ type directWeight struct {
 	rest    [dotColumns]entry // of them, what is left after whole sixes
 	spans   []span            // of a block
 	places  []entry           // in gy, as it is read, and x
-	inPlace bool              // gy is read where it is, and x too if its planes are
+	inPlace bool              // gy is read where it is
 	plane   int               // elements from a plane of gy to the next, as it is read
 	workers []directWorker
 }

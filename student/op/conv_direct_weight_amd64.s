@@ -42,6 +42,15 @@
 	VEXTRACTF64X4 $1, z, Y7 \
 	VADDPS y, Y7, to
 
+// FOLDSIX does so with six sums, to Y0 to Y5.
+#define FOLDSIX(za, ya, zb, yb, zc, yc, zd, yd, ze, ye, zf, yf) \
+	FOLD(za, ya, Y0) \
+	FOLD(zb, yb, Y1) \
+	FOLD(zc, yc, Y2) \
+	FOLD(zd, yd, Y3) \
+	FOLD(ze, ye, Y4) \
+	FOLD(zf, yf, Y5)
+
 // GATHER adds the totals of the sums in Y0 to Y5 to the row of the output at DX, as many as K1 says.
 #define GATHER \
 	VHADDPS Y1, Y0, Y0        \
@@ -144,36 +153,16 @@ place4:
 	JNZ  place4
 
 	END
-	FOLD(Z8, Y8, Y0)
-	FOLD(Z9, Y9, Y1)
-	FOLD(Z10, Y10, Y2)
-	FOLD(Z11, Y11, Y3)
-	FOLD(Z12, Y12, Y4)
-	FOLD(Z13, Y13, Y5)
+	FOLDSIX(Z8, Y8, Z9, Y9, Z10, Y10, Z11, Y11, Z12, Y12, Z13, Y13)
 	GATHER
 	ADDQ BX, DX
-	FOLD(Z14, Y14, Y0)
-	FOLD(Z15, Y15, Y1)
-	FOLD(Z16, Y16, Y2)
-	FOLD(Z17, Y17, Y3)
-	FOLD(Z18, Y18, Y4)
-	FOLD(Z19, Y19, Y5)
+	FOLDSIX(Z14, Y14, Z15, Y15, Z16, Y16, Z17, Y17, Z18, Y18, Z19, Y19)
 	GATHER
 	ADDQ BX, DX
-	FOLD(Z20, Y20, Y0)
-	FOLD(Z21, Y21, Y1)
-	FOLD(Z22, Y22, Y2)
-	FOLD(Z23, Y23, Y3)
-	FOLD(Z24, Y24, Y4)
-	FOLD(Z25, Y25, Y5)
+	FOLDSIX(Z20, Y20, Z21, Y21, Z22, Y22, Z23, Y23, Z24, Y24, Z25, Y25)
 	GATHER
 	ADDQ BX, DX
-	FOLD(Z26, Y26, Y0)
-	FOLD(Z27, Y27, Y1)
-	FOLD(Z28, Y28, Y2)
-	FOLD(Z29, Y29, Y3)
-	FOLD(Z30, Y30, Y4)
-	FOLD(Z31, Y31, Y5)
+	FOLDSIX(Z26, Y26, Z27, Y27, Z28, Y28, Z29, Y29, Z30, Y30, Z31, Y31)
 	GATHER
 	AGAIN
 	JNZ  six4
@@ -231,12 +220,7 @@ place:
 	MOVQ NINEOUT(AX), DX
 	MOVL $0x3f, CX
 	KMOVW CX, K1
-	FOLD(Z8, Y8, Y0)
-	FOLD(Z9, Y9, Y1)
-	FOLD(Z10, Y10, Y2)
-	FOLD(Z11, Y11, Y3)
-	FOLD(Z12, Y12, Y4)
-	FOLD(Z13, Y13, Y5)
+	FOLDSIX(Z8, Y8, Z9, Y9, Z10, Y10, Z11, Y11, Z12, Y12, Z13, Y13)
 	GATHER
 	ADDQ $24, DX
 	MOVL $0x7, CX
@@ -266,12 +250,7 @@ place1:
 	JNZ  place1
 
 	END
-	FOLD(Z8, Y8, Y0)
-	FOLD(Z9, Y9, Y1)
-	FOLD(Z10, Y10, Y2)
-	FOLD(Z11, Y11, Y3)
-	FOLD(Z12, Y12, Y4)
-	FOLD(Z13, Y13, Y5)
+	FOLDSIX(Z8, Y8, Z9, Y9, Z10, Y10, Z11, Y11, Z12, Y12, Z13, Y13)
 	GATHER
 	AGAIN
 	JNZ  six1

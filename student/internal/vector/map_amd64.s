@@ -45,6 +45,108 @@ GLOBL ·masks(SB), RODATA|NOPTR, $128
 	VMULPS Y13, Y1, Y1 \
 	VADDPS Y1, Y0, Y0
 
+// ONE, TWO and THREE are the rest of a function of one, two or three rows: BODY of eight elements after eight, which are in
+// Y0, Y1 and Y3, and then of those that are left. Its result is in the register y.
+#define ONE(BODY, y) \
+	JMP  eights \
+eight: \
+	VMOVUPS (SI), Y0 \
+	BODY \
+	VMOVUPS y, (DI) \
+	ADDQ $32, SI \
+	ADDQ $32, DI \
+	SUBQ $8, CX \
+eights: \
+	CMPQ CX, $8 \
+	JGE  eight \
+	TESTQ CX, CX \
+	JZ   done \
+	MASK(CX, Y8) \
+	VMASKMOVPS (SI), Y8, Y0 \
+	BODY \
+	VMASKMOVPS y, Y8, (DI) \
+done: \
+	VZEROUPPER \
+	RET
+
+#define TWO(BODY, y) \
+	JMP  eights \
+eight: \
+	VMOVUPS (SI), Y0 \
+	VMOVUPS (BX), Y1 \
+	BODY \
+	VMOVUPS y, (DI) \
+	ADDQ $32, SI \
+	ADDQ $32, BX \
+	ADDQ $32, DI \
+	SUBQ $8, CX \
+eights: \
+	CMPQ CX, $8 \
+	JGE  eight \
+	TESTQ CX, CX \
+	JZ   done \
+	MASK(CX, Y8) \
+	VMASKMOVPS (SI), Y8, Y0 \
+	VMASKMOVPS (BX), Y8, Y1 \
+	BODY \
+	VMASKMOVPS y, Y8, (DI) \
+done: \
+	VZEROUPPER \
+	RET
+
+#define THREE(BODY, y) \
+	JMP  eights \
+eight: \
+	VMOVUPS (SI), Y0 \
+	VMOVUPS (BX), Y1 \
+	VMOVUPS (DX), Y3 \
+	BODY \
+	VMOVUPS y, (DI) \
+	ADDQ $32, SI \
+	ADDQ $32, BX \
+	ADDQ $32, DX \
+	ADDQ $32, DI \
+	SUBQ $8, CX \
+eights: \
+	CMPQ CX, $8 \
+	JGE  eight \
+	TESTQ CX, CX \
+	JZ   done \
+	MASK(CX, Y8) \
+	VMASKMOVPS (SI), Y8, Y0 \
+	VMASKMOVPS (BX), Y8, Y1 \
+	VMASKMOVPS (DX), Y8, Y3 \
+	BODY \
+	VMASKMOVPS y, Y8, (DI) \
+done: \
+	VZEROUPPER \
+	RET
+
+// What the functions do with eight elements.
+
+#define AFFINERELU \
+	AFFINE(Y0, Y0) \
+	RELU
+
+#define AFFINEADDRELU \
+	AFFINE(Y0, Y0)    \
+	VADDPS Y1, Y0, Y0 \
+	RELU
+
+#define CLIPGRAD \
+	GRAD(Y0)                   \
+	VCMPPS $ABOVE, Y0, Y10, Y2 \
+	VANDPS Y2, Y1, Y1
+
+#define ADDRELUGRAD \
+	VADDPS Y3, Y1, Y1 \
+	GRAD(Y0)
+
+#define BLENDRELU \
+	AFFINE(Y0, Y3) \
+	GRAD(Y3)       \
+	BLEND
+
 // func affineAVX2(y, x []float32, scale, shift float32)
 TEXT ·affineAVX2(SB), NOSPLIT, $0-56
 	MOVQ y_base+0(FP), DI
@@ -52,29 +154,7 @@ TEXT ·affineAVX2(SB), NOSPLIT, $0-56
 	MOVQ x_len+32(FP), CX
 	VBROADCASTSS scale+48(FP), Y15
 	VBROADCASTSS shift+52(FP), Y14
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	AFFINE(Y0, Y0)
-	VMOVUPS Y0, (DI)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	AFFINE(Y0, Y0)
-	VMASKMOVPS Y0, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	ONE(AFFINE(Y0, Y0), Y0)
 
 // func affineReLUAVX2(y, x []float32, scale, shift float32)
 TEXT ·affineReLUAVX2(SB), NOSPLIT, $0-56
@@ -84,31 +164,7 @@ TEXT ·affineReLUAVX2(SB), NOSPLIT, $0-56
 	VBROADCASTSS scale+48(FP), Y15
 	VBROADCASTSS shift+52(FP), Y14
 	VXORPS Y9, Y9, Y9
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	AFFINE(Y0, Y0)
-	RELU
-	VMOVUPS Y0, (DI)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	AFFINE(Y0, Y0)
-	RELU
-	VMASKMOVPS Y0, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	ONE(AFFINERELU, Y0)
 
 // func affineAddReLUAVX2(y, x, z []float32, scale, shift float32)
 TEXT ·affineAddReLUAVX2(SB), NOSPLIT, $0-80
@@ -119,35 +175,7 @@ TEXT ·affineAddReLUAVX2(SB), NOSPLIT, $0-80
 	VBROADCASTSS scale+72(FP), Y15
 	VBROADCASTSS shift+76(FP), Y14
 	VXORPS Y9, Y9, Y9
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	AFFINE(Y0, Y0)
-	VADDPS (BX), Y0, Y0
-	RELU
-	VMOVUPS Y0, (DI)
-	ADDQ $32, SI
-	ADDQ $32, BX
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	VMASKMOVPS (BX), Y8, Y1
-	AFFINE(Y0, Y0)
-	VADDPS Y1, Y0, Y0
-	RELU
-	VMASKMOVPS Y0, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	TWO(AFFINEADDRELU, Y0)
 
 // func reluGradAVX2(gx, y, g []float32)
 TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
@@ -156,32 +184,7 @@ TEXT ·reluGradAVX2(SB), NOSPLIT, $0-72
 	MOVQ y_len+32(FP), CX
 	MOVQ g_base+48(FP), BX
 	VXORPS Y9, Y9, Y9
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	VMOVUPS (BX), Y1
-	GRAD(Y0)
-	VMOVUPS Y1, (DI)
-	ADDQ $32, SI
-	ADDQ $32, BX
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	VMASKMOVPS (BX), Y8, Y1
-	GRAD(Y0)
-	VMASKMOVPS Y1, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	TWO(GRAD(Y0), Y1)
 
 // func clipGradAVX2(gx, y, g []float32, low, high float32)
 TEXT ·clipGradAVX2(SB), NOSPLIT, $0-80
@@ -191,36 +194,7 @@ TEXT ·clipGradAVX2(SB), NOSPLIT, $0-80
 	MOVQ g_base+48(FP), BX
 	VBROADCASTSS low+72(FP), Y9
 	VBROADCASTSS high+76(FP), Y10
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	VMOVUPS (BX), Y1
-	GRAD(Y0)
-	VCMPPS $ABOVE, Y0, Y10, Y2
-	VANDPS Y2, Y1, Y1
-	VMOVUPS Y1, (DI)
-	ADDQ $32, SI
-	ADDQ $32, BX
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	VMASKMOVPS (BX), Y8, Y1
-	GRAD(Y0)
-	VCMPPS $ABOVE, Y0, Y10, Y2
-	VANDPS Y2, Y1, Y1
-	VMASKMOVPS Y1, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	TWO(CLIPGRAD, Y1)
 
 // func addReLUGradAVX2(gx, y, g, h []float32)
 TEXT ·addReLUGradAVX2(SB), NOSPLIT, $0-96
@@ -230,36 +204,7 @@ TEXT ·addReLUGradAVX2(SB), NOSPLIT, $0-96
 	MOVQ g_base+48(FP), BX
 	MOVQ h_base+72(FP), DX
 	VXORPS Y9, Y9, Y9
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	VMOVUPS (BX), Y1
-	VADDPS (DX), Y1, Y1
-	GRAD(Y0)
-	VMOVUPS Y1, (DI)
-	ADDQ $32, SI
-	ADDQ $32, BX
-	ADDQ $32, DX
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	VMASKMOVPS (BX), Y8, Y1
-	VMASKMOVPS (DX), Y8, Y3
-	VADDPS Y3, Y1, Y1
-	GRAD(Y0)
-	VMASKMOVPS Y1, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	THREE(ADDRELUGRAD, Y1)
 
 // func blendAVX2(gx, x, g []float32, factor, slope, offset float32)
 TEXT ·blendAVX2(SB), NOSPLIT, $0-84
@@ -270,32 +215,7 @@ TEXT ·blendAVX2(SB), NOSPLIT, $0-84
 	VBROADCASTSS factor+72(FP), Y13
 	VBROADCASTSS slope+76(FP), Y12
 	VBROADCASTSS offset+80(FP), Y11
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	VMOVUPS (BX), Y1
-	BLEND
-	VMOVUPS Y0, (DI)
-	ADDQ $32, SI
-	ADDQ $32, BX
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	VMASKMOVPS (BX), Y8, Y1
-	BLEND
-	VMASKMOVPS Y0, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	TWO(BLEND, Y0)
 
 // func blendReLUAVX2(gx, x, g []float32, factor, slope, offset, scale, shift float32)
 TEXT ·blendReLUAVX2(SB), NOSPLIT, $0-92
@@ -309,33 +229,4 @@ TEXT ·blendReLUAVX2(SB), NOSPLIT, $0-92
 	VBROADCASTSS scale+84(FP), Y15
 	VBROADCASTSS shift+88(FP), Y14
 	VXORPS Y9, Y9, Y9
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y0
-	VMOVUPS (BX), Y1
-	AFFINE(Y0, Y3)
-	GRAD(Y3)
-	BLEND
-	VMOVUPS Y0, (DI)
-	ADDQ $32, SI
-	ADDQ $32, BX
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y8)
-	VMASKMOVPS (SI), Y8, Y0
-	VMASKMOVPS (BX), Y8, Y1
-	AFFINE(Y0, Y3)
-	GRAD(Y3)
-	BLEND
-	VMASKMOVPS Y0, Y8, (DI)
-
-done:
-	VZEROUPPER
-	RET
+	TWO(BLENDRELU, Y0)

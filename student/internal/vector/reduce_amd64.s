@@ -134,62 +134,70 @@ done:
 	VADDPS Y8, d, d    \
 	VADDPS Y9, t, t
 
+// CENTREDDOTS is what functions of sums over x and g do, but for their arguments and results. BEFORE is done first to eight
+// elements of g in Y9, x being in Y8.
+#define CENTREDDOTS(BEFORE) \
+	CLEARBOTH \
+	JMP  blocks \
+block: \
+	VMOVUPS (SI), Y8 \
+	VMOVUPS (DI), Y9 \
+	BEFORE \
+	DOT(Y0, Y4) \
+	VMOVUPS 32(SI), Y8 \
+	VMOVUPS 32(DI), Y9 \
+	BEFORE \
+	DOT(Y1, Y5) \
+	VMOVUPS 64(SI), Y8 \
+	VMOVUPS 64(DI), Y9 \
+	BEFORE \
+	DOT(Y2, Y6) \
+	VMOVUPS 96(SI), Y8 \
+	VMOVUPS 96(DI), Y9 \
+	BEFORE \
+	DOT(Y3, Y7) \
+	ADDQ $128, SI \
+	ADDQ $128, DI \
+	SUBQ $32, CX \
+blocks: \
+	CMPQ CX, $32 \
+	JGE  block \
+	JMP  eights \
+eight: \
+	VMOVUPS (SI), Y8 \
+	VMOVUPS (DI), Y9 \
+	BEFORE \
+	DOT(Y0, Y4) \
+	ADDQ $32, SI \
+	ADDQ $32, DI \
+	SUBQ $8, CX \
+eights: \
+	CMPQ CX, $8 \
+	JGE  eight \
+	TESTQ CX, CX \
+	JZ   done \
+	MASK(CX, Y12) \
+	VMASKMOVPS (SI), Y12, Y8 \
+	VMASKMOVPS (DI), Y12, Y9 \
+	BEFORE \
+	VSUBPS Y15, Y8, Y8 \
+	VANDPS Y12, Y8, Y8 \
+	VMULPS Y9, Y8, Y8 \
+	VADDPS Y8, Y0, Y0 \
+	VADDPS Y9, Y4, Y4 \
+done: \
+	TOTAL(Y0, X0, Y1, X1, Y2, Y3) \
+	TOTAL(Y4, X4, Y5, X5, Y6, Y7)
+
+#define NOTHING
+
 // func centredDotAVX2(x, g []float32, mean float32) (dot, total float64)
 TEXT ·centredDotAVX2(SB), NOSPLIT, $0-72
 	MOVQ x_base+0(FP), SI
 	MOVQ x_len+8(FP), CX
 	MOVQ g_base+24(FP), DI
 	VBROADCASTSS mean+48(FP), Y15
-	CLEARBOTH
-	JMP  blocks
-
-block:
-	VMOVUPS (SI), Y8
-	VMOVUPS (DI), Y9
-	DOT(Y0, Y4)
-	VMOVUPS 32(SI), Y8
-	VMOVUPS 32(DI), Y9
-	DOT(Y1, Y5)
-	VMOVUPS 64(SI), Y8
-	VMOVUPS 64(DI), Y9
-	DOT(Y2, Y6)
-	VMOVUPS 96(SI), Y8
-	VMOVUPS 96(DI), Y9
-	DOT(Y3, Y7)
-	ADDQ $128, SI
-	ADDQ $128, DI
-	SUBQ $32, CX
-
-blocks:
-	CMPQ CX, $32
-	JGE  block
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y8
-	VMOVUPS (DI), Y9
-	DOT(Y0, Y4)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y12)
-	VMASKMOVPS (SI), Y12, Y8
-	VMASKMOVPS (DI), Y12, Y9
-	VSUBPS Y15, Y8, Y8
-	VANDPS Y12, Y8, Y8
-	VMULPS Y9, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y9, Y4, Y4
-
-done:
-	TOTAL(Y0, X0, Y1, X1, Y2, Y3)
-	TOTAL(Y4, X4, Y5, X5, Y6, Y7)
+	CENTREDDOTS(NOTHING)
 	VMOVSD X0, dot+56(FP)
 	VMOVSD X4, total+64(FP)
 	VZEROUPPER
@@ -211,62 +219,7 @@ TEXT ·centredDotReLUAVX2(SB), NOSPLIT, $0-80
 	VBROADCASTSS scale+52(FP), Y14
 	VBROADCASTSS shift+56(FP), Y13
 	VXORPS Y11, Y11, Y11
-	CLEARBOTH
-	JMP  blocks
-
-block:
-	VMOVUPS (SI), Y8
-	VMOVUPS (DI), Y9
-	RECTIFY
-	DOT(Y0, Y4)
-	VMOVUPS 32(SI), Y8
-	VMOVUPS 32(DI), Y9
-	RECTIFY
-	DOT(Y1, Y5)
-	VMOVUPS 64(SI), Y8
-	VMOVUPS 64(DI), Y9
-	RECTIFY
-	DOT(Y2, Y6)
-	VMOVUPS 96(SI), Y8
-	VMOVUPS 96(DI), Y9
-	RECTIFY
-	DOT(Y3, Y7)
-	ADDQ $128, SI
-	ADDQ $128, DI
-	SUBQ $32, CX
-
-blocks:
-	CMPQ CX, $32
-	JGE  block
-	JMP  eights
-
-eight:
-	VMOVUPS (SI), Y8
-	VMOVUPS (DI), Y9
-	RECTIFY
-	DOT(Y0, Y4)
-	ADDQ $32, SI
-	ADDQ $32, DI
-	SUBQ $8, CX
-
-eights:
-	CMPQ CX, $8
-	JGE  eight
-	TESTQ CX, CX
-	JZ   done
-	MASK(CX, Y12)
-	VMASKMOVPS (SI), Y12, Y8
-	VMASKMOVPS (DI), Y12, Y9
-	RECTIFY
-	VSUBPS Y15, Y8, Y8
-	VANDPS Y12, Y8, Y8
-	VMULPS Y9, Y8, Y8
-	VADDPS Y8, Y0, Y0
-	VADDPS Y9, Y4, Y4
-
-done:
-	TOTAL(Y0, X0, Y1, X1, Y2, Y3)
-	TOTAL(Y4, X4, Y5, X5, Y6, Y7)
+	CENTREDDOTS(RECTIFY)
 	VMOVSD X0, dot+64(FP)
 	VMOVSD X4, total+72(FP)
 	VZEROUPPER
