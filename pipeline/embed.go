@@ -19,7 +19,7 @@ type request struct {
 
 // embedder runs a model over views of a data set, reading the images of one batch while another is computed.
 type embedder struct {
-	model    *teacher.Teacher
+	model    *teacher.Model
 	data     datasets.Dataset
 	views    datasets.Views
 	viewSeed uint64

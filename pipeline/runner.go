@@ -68,7 +68,7 @@ func firstImage(d datasets.Dataset, skip bool) (datasets.Image, error) {
 }
 
 // openTeacher opens a model for the samples of d.
-func (r *Runner) openTeacher(o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Teacher, error) {
+func (r *Runner) openTeacher(o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Model, error) {
 	if err := r.runtime(); err != nil {
 		return nil, err
 	}

@@ -28,11 +28,11 @@ type buffer struct {
 // goroutine, the next batch is prepared while one is computed.
 //
 // Errors wrap ErrShape when an image comes out in another shape than the sample that the model was opened with.
-func (t *Teacher) Prepare(images []datasets.Image) (Batch, error) {
-	if len(images) < 1 || len(images) > t.batch {
-		return Batch{}, fmt.Errorf("preparing a batch: %d images, expected 1 to %d", len(images), t.batch)
+func (m *Model) Prepare(images []datasets.Image) (Batch, error) {
+	if len(images) < 1 || len(images) > m.batch {
+		return Batch{}, fmt.Errorf("preparing a batch: %d images, expected 1 to %d", len(images), m.batch)
 	}
-	b := t.take(len(images))
+	b := m.take(len(images))
 	workers := min(runtime.GOMAXPROCS(0), len(images))
 	failed := make([]error, len(images))
 	var next atomic.Int64
@@ -40,21 +40,21 @@ func (t *Teacher) Prepare(images []datasets.Image) (Batch, error) {
 	for range workers {
 		group.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(images); i = int(next.Add(1)) - 1 {
-				failed[i] = t.prepare(images[i], b, i)
+				failed[i] = m.prepare(images[i], b, i)
 			}
 		})
 	}
 	group.Wait()
 	for i, err := range failed {
 		if err != nil {
-			t.release(b)
+			m.release(b)
 			return Batch{}, fmt.Errorf("preparing image %d of the batch: %w", i, err)
 		}
 	}
 	// Rows that only fill the fixed batch repeat the last sample: numbers that the model is used to.
 	for i := b.rows; i < b.capacity; i++ {
-		fillRow(b.numbers, b.rows-1, i, t.input.size)
-		fillRow(b.pixels, b.rows-1, i, t.input.size)
+		fillRow(b.numbers, b.rows-1, i, m.input.size)
+		fillRow(b.pixels, b.rows-1, i, m.input.size)
 	}
 	return b, nil
 }
@@ -66,25 +66,25 @@ func fillRow[T any](data []T, from, to, size int) {
 }
 
 // take finds room for a batch, that of an earlier one where possible.
-func (t *Teacher) take(rows int) Batch {
-	b, ok := t.buffers.Get().(*buffer)
+func (m *Model) take(rows int) Batch {
+	b, ok := m.buffers.Get().(*buffer)
 	switch {
 	case ok:
-	case t.input.pixels:
-		b = &buffer{pixels: make([]uint8, t.batch*t.input.size)}
+	case m.input.pixels:
+		b = &buffer{pixels: make([]uint8, m.batch*m.input.size)}
 	default:
-		b = &buffer{numbers: make([]float32, t.batch*t.input.size)}
+		b = &buffer{numbers: make([]float32, m.batch*m.input.size)}
 	}
-	if t.fixed {
-		return Batch{rows, t.batch, b}
+	if m.fixed {
+		return Batch{rows, m.batch, b}
 	}
 	return Batch{rows, rows, b}
 }
 
-func (t *Teacher) release(b Batch) { t.buffers.Put(b.buffer) }
+func (m *Model) release(b Batch) { m.buffers.Put(b.buffer) }
 
-func (t *Teacher) prepare(img datasets.Image, b Batch, row int) error {
-	l := t.input
+func (m *Model) prepare(img datasets.Image, b Batch, row int) error {
+	l := m.input
 	shape, err := l.preprocess.Shape(img)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrShape, err)
@@ -115,10 +115,10 @@ func (t *Teacher) prepare(img datasets.Image, b Batch, row int) error {
 }
 
 // inputValue is the batch as the runtime's tensor, over the same memory.
-func (t *Teacher) inputValue(b Batch) (ort.Value, error) {
-	shape := append([]int{b.capacity}, t.input.shape...)
-	if t.input.pixels {
-		return ort.NewTensor(shape, b.pixels[:b.capacity*t.input.size])
+func (m *Model) inputValue(b Batch) (ort.Value, error) {
+	shape := append([]int{b.capacity}, m.input.shape...)
+	if m.input.pixels {
+		return ort.NewTensor(shape, b.pixels[:b.capacity*m.input.size])
 	}
-	return ort.NewTensor(shape, b.numbers[:b.capacity*t.input.size])
+	return ort.NewTensor(shape, b.numbers[:b.capacity*m.input.size])
 }

@@ -31,12 +31,12 @@ func (e *NotFiniteError) Error() string {
 }
 
 // Embed is Prepare and Run.
-func (t *Teacher) Embed(ctx context.Context, images []datasets.Image) (Embeddings, error) {
-	b, err := t.Prepare(images)
+func (m *Model) Embed(ctx context.Context, images []datasets.Image) (Embeddings, error) {
+	b, err := m.Prepare(images)
 	if err != nil {
 		return Embeddings{}, err
 	}
-	return t.Run(ctx, b)
+	return m.Run(ctx, b)
 }
 
 // Run computes the embeddings of a batch, and is the second half of Embed. With normalisation l2 each row x of the
@@ -44,24 +44,24 @@ func (t *Teacher) Embed(ctx context.Context, images []datasets.Image) (Embedding
 // batch gives the same bits, on one machine with one number of threads.
 //
 // It returns a *NotFiniteError for the first row with a NaN or an infinity, before normalisation.
-func (t *Teacher) Run(ctx context.Context, b Batch) (Embeddings, error) {
-	defer t.release(b)
+func (m *Model) Run(ctx context.Context, b Batch) (Embeddings, error) {
+	defer m.release(b)
 	if err := ctx.Err(); err != nil {
 		return Embeddings{}, err
 	}
-	results := t.room(b)
-	if err := t.compute(b, results); err != nil {
+	results := m.room(b)
+	if err := m.compute(b, results); err != nil {
 		return Embeddings{}, err
 	}
-	for i, o := range t.outputs {
+	for i, o := range m.outputs {
 		results[i] = results[i][:b.rows*o.size]
 		if at := slices.IndexFunc(results[i], notFinite); at >= 0 {
 			return Embeddings{}, &NotFiniteError{Row: at / o.size, Tensor: o.name, Value: results[i][at]}
 		}
 	}
 	e := Embeddings{Rows: b.rows, Embedding: results[0]}
-	if t.options.Normalize == NormalizeL2 {
-		for row := range slices.Chunk(e.Embedding, t.outputs[0].size) {
+	if m.options.Normalize == NormalizeL2 {
+		for row := range slices.Chunk(e.Embedding, m.outputs[0].size) {
 			normalize(row)
 		}
 	}
@@ -72,32 +72,32 @@ func (t *Teacher) Run(ctx context.Context, b Batch) (Embeddings, error) {
 }
 
 // compute runs the model once, into memory of the results.
-func (t *Teacher) compute(b Batch, results [][]float32) (err error) {
+func (m *Model) compute(b Batch, results [][]float32) (err error) {
 	var values []ort.Value // the input, then the outputs
 	defer func() {
 		for _, v := range values {
 			err = errors.Join(err, v.Close())
 		}
 	}()
-	in, err := t.inputValue(b)
+	in, err := m.inputValue(b)
 	if err != nil {
 		return err
 	}
 	values = append(values, in)
-	for i, o := range t.outputs {
+	for i, o := range m.outputs {
 		v, err := ort.NewTensor(append([]int{b.capacity}, o.shape...), results[i])
 		if err != nil {
 			return err
 		}
 		values = append(values, v)
 	}
-	return t.session.Run(values[:1], values[1:])
+	return m.session.Run(values[:1], values[1:])
 }
 
 // room is memory for the outputs of a batch, one slice each.
-func (t *Teacher) room(b Batch) [][]float32 {
-	results := make([][]float32, len(t.outputs))
-	for i, o := range t.outputs {
+func (m *Model) room(b Batch) [][]float32 {
+	results := make([][]float32, len(m.outputs))
+	for i, o := range m.outputs {
 		results[i] = make([]float32, b.capacity*o.size)
 	}
 	return results
@@ -122,23 +122,23 @@ const warmUps = 3
 
 // Latency is the median time in milliseconds of a run with one sample, over the given number of runs. Preprocessing is
 // not part of it; a model whose batch dimension is fixed computes its whole batch for the one sample.
-func (t *Teacher) Latency(ctx context.Context, image datasets.Image, runs int) (float64, error) {
+func (m *Model) Latency(ctx context.Context, image datasets.Image, runs int) (float64, error) {
 	if runs < 1 {
 		return 0, fmt.Errorf("measuring latency: %d runs, expected 1 or more", runs)
 	}
-	b, err := t.Prepare([]datasets.Image{image})
+	b, err := m.Prepare([]datasets.Image{image})
 	if err != nil {
 		return 0, err
 	}
-	defer t.release(b)
-	results := t.room(b)
+	defer m.release(b)
+	results := m.room(b)
 	var millis []float64
 	for i := range warmUps + runs {
 		if err := ctx.Err(); err != nil {
 			return 0, err
 		}
 		start := time.Now()
-		if err := t.compute(b, results); err != nil {
+		if err := m.compute(b, results); err != nil {
 			return 0, err
 		}
 		if i >= warmUps {

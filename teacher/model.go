@@ -11,8 +11,8 @@ import (
 	"rkd/models/ort"
 )
 
-// Teacher is an open model. Prepare and Run may be called from different goroutines at once.
-type Teacher struct {
+// Model is a frozen ONNX file, open: a function from samples to embeddings. Prepare and Run may be called from different goroutines at once.
+type Model struct {
 	options    Options
 	session    *ort.Session
 	hash       string
@@ -44,56 +44,56 @@ type output struct {
 //
 // Errors wrap ErrOptions when the configuration cannot work with the model (no name where there are several tensors, no
 // such execution provider), ErrShape when model and sample do not fit, and those of onnx.Load and onnx.Model.Tap.
-func Open(o Options, sample datasets.Image) (*Teacher, error) {
+func Open(o Options, sample datasets.Image) (*Model, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	m, err := onnx.Load(o.Model)
+	graph, err := onnx.Load(o.Model)
 	if err != nil {
 		return nil, err
 	}
-	t := &Teacher{options: o, parameters: m.Parameters()}
-	if err := t.open(m, sample); err != nil {
+	m := &Model{options: o, parameters: graph.Parameters()}
+	if err := m.open(graph, sample); err != nil {
 		return nil, fmt.Errorf("opening model %q: %w", o.Model, err)
 	}
-	return t, nil
+	return m, nil
 }
 
-func (t *Teacher) open(m *onnx.Model, sample datasets.Image) (err error) {
-	if t.hash, err = m.Hash(); err != nil {
+func (m *Model) open(graph *onnx.Model, sample datasets.Image) (err error) {
+	if m.hash, err = graph.Hash(); err != nil {
 		return err
 	}
-	if t.bytes, err = m.Size(); err != nil {
+	if m.bytes, err = graph.Size(); err != nil {
 		return err
 	}
-	if err := tap(m, t.options); err != nil {
+	if err := tap(graph, m.options); err != nil {
 		return err
 	}
-	input, err := chooseInput(m, t.options)
+	input, err := chooseInput(graph, m.options)
 	if err != nil {
 		return err
 	}
-	if t.input, err = fit(input, t.options.Preprocess, sample); err != nil {
+	if m.input, err = fit(input, m.options.Preprocess, sample); err != nil {
 		return err
 	}
-	t.batch = cmp.Or(t.options.Batch, DefaultBatch)
+	m.batch = cmp.Or(m.options.Batch, DefaultBatch)
 	if d := input.Shape; len(d) > 0 && d[0].Fixed() {
-		t.batch, t.fixed = int(d[0].Value), true
+		m.batch, m.fixed = int(d[0].Value), true
 	}
-	if t.batch > maxNumbers/t.input.size {
-		return fmt.Errorf("%w: a batch of %d samples of %d numbers, expected %d numbers at most", ErrOptions, t.batch,
-			t.input.size, maxNumbers)
+	if m.batch > maxNumbers/m.input.size {
+		return fmt.Errorf("%w: a batch of %d samples of %d numbers, expected %d numbers at most", ErrOptions, m.batch,
+			m.input.size, maxNumbers)
 	}
-	return t.start(m, sample)
+	return m.start(graph, sample)
 }
 
 // start makes the session and learns the shapes of its outputs from a probe. The type of a tensor inside a graph is often
 // known to the runtime only: where the probe finds that it is no float32, it is cast and the session made again.
-func (t *Teacher) start(m *onnx.Model, sample datasets.Image) error {
+func (m *Model) start(graph *onnx.Model, sample datasets.Image) error {
 	for again := false; ; again = true {
 		var err error
-		t.session, err = ort.NewSession(m, ort.Options{
-			Threads: t.options.Threads, Provider: t.options.Provider, ProviderOptions: t.options.ProviderOptions,
+		m.session, err = ort.NewSession(graph, ort.Options{
+			Threads: m.options.Threads, Provider: m.options.Provider, ProviderOptions: m.options.ProviderOptions,
 		})
 		switch {
 		case errors.Is(err, ort.ErrProvider):
@@ -103,41 +103,41 @@ func (t *Teacher) start(m *onnx.Model, sample datasets.Image) error {
 		case err != nil:
 			return fmt.Errorf("%w: %w", onnx.ErrFormat, err)
 		}
-		cast, err := t.probe(sample)
+		cast, err := m.probe(sample)
 		if err == nil && len(cast) == 0 {
 			return nil
 		}
-		if closeErr := t.session.Close(); len(cast) == 0 || again || closeErr != nil {
+		if closeErr := m.session.Close(); len(cast) == 0 || again || closeErr != nil {
 			return errors.Join(cmp.Or(err, fmt.Errorf("%w: outputs %q are no float32", ErrShape, cast)), closeErr)
 		}
 		for _, name := range cast {
-			if err := m.CastToFloat(name); err != nil {
+			if err := graph.CastToFloat(name); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-// probe runs the sample through the model and fills in t.outputs. It names the outputs that are to be cast first.
-func (t *Teacher) probe(sample datasets.Image) (cast []string, err error) {
-	rows := min(2, t.batch) // two, so that an output that does not grow with the batch shows
+// probe runs the sample through the model and fills in m.outputs. It names the outputs that are to be cast first.
+func (m *Model) probe(sample datasets.Image) (cast []string, err error) {
+	rows := min(2, m.batch) // two, so that an output that does not grow with the batch shows
 	samples := make([]datasets.Image, rows)
 	for i := range samples {
 		samples[i] = sample
 	}
-	b, err := t.Prepare(samples)
+	b, err := m.Prepare(samples)
 	if err != nil {
 		return nil, err
 	}
-	defer t.release(b)
-	in, err := t.inputValue(b)
+	defer m.release(b)
+	in, err := m.inputValue(b)
 	if err != nil {
 		return nil, err
 	}
 	defer in.Close()
-	described := t.session.Outputs()
+	described := m.session.Outputs()
 	values := make([]ort.Value, len(described))
-	if err := t.session.Run([]ort.Value{in}, values); err != nil {
+	if err := m.session.Run([]ort.Value{in}, values); err != nil {
 		if errors.Is(err, ort.ErrElement) { // perhaps a precision that Go lacks: cast what is not known to be float32
 			for _, o := range described {
 				if o.Elem != onnx.Float32 {
@@ -147,7 +147,7 @@ func (t *Teacher) probe(sample datasets.Image) (cast []string, err error) {
 		}
 		return cast, fmt.Errorf("%w: %w", ErrShape, err)
 	}
-	t.outputs = t.outputs[:0]
+	m.outputs = m.outputs[:0]
 	for i, v := range values {
 		shape := v.Shape()
 		e := v.Elem()
@@ -170,7 +170,7 @@ func (t *Teacher) probe(sample datasets.Image) (cast []string, err error) {
 			err = errors.Join(err, fmt.Errorf("%w: output %q has shape %v for a batch of %d samples, expected one row for each",
 				ErrShape, o.name, shape, b.capacity))
 		}
-		t.outputs = append(t.outputs, o)
+		m.outputs = append(m.outputs, o)
 	}
 	return cast, err
 }
@@ -180,27 +180,27 @@ func notFloat(name string, e onnx.ElemType) error {
 }
 
 // Dim is the number of elements of an embedding.
-func (t *Teacher) Dim() int { return t.outputs[0].size }
+func (m *Model) Dim() int { return m.outputs[0].size }
 
 // LogitsDim is the number of class scores of a sample, 0 when none were asked for.
-func (t *Teacher) LogitsDim() int {
-	if len(t.outputs) < 2 {
+func (m *Model) LogitsDim() int {
+	if len(m.outputs) < 2 {
 		return 0
 	}
-	return t.outputs[1].size
+	return m.outputs[1].size
 }
 
 // Batch is the largest number of samples that Prepare takes: the configured one, or that which the model fixes.
-func (t *Teacher) Batch() int { return t.batch }
+func (m *Model) Batch() int { return m.batch }
 
 // Hash identifies the model file by its content, see onnx.Model.Hash.
-func (t *Teacher) Hash() string { return t.hash }
+func (m *Model) Hash() string { return m.hash }
 
 // Parameters is the number of weights in the model file, see onnx.Model.Parameters.
-func (t *Teacher) Parameters() int64 { return t.parameters }
+func (m *Model) Parameters() int64 { return m.parameters }
 
 // Bytes is the size of the model file with its external data.
-func (t *Teacher) Bytes() int64 { return t.bytes }
+func (m *Model) Bytes() int64 { return m.bytes }
 
 // Close gives the session back.
-func (t *Teacher) Close() error { return t.session.Close() }
+func (m *Model) Close() error { return m.session.Close() }

@@ -70,7 +70,7 @@ func gray(pixels ...uint8) datasets.Image {
 	return datasets.Image{Height: side, Width: side, Channels: 1, Pixels: pixels}
 }
 
-func open(t testing.TB, o Options, sample datasets.Image) *Teacher {
+func open(t testing.TB, o Options, sample datasets.Image) *Model {
 	t.Helper()
 	orttest.Start(t)
 	m, err := Open(o, sample)
@@ -253,7 +253,7 @@ func TestLatencyIsPositive(t *testing.T) {
 	}
 }
 
-func ExampleTeacher_Embed() {
+func ExampleModel_Embed() {
 	if err := loadRuntime(); err != nil { // ort.Find and ort.Init
 		fmt.Println(err)
 		return
