@@ -44,7 +44,7 @@ test-crash: setup ## kill precompute and distill at random moments and require t
 
 .PHONY: test-torch
 test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
-	PYTHON=$(PYTHON) go test -tags torch -run TenSteps -timeout 20m -v ./student/arch
+	PYTHON=$(PYTHON) go test -tags torch -run TenSteps -timeout 20m -v ./student/importer
 
 .PHONY: race
 race: setup ## run all tests under the race detector (slow)

@@ -11,6 +11,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/arch"
+	"rkd/student/importer"
 	"rkd/student/loss"
 	"rkd/student/sampler"
 	"rkd/student/train"
@@ -139,14 +140,21 @@ func newNetwork(c *Config, input []int) (n *arch.Network, hash string, err error
 		hash, err = m.Hash()
 	}
 	if err == nil {
-		n, err = arch.Import(m, arch.ImportOptions{
-			Output: o.Arch.Output, Input: input, Dim: o.EmbeddingDim, Normalize: o.Normalize == "l2", Freeze: o.Freeze,
-		})
+		n, err = importNetwork(m, o, input)
 	}
 	if err != nil {
 		return nil, "", fmt.Errorf("student.arch.onnx %q: %w", o.Arch.ONNX, err)
 	}
 	return n, hash, nil
+}
+
+// importNetwork makes a student's network of a model file.
+func importNetwork(m *onnx.Model, o Student, input []int) (*arch.Network, error) {
+	body, err := importer.Import(m, importer.Options{Output: o.Arch.Output, Input: input, Freeze: o.Freeze})
+	if err != nil {
+		return nil, err
+	}
+	return arch.FromBody(body, input, arch.Head{Dim: o.EmbeddingDim, Normalize: o.Normalize == "l2"})
 }
 
 // readStudent reads the student that the finished training in dir ended with.

@@ -9,6 +9,7 @@ import (
 	"rkd/models/onnx"
 	"rkd/student/arch"
 	"rkd/student/engine"
+	"rkd/student/importer"
 	"rkd/student/loss"
 	"rkd/student/optim"
 )
@@ -73,7 +74,11 @@ func (s student) network() (*arch.Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	return arch.Import(m, arch.ImportOptions{Output: "embedding", Input: s.input, Dim: s.dim})
+	body, err := importer.Import(m, importer.Options{Output: "embedding", Input: s.input})
+	if err != nil {
+		return nil, err
+	}
+	return arch.FromBody(body, s.input, arch.Head{Dim: s.dim})
 }
 
 func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, err error) {

@@ -5,7 +5,6 @@ import (
 	"math"
 
 	"gorgonia.org/gorgonia"
-	"gorgonia.org/tensor"
 
 	"rkd/student/op"
 	"rkd/student/sampler"
@@ -33,12 +32,12 @@ type RunningUpdate struct {
 	Mean, Variance int
 }
 
-// builder adds one network to the graph of its input node.
-type builder struct {
+// Builder adds one network to the graph of its input node.
+type Builder struct {
 	g        *gorgonia.ExprGraph
 	batch    int
 	params   gorgonia.Nodes
-	buffers  gorgonia.Nodes // inference only
+	buffers  gorgonia.Nodes // nil in training without a body
 	graph    *Graph
 	seed     uint64
 	training bool
@@ -48,7 +47,7 @@ type builder struct {
 // nodes, so a change of the weights is seen by the next run. In training mode batch normalisation uses the batch's
 // statistics and reports them in Stats; otherwise it uses the running ones.
 func (n *Network) Build(x *gorgonia.Node, w *Weights, training bool) (*Graph, error) {
-	b := &builder{g: x.Graph(), batch: x.Shape()[0], graph: new(Graph), seed: w.Seed, training: training}
+	b := &Builder{g: x.Graph(), batch: x.Shape()[0], graph: new(Graph), seed: w.Seed, training: training}
 	for _, t := range w.Params {
 		b.params = append(b.params, b.node(t))
 	}
@@ -59,7 +58,7 @@ func (n *Network) Build(x *gorgonia.Node, w *Weights, training bool) (*Graph, er
 	}
 	if n.body != nil {
 		var err error
-		if x, err = n.body.build(b, x); err != nil {
+		if x, err = n.body.Build(b, x); err != nil {
 			return nil, err
 		}
 	}
@@ -71,12 +70,12 @@ func (n *Network) Build(x *gorgonia.Node, w *Weights, training bool) (*Graph, er
 	return b.graph, nil
 }
 
-func (b *builder) node(t Tensor) *gorgonia.Node {
+func (b *Builder) node(t Tensor) *gorgonia.Node {
 	return gorgonia.NewTensor(b.g, t.Value.Dtype(), t.Value.Dims(), gorgonia.WithShape(t.Value.Shape()...),
 		gorgonia.WithName(t.Name), gorgonia.WithValue(t.Value))
 }
 
-func (b *builder) chain(layers []layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+func (b *Builder) chain(layers []layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	for _, l := range layers {
 		y, err := b.layer(l, x)
 		if err != nil {
@@ -87,7 +86,7 @@ func (b *builder) chain(layers []layer, x *gorgonia.Node) (*gorgonia.Node, error
 	return x, nil
 }
 
-func (b *builder) layer(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+func (b *Builder) layer(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	switch l.Kind {
 	case Conv:
 		return op.Conv2D(x, b.params[l.weight], b.bias(l), l.conv())
@@ -98,7 +97,7 @@ func (b *builder) layer(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	case Linear:
 		return op.Linear(x, b.params[l.weight], b.bias(l))
 	case BatchNorm:
-		return b.batchNorm(l, x)
+		return b.BatchNorm(x, Normalization{Weight: l.weight, Bias: l.bias, Mean: l.mean, Variance: l.variance, Epsilon: epsilon})
 	case LayerNorm:
 		return op.LayerNorm(x, b.params[l.weight], b.params[l.bias], epsilon)
 	case Dropout:
@@ -153,28 +152,14 @@ func activation(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	return nil, fmt.Errorf("%w: unknown kind", ErrConfig)
 }
 
-func (b *builder) bias(l layer) *gorgonia.Node {
+func (b *Builder) bias(l layer) *gorgonia.Node {
 	if l.bias < 0 {
 		return nil
 	}
 	return b.params[l.bias]
 }
 
-func (b *builder) batchNorm(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
-	gamma, beta := b.params[l.weight], b.params[l.bias]
-	if !b.training {
-		return op.BatchNormInference(x, b.buffers[l.mean], b.buffers[l.variance], gamma, beta, epsilon)
-	}
-	stats, err := op.BatchStats(x)
-	if err != nil {
-		return nil, err
-	}
-	count := b.batch * tensor.Shape(l.in[1:]).TotalSize()
-	b.graph.Stats = append(b.graph.Stats, RunningUpdate{Node: stats, Count: count, Mean: l.mean, Variance: l.variance})
-	return op.BatchNorm(x, stats, gamma, beta, epsilon)
-}
-
-func (b *builder) residual(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+func (b *Builder) residual(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	body, err := b.chain(l.body, x)
 	if err != nil {
 		return nil, err
@@ -186,7 +171,7 @@ func (b *builder) residual(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	return op.Add(body, shortcut)
 }
 
-func (b *builder) concat(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+func (b *Builder) concat(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	var ends gorgonia.Nodes
 	for _, branch := range l.branches {
 		end, err := b.chain(branch, x)
@@ -199,7 +184,7 @@ func (b *builder) concat(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 // dropout adds nothing in inference mode.
-func (b *builder) dropout(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
+func (b *Builder) dropout(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	if !b.training {
 		return x, nil
 	}

@@ -17,7 +17,7 @@ type Network struct {
 	Input []int
 	// Dim is the width of the embedding.
 	Dim    int
-	body   *imported // what comes before layers, nil unless Import made the network
+	body   Body // before layers; nil unless FromBody made the network
 	layers []layer
 	specs  []spec
 }

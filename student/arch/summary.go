@@ -19,7 +19,7 @@ type Summary struct {
 func (n *Network) Summaries() []Summary {
 	var list []Summary
 	if n.body != nil {
-		list = n.body.summaries(n)
+		list = n.body.Summaries()
 	}
 	return n.summaries(list, n.layers)
 }

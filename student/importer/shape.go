@@ -1,4 +1,4 @@
-package arch
+package importer
 
 import (
 	"fmt"
@@ -250,7 +250,7 @@ func (c *call) transposeNode() ([]value, error) {
 }
 
 // one adds a step whose output is all that the node makes.
-func (c *call) one(apply func(gorgonia.Nodes) (*gorgonia.Node, error), x value, others ...argument) ([]value, error) {
-	y, err := c.add(c, apply, x, others...)
+func (c *call) one(f apply, x value, others ...argument) ([]value, error) {
+	y, err := c.add(c, f, x, others...)
 	return []value{y}, err
 }

@@ -1,8 +1,8 @@
 """Writes onnx/*.onnx: small networks as PyTorch's exporter and, by hand, other exporters write them.
 
-    python3 onnx_models.py
+    python3 models.py
 
-Weights are random and of no use. Each file shows operators that student/arch imports; the tests compare the student with
+Weights are random and of no use. Each file shows operators that student/importer imports; the tests compare the student with
 ONNX Runtime on the same file, so nothing of what the networks compute is stored.
 """
 import os

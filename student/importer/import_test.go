@@ -1,4 +1,4 @@
-package arch_test
+package importer_test
 
 import (
 	"fmt"
@@ -16,6 +16,7 @@ import (
 	"rkd/models/ort/orttest"
 	"rkd/student/arch"
 	"rkd/student/engine"
+	"rkd/student/importer"
 )
 
 // load reads a model of testdata.
@@ -27,6 +28,17 @@ func load(tb testing.TB, path string) *onnx.Model {
 	}
 	return m
 }
+
+// imported is a network with the body that Import makes of m.
+func imported(m *onnx.Model, o importer.Options, head arch.Head) (*arch.Network, error) {
+	body, err := importer.Import(m, o)
+	if err != nil {
+		return nil, err
+	}
+	return arch.FromBody(body, o.Input, head)
+}
+
+func floats(t arch.Tensor) []float32 { return t.Value.Data().([]float32) }
 
 // normal are n normally distributed numbers.
 func normal(n int) []float32 {
@@ -138,7 +150,7 @@ func expectParity(tb testing.TB, m *onnx.Model, output string, input []int, batc
 	shape := append([]int{batch}, input...)
 	x := normal(tensor.Shape(shape).TotalSize())
 	want, dim := original(tb, m, output, shape, x)
-	n, err := arch.Import(m, arch.ImportOptions{Output: output, Input: input, Dim: dim})
+	n, err := imported(m, importer.Options{Output: output, Input: input}, arch.Head{Dim: dim})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -163,7 +175,7 @@ func expectParity(tb testing.TB, m *onnx.Model, output string, input []int, batc
 	}
 }
 
-// The files are those of testdata/onnx_models.py, which show between them every operator that Import knows.
+// The files are those of testdata/models.py, which show between them every operator that Import knows.
 var importable = map[string]struct {
 	input      []int
 	parameters int // in front of the head
@@ -203,7 +215,7 @@ func TestImportedStudentsComputeWhatTheFileDoes(t *testing.T) {
 				batch = 1
 			}
 			expectParity(t, testModel(t, name), "output", want.input, batch)
-			n, err := arch.Import(testModel(t, name), arch.ImportOptions{Input: want.input, Dim: 1})
+			n, err := imported(testModel(t, name), importer.Options{Input: want.input}, arch.Head{Dim: 1})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -229,7 +241,7 @@ func TestImportFitsOtherSizes(t *testing.T) {
 		t.Run(name, func(t *testing.T) { expectParity(t, testModel(t, name), "output", input, 2) })
 	}
 	m := testModel(t, "shuffle_fixed")
-	n, err := arch.Import(m, arch.ImportOptions{Input: []int{3, 8, 8}, Dim: 5})
+	n, err := imported(m, importer.Options{Input: []int{3, 8, 8}}, arch.Head{Dim: 5})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +265,7 @@ func TestImportedStudentsAreExported(t *testing.T) {
 	orttest.Start(t)
 	for name, file := range importable {
 		t.Run(name, func(t *testing.T) {
-			n, err := arch.Import(testModel(t, name), arch.ImportOptions{Input: file.input, Dim: 4, Normalize: true})
+			n, err := imported(testModel(t, name), importer.Options{Input: file.input}, arch.Head{Dim: 4, Normalize: true})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -286,7 +298,7 @@ func TestImportedStudentsAreExported(t *testing.T) {
 }
 
 func TestSummariesOfAnImportedStudent(t *testing.T) {
-	n, err := arch.Import(testModel(t, "residual"), arch.ImportOptions{Input: []int{3, 12, 12}, Dim: 4, Freeze: []string{"head.*"}})
+	n, err := imported(testModel(t, "residual"), importer.Options{Input: []int{3, 12, 12}, Freeze: []string{"head.*"}}, arch.Head{Dim: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -321,7 +333,13 @@ func ExampleImport() {
 		fmt.Println(err)
 		return
 	}
-	n, err := arch.Import(m, arch.ImportOptions{Output: "output", Input: []int{3, 32, 32}, Dim: 16, Freeze: []string{"stem.0"}})
+	input := []int{3, 32, 32}
+	body, err := importer.Import(m, importer.Options{Output: "output", Input: input, Freeze: []string{"stem.0"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	n, err := arch.FromBody(body, input, arch.Head{Dim: 16})
 	if err != nil {
 		fmt.Println(err)
 		return

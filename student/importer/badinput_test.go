@@ -1,4 +1,4 @@
-package arch_test
+package importer_test
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/arch"
+	"rkd/student/importer"
 )
 
 // built is a model of one input (N,3,8,8) whose output "y" body makes.
@@ -128,7 +129,7 @@ func TestImportRefuses(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := arch.Import(test.model, arch.ImportOptions{Output: "y", Input: []int{3, 8, 8}, Dim: 4})
+			_, err := importer.Import(test.model, importer.Options{Output: "y", Input: []int{3, 8, 8}})
 			expectRefused(t, err, test.want)
 		})
 	}
@@ -175,15 +176,15 @@ func TestImportRefusesGraphsThatAreNone(t *testing.T) {
 	}
 	expectRefused(t, importError(two, "y"), `the tensor depends on 2 inputs, expected one`)
 
-	_, err = arch.Import(testModel(t, "channels_last"), arch.ImportOptions{Output: "input", Input: []int{3, 12, 12}, Dim: 4})
-	expectRefused(t, err, `tensor "input" is the input (N,H,W,C), expected one that nodes make`)
+	_, err = importer.Import(testModel(t, "channels_last"), importer.Options{Output: "input", Input: []int{3, 12, 12}})
+	expectRefused(t, err, `tensor "input" is the input (N,H,W,C), expected the result of a node`)
 
-	_, err = arch.Import(single(t, "Relu"), arch.ImportOptions{Output: "y", Input: []int{1, 8, 8}, Dim: 4})
+	_, err = importer.Import(single(t, "Relu"), importer.Options{Output: "y", Input: []int{1, 8, 8}})
 	expectRefused(t, err, `input "x" float32 (N,3,8,8), expected 1 channels as the samples (N,1,8,8) have`)
 }
 
 func importError(m *onnx.Model, output string) error {
-	_, err := arch.Import(m, arch.ImportOptions{Output: output, Input: []int{3, 8, 8}, Dim: 4})
+	_, err := importer.Import(m, importer.Options{Output: output, Input: []int{3, 8, 8}})
 	return err
 }
 
@@ -206,16 +207,15 @@ func TestImportIgnoresWhatTheOutputDoesNotNeed(t *testing.T) {
 func TestImportOptionsOutOfRange(t *testing.T) {
 	m := single(t, "Relu")
 	for name, test := range map[string]struct {
-		options arch.ImportOptions
+		options importer.Options
 		want    error
 	}{
-		"no dimension":   {arch.ImportOptions{Input: []int{3, 8, 8}}, arch.ErrConfig},
-		"no input":       {arch.ImportOptions{Dim: 4}, arch.ErrConfig},
-		"two dimensions": {arch.ImportOptions{Dim: 4, Input: []int{8, 8}}, arch.ErrConfig},
-		"no height":      {arch.ImportOptions{Dim: 4, Input: []int{3, 0, 8}}, arch.ErrConfig},
-		"other output":   {arch.ImportOptions{Dim: 4, Input: []int{3, 8, 8}, Output: "z"}, onnx.ErrUnknownTensor},
+		"no input":       {importer.Options{}, arch.ErrConfig},
+		"two dimensions": {importer.Options{Input: []int{8, 8}}, arch.ErrConfig},
+		"no height":      {importer.Options{Input: []int{3, 0, 8}}, arch.ErrConfig},
+		"other output":   {importer.Options{Input: []int{3, 8, 8}, Output: "z"}, onnx.ErrUnknownTensor},
 	} {
-		if _, err := arch.Import(m, test.options); !errors.Is(err, test.want) || errors.Is(err, onnx.ErrFormat) {
+		if _, err := importer.Import(m, test.options); !errors.Is(err, test.want) || errors.Is(err, onnx.ErrFormat) {
 			t.Errorf("%s: error is %v, expected %v", name, err, test.want)
 		}
 	}
@@ -240,12 +240,12 @@ func TestImportReadsExternalWeights(t *testing.T) {
 	if err := errors.Join(m.Save(path), os.WriteFile(filepath.Join(dir, "weights.bin"), data, 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	o := arch.ImportOptions{Output: "output", Input: []int{3, 9, 9}, Dim: 4}
-	outside, err := arch.Import(load(t, path), o)
+	o, head := importer.Options{Output: "output", Input: []int{3, 9, 9}}, arch.Head{Dim: 4}
+	outside, err := imported(load(t, path), o, head)
 	if err != nil {
 		t.Fatal(err)
 	}
-	inside, err := arch.Import(testModel(t, "fire"), o)
+	inside, err := imported(testModel(t, "fire"), o, head)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,18 +258,18 @@ func TestImportReadsExternalWeights(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "weights.bin"), int64(len(data)-1)); err != nil {
 		t.Fatal(err)
 	}
-	_, err = arch.Import(m, o)
+	_, err = importer.Import(m, o)
 	expectRefused(t, err, "truncated")
 	if err := os.Remove(filepath.Join(dir, "weights.bin")); err != nil {
 		t.Fatal(err)
 	}
-	_, err = arch.Import(m, o)
+	_, err = importer.Import(m, o)
 	expectRefused(t, err, `file "weights.bin" in folder`)
 	for _, location := range []string{"../weights.bin", "/etc/passwd", ""} {
 		for _, w := range m.Proto.Graph.Initializer {
 			w.ExternalData[0].Value = &location
 		}
-		_, err = arch.Import(m, o)
+		_, err = importer.Import(m, o)
 		expectRefused(t, err, "external data")
 	}
 }
@@ -296,7 +296,7 @@ func FuzzImport(f *testing.F) {
 		if flat {
 			input = input[1:2]
 		}
-		n, err := arch.Import(m, arch.ImportOptions{Input: input, Dim: 2, Freeze: []string{"*.weight"}})
+		n, err := imported(m, importer.Options{Input: input, Freeze: []string{"*.weight"}}, arch.Head{Dim: 2})
 		if err != nil {
 			return
 		}

@@ -1,6 +1,6 @@
 //go:build torch
 
-package arch_test
+package importer_test
 
 import (
 	"cmp"
@@ -18,6 +18,7 @@ import (
 	"rkd/models/ort/orttest"
 	"rkd/student/arch"
 	"rkd/student/engine"
+	"rkd/student/importer"
 )
 
 // numbers reads little-endian float32.
@@ -47,7 +48,7 @@ func TestTenStepsEqualPyTorchs(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			dir := t.TempDir()
 			python := exec.CommandContext(t.Context(), cmp.Or(os.Getenv("PYTHON"), "python3"),
-				filepath.Join("testdata", "onnx_steps.py"), network, fmt.Sprint(rate), dir)
+				filepath.Join("testdata", "steps.py"), network, fmt.Sprint(rate), dir)
 			if out, err := python.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %s", err, out)
 			}
@@ -66,7 +67,7 @@ func expectLosses(t *testing.T, dir string, rate float32, open func(*arch.Networ
 		t.Fatal(err)
 	}
 	const dim, batch, momentum = 8, 4, 0.9
-	n, err := arch.Import(m, arch.ImportOptions{Input: []int{3, 64, 64}, Dim: dim})
+	n, err := imported(m, importer.Options{Input: []int{3, 64, 64}}, arch.Head{Dim: dim})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 """Ten steps of SGD in PyTorch, for TestTenStepsEqualPyTorchs to repeat.
 
-    python3 onnx_steps.py NETWORK RATE FOLDER
+    python3 steps.py NETWORK RATE FOLDER
 
 Writes FOLDER/model.onnx (random weights, batch normalisation in eval mode and not folded, except for NETWORK-folded), and
 little-endian float32: head.bin (weight (8,D), bias (8)), batches.bin (10,4,3,64,64), targets.bin (10,4,8), losses.bin

@@ -1,4 +1,4 @@
-package arch
+package importer
 
 import (
 	"fmt"
@@ -8,17 +8,17 @@ import (
 	"gorgonia.org/gorgonia"
 
 	"rkd/models/onnx"
+	"rkd/student/arch"
 	"rkd/student/op"
 )
 
-// importer translates the nodes of a model one after another.
-type importer struct {
-	options ImportOptions
+// translator translates the nodes of a model one after another.
+type translator struct {
+	options Options
 	model   *onnx.Model
 	opset   int64
 	batch   int64 // the number of samples that the file is fixed to, 0 for any
-	net     *Network
-	program *imported
+	program *program
 	freeze  *freezer
 	values  map[string]value
 	initial map[string]*onnx.TensorProto
@@ -57,43 +57,42 @@ type weight struct {
 }
 
 // argument is a value of the program as a step's input.
-func (im *importer) argument(v value) argument {
-	return argument{operand{fromValues, v.place}, im.nodes[v.place]}
+func (tr *translator) argument(v value) argument {
+	return argument{operand{fromValues, v.place}, tr.nodes[v.place]}
 }
 
-func newImporter(m *onnx.Model, o ImportOptions, f *freezer) (*importer, error) {
-	im := &importer{
+func newTranslator(m *onnx.Model, o Options, f *freezer) (*translator, error) {
+	tr := &translator{
 		options: o, model: m, opset: m.Opset(), freeze: f,
-		net:     &Network{Input: slices.Clone(o.Input), Dim: o.Dim},
-		program: new(imported),
+		program: new(program),
 		values:  make(map[string]value), initial: make(map[string]*onnx.TensorProto),
 		weights: make(map[string]weight), names: map[string]bool{"input": true},
 		graph: gorgonia.NewGraph(),
 	}
 	g := m.Proto.GetGraph()
 	for _, t := range g.GetInitializer() {
-		im.initial[t.GetName()] = t
+		tr.initial[t.GetName()] = t
 	}
 	if s := g.GetSparseInitializer(); len(s) > 0 {
 		return nil, fmt.Errorf("initializer %q is sparse, expected dense weights", s[0].GetValues().GetName())
 	}
-	return im, im.input()
+	return tr, tr.input()
 }
 
 // input fits the model's input to the samples.
-func (im *importer) input() error {
-	inputs := im.model.Inputs()
+func (tr *translator) input() error {
+	inputs := tr.model.Inputs()
 	if len(inputs) != 1 {
 		return fmt.Errorf("the tensor depends on %d inputs, expected one: %v", len(inputs), inputs)
 	}
-	in, shape := inputs[0], im.options.Input
+	in, shape := inputs[0], tr.options.Input
 	if in.Elem != onnx.Undefined && !in.Elem.IsFloat() {
 		return fmt.Errorf("input %v, expected floating-point elements", in)
 	}
-	im.nodes = gorgonia.Nodes{variable(im.graph, "input", append([]int{2}, shape...))}
+	tr.nodes = gorgonia.Nodes{variable(tr.graph, "input", append([]int{2}, shape...))}
 	v := value{shape: shape, sourceShape: shape}
 	if len(in.Shape) > 0 && in.Shape[0].Fixed() {
-		im.batch = in.Shape[0].Value
+		tr.batch = in.Shape[0].Value
 	}
 	at := func(axis int) int { return int(in.Shape[axis].Value) } // 0: the file does not say
 	var err error
@@ -106,30 +105,30 @@ func (im *importer) input() error {
 			return fmt.Errorf("input %v, expected %d channels as the samples %s have", in, shape[0], samples(shape))
 		}
 	case len(in.Shape) == 2 && (at(1) == 0 || at(1) == size(shape)):
-		v, err = im.reshape(nil, v, []int{size(shape)})
+		v, err = tr.reshape(nil, v, []int{size(shape)})
 	default:
 		return fmt.Errorf("input %v, expected one that takes samples %s", in, samples(shape))
 	}
-	im.values[in.Name] = v
+	tr.values[in.Name] = v
 	return err
 }
 
 // run translates every node.
-func (im *importer) run() error {
+func (tr *translator) run() error {
 	operators := operators()
-	for _, n := range im.model.Proto.GetGraph().GetNode() {
-		c := &call{importer: im, proto: n, name: n.GetName()}
+	for _, n := range tr.model.Proto.GetGraph().GetNode() {
+		c := &call{translator: tr, proto: n, name: n.GetName()}
 		if c.name == "" && len(n.Output) > 0 {
 			c.name = n.Output[0]
 		}
-		if err := im.node(c, operators); err != nil {
+		if err := tr.node(c, operators); err != nil {
 			return fmt.Errorf("node %q (%s): %w", clip(c.name), clip(n.GetOpType()), err)
 		}
 	}
 	return nil
 }
 
-func (im *importer) node(c *call, operators map[string]operator) error {
+func (tr *translator) node(c *call, operators map[string]operator) error {
 	kind := c.proto.GetOpType()
 	if d := c.proto.GetDomain(); d != "" && d != "ai.onnx" {
 		return fmt.Errorf("operators of domain %q are %w, expected standard ones", clip(d), errImport)
@@ -140,7 +139,7 @@ func (im *importer) node(c *call, operators map[string]operator) error {
 	}
 	constants := true
 	for _, name := range c.proto.GetInput() {
-		v, err := im.value(name)
+		v, err := tr.value(name)
 		if err != nil {
 			return err
 		}
@@ -166,13 +165,13 @@ func (im *importer) node(c *call, operators map[string]operator) error {
 			continue
 		}
 		if i >= len(outputs) { // a mask or statistics
-			im.values[name] = value{constant: &constant{unavailable: true}}
+			tr.values[name] = value{constant: &constant{unavailable: true}}
 			continue
 		}
 		if k := outputs[i].constant; k != nil && k.name == "" {
 			k.name = name
 		}
-		im.values[name] = outputs[i]
+		tr.values[name] = outputs[i]
 	}
 	return nil
 }
@@ -189,8 +188,8 @@ func unsupported(kind string) string {
 }
 
 // value is what a tensor of the file has become. An input that is left out has a constant without elements.
-func (im *importer) value(name string) (value, error) {
-	if v, ok := im.values[name]; ok || name == "" {
+func (tr *translator) value(name string) (value, error) {
+	if v, ok := tr.values[name]; ok || name == "" {
 		if name == "" {
 			v.constant = &constant{shape: []int{0}}
 		}
@@ -199,37 +198,37 @@ func (im *importer) value(name string) (value, error) {
 		}
 		return v, nil
 	}
-	t := im.initial[name]
+	t := tr.initial[name]
 	if t == nil {
 		return value{}, fmt.Errorf("input %q is defined nowhere", clip(name))
 	}
-	k, err := im.decode(t)
+	k, err := tr.decode(t)
 	if err != nil {
 		return value{}, err
 	}
 	k.name = name
-	im.values[name] = value{constant: k}
-	return im.values[name], nil
+	tr.values[name] = value{constant: k}
+	return tr.values[name], nil
 }
 
 // add appends a step and returns its value; c is nil for what the file does not say.
-func (im *importer) add(
-	c *call, apply func(gorgonia.Nodes) (*gorgonia.Node, error), x value, others ...argument,
+func (tr *translator) add(
+	c *call, f apply, x value, others ...argument,
 ) (value, error) {
 	if x.channelLast {
 		return value{}, fmt.Errorf("the input is (N,H,W,C), which is %w unless Transpose makes it (N,C,H,W) first", errImport)
 	}
-	s := step{name: "input", kind: "Reshape", in: x.shape, apply: apply}
+	s := step{name: "input", kind: "Reshape", in: x.shape, apply: f}
 	if c != nil {
 		s.name, s.kind = c.name, c.proto.GetOpType()
 	}
-	in := gorgonia.Nodes{im.nodes[x.place]}
+	in := gorgonia.Nodes{tr.nodes[x.place]}
 	s.inputs = []operand{{fromValues, x.place}}
 	for _, o := range others {
 		s.inputs = append(s.inputs, o.operand)
 		in = append(in, o.node)
 	}
-	y, err := apply(in)
+	y, err := f(in)
 	if err != nil {
 		return value{}, err
 	}
@@ -238,14 +237,14 @@ func (im *importer) add(
 		return value{}, fmt.Errorf("a sample becomes %v, expected fewer than %d elements", shape, largest)
 	}
 	s.out = shape
-	im.program.steps = append(im.program.steps, s)
-	im.nodes = append(im.nodes, y)
-	place := len(im.nodes) - 1
+	tr.program.steps = append(tr.program.steps, s)
+	tr.nodes = append(tr.nodes, y)
+	place := len(tr.nodes) - 1
 	return value{place: place, shape: shape, source: place, sourceShape: shape, learned: x.learned}, nil
 }
 
 // reshape gives the samples of v another shape. Reshapes in a row are one.
-func (im *importer) reshape(c *call, v value, shape []int) (value, error) {
+func (tr *translator) reshape(c *call, v value, shape []int) (value, error) {
 	if size(shape) != size(v.shape) {
 		return v, fmt.Errorf("samples of shape %v cannot become %v", v.shape, shape)
 	}
@@ -259,7 +258,7 @@ func (im *importer) reshape(c *call, v value, shape []int) (value, error) {
 	}
 	source := v
 	source.place = v.source
-	r, err := im.add(c, func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Reshape(in[0], shape...) }, source)
+	r, err := tr.add(c, func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Reshape(in[0], shape...) }, source)
 	y.place = r.place
 	return y, err
 }
@@ -273,35 +272,35 @@ type reading struct {
 }
 
 // weight makes a parameter or a buffer of a constant, or finds the one that it has become for another node.
-func (im *importer) weight(c *call, k *constant, r reading) (argument, error) {
+func (tr *translator) weight(c *call, k *constant, r reading) (argument, error) {
 	key := fmt.Sprintf("%s %s %v", k.name, r.how, r.shape)
-	if w, ok := im.weights[key]; ok && slices.Equal(w.values, r.values) {
+	if w, ok := tr.weights[key]; ok && slices.Equal(w.values, r.values) {
 		return w.argument, nil
 	}
 	if r.trained {
-		for _, w := range im.weights {
+		for _, w := range tr.weights {
 			if w.name == k.name {
 				return argument{}, fmt.Errorf("weight %q is read in two ways by different nodes, which is %w", clip(k.name), errImport)
 			}
 		}
 	}
-	name := im.unique(k.name)
-	frozen := im.freeze.frozen(k.name, c.name) || !r.trained
+	name := tr.unique(k.name)
+	frozen := tr.freeze.frozen(k.name, c.name) || !r.trained
 	w := weight{argument: argument{operand: operand{source: fromParams}}, name: k.name, values: r.values}
 	if frozen {
 		w.source = fromBuffers
 	}
-	w.place = im.net.add(spec{name: name, shape: slices.Clone(r.shape), buffer: frozen, values: r.values})
-	w.node = variable(im.graph, name, r.shape)
-	im.weights[key] = w
+	w.place = tr.program.add(arch.TensorSpec{Name: name, Shape: slices.Clone(r.shape), Buffer: frozen, Values: r.values})
+	w.node = variable(tr.graph, name, r.shape)
+	tr.weights[key] = w
 	return w.argument, nil
 }
 
 // unique is the name, or the name with underscores appended, such that no weight has it.
-func (im *importer) unique(name string) string {
-	for im.names[name] || name == "" {
+func (tr *translator) unique(name string) string {
+	for tr.names[name] || name == "" {
 		name += "_"
 	}
-	im.names[name] = true
+	tr.names[name] = true
 	return name
 }

@@ -1,4 +1,4 @@
-package arch_test
+package importer_test
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 	"rkd/models/ort/orttest"
 	"rkd/student/arch"
 	"rkd/student/engine"
+	"rkd/student/importer"
 	"rkd/student/op"
 )
 
@@ -26,7 +27,7 @@ func names(tensors []arch.Tensor) []string {
 }
 
 func TestImportKeepsNamesAndValuesOfTheFile(t *testing.T) {
-	n, err := arch.Import(testModel(t, "residual_raw"), arch.ImportOptions{Input: []int{3, 12, 12}, Dim: 4, Normalize: true})
+	n, err := imported(testModel(t, "residual_raw"), importer.Options{Input: []int{3, 12, 12}}, arch.Head{Dim: 4, Normalize: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestImportKeepsNamesAndValuesOfTheFile(t *testing.T) {
 
 // Training moves what a file has, not its copy in the network: the next Init begins anew.
 func TestInitGivesEveryTrainingItsOwnWeights(t *testing.T) {
-	n, err := arch.Import(testModel(t, "fire"), arch.ImportOptions{Input: []int{3, 9, 9}, Dim: 4})
+	n, err := imported(testModel(t, "fire"), importer.Options{Input: []int{3, 9, 9}}, arch.Head{Dim: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,8 +100,8 @@ func TestFreeze(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			o := arch.ImportOptions{Input: test.input, Dim: 4, Freeze: test.freeze}
-			n, err := arch.Import(testModel(t, test.model), o)
+			o, head := importer.Options{Input: test.input, Freeze: test.freeze}, arch.Head{Dim: 4}
+			n, err := imported(testModel(t, test.model), o, head)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +110,7 @@ func TestFreeze(t *testing.T) {
 				t.Errorf("buffers are %q, expected %q", got, test.buffers)
 			}
 			o.Freeze = nil
-			whole, err := arch.Import(testModel(t, test.model), o)
+			whole, err := imported(testModel(t, test.model), o, head)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -129,7 +130,7 @@ func TestFreezeNamesWhatItDoesNotKnow(t *testing.T) {
 		"features.*":    `matches no weight and no node`,
 		"[":             `freeze: pattern "[": syntax error in pattern`,
 	} {
-		_, err := arch.Import(testModel(t, "fire"), arch.ImportOptions{Input: []int{3, 9, 9}, Dim: 4, Freeze: []string{"left.*", pattern}})
+		_, err := imported(testModel(t, "fire"), importer.Options{Input: []int{3, 9, 9}, Freeze: []string{"left.*", pattern}}, arch.Head{Dim: 4})
 		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, arch.ErrConfig) || errors.Is(err, onnx.ErrFormat) {
 			t.Errorf("%s: error is %v, expected %s", pattern, err, want)
 		}
@@ -141,7 +142,7 @@ func TestFreezeNamesWhatItDoesNotKnow(t *testing.T) {
 func TestGradientsOfImportedStudents(t *testing.T) {
 	for name, file := range importable {
 		t.Run(name, func(t *testing.T) {
-			n, err := arch.Import(testModel(t, name), arch.ImportOptions{Input: file.input, Dim: 3})
+			n, err := imported(testModel(t, name), importer.Options{Input: file.input}, arch.Head{Dim: 3})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -226,7 +227,7 @@ func TestImportedStudentsTrainAlikeOnBothEngines(t *testing.T) {
 	orttest.Start(t)
 	for name, file := range importable {
 		t.Run(name, func(t *testing.T) {
-			n, err := arch.Import(testModel(t, name), arch.ImportOptions{Input: file.input, Dim: 3})
+			n, err := imported(testModel(t, name), importer.Options{Input: file.input}, arch.Head{Dim: 3})
 			if err != nil {
 				t.Fatal(err)
 			}

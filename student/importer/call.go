@@ -1,4 +1,4 @@
-package arch
+package importer
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 
 // call is a node with what its inputs have become.
 type call struct {
-	*importer
+	*translator
 	proto *onnx.NodeProto
 	name  string
 	in    []value

@@ -1,22 +1,26 @@
-package arch
+package importer
 
-import "gorgonia.org/tensor"
+import (
+	"gorgonia.org/tensor"
 
-// summaries lists the nodes of the imported part as Summaries does layers. A weight that several nodes read counts with the
+	"rkd/student/arch"
+)
+
+// Summaries lists the nodes. A weight that several nodes read counts with the
 // first.
-func (p *imported) summaries(n *Network) []Summary {
-	var list []Summary
+func (p *program) Summaries() []arch.Summary {
+	var list []arch.Summary
 	counted := make(map[operand]bool)
 	for _, s := range p.steps {
-		y := Summary{Name: s.name, Kind: s.kind, Input: s.in, Output: s.out}
+		y := arch.Summary{Name: s.name, Kind: s.kind, Input: s.in, Output: s.out}
 		for _, o := range s.inputs {
 			if o.source == fromParams && !counted[o] {
 				counted[o] = true
-				y.Parameters += n.elements(o)
+				y.Parameters += p.elements(o)
 			}
 		}
 		if len(s.inputs) > 1 { // the padding that a node needs is a step of its own, without a weight
-			y.MultiplyAdds = s.multiplyAdds(n.elements(s.inputs[1]))
+			y.MultiplyAdds = s.multiplyAdds(p.elements(s.inputs[1]))
 		}
 		list = append(list, y)
 	}
@@ -37,14 +41,14 @@ func (s step) multiplyAdds(weights int64) int64 {
 }
 
 // elements is the number of elements of a parameter or buffer, 0 of a value.
-func (n *Network) elements(o operand) int64 {
+func (p *program) elements(o operand) int64 {
 	place := 0
-	for _, s := range n.specs {
-		if o.source == fromValues || s.buffer != (o.source == fromBuffers) {
+	for _, t := range p.tensors {
+		if o.source == fromValues || t.Buffer != (o.source == fromBuffers) {
 			continue
 		}
 		if place == o.place {
-			return int64(tensor.Shape(s.shape).TotalSize())
+			return int64(tensor.Shape(t.Shape).TotalSize())
 		}
 		place++
 	}

@@ -1,4 +1,4 @@
-package arch
+package importer
 
 import (
 	"fmt"
@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/agnivade/levenshtein"
+
+	"rkd/student/arch"
 )
 
 // freezer knows what is not trained.
@@ -20,7 +22,7 @@ type freezer struct {
 func newFreezer(patterns []string) (*freezer, error) {
 	for _, p := range patterns {
 		if _, err := path.Match(p, ""); err != nil {
-			return nil, fmt.Errorf("%w: freeze: pattern %q: %w", ErrConfig, p, err)
+			return nil, fmt.Errorf("%w: freeze: pattern %q: %w", arch.ErrConfig, p, err)
 		}
 	}
 	return &freezer{patterns: patterns, matched: make([]bool, len(patterns))}, nil
@@ -63,7 +65,7 @@ func (f *freezer) unmatched() error {
 	for j, name := range nearest {
 		nearest[j] = fmt.Sprintf("%q", clip(name))
 	}
-	return fmt.Errorf("%w: freeze: pattern %q matches no weight and no node, nearest are %s", ErrConfig, pattern,
+	return fmt.Errorf("%w: freeze: pattern %q matches no weight and no node, nearest are %s", arch.ErrConfig, pattern,
 		strings.Join(nearest[:min(listed, len(nearest))], ", "))
 }
 

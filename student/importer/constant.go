@@ -1,4 +1,4 @@
-package arch
+package importer
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ type constant struct {
 // count is perSample·N + fixed, N being the number of samples: what shapes are made of.
 type count struct{ perSample, fixed int64 }
 
-func (im *importer) decode(t *onnx.TensorProto) (*constant, error) {
+func (tr *translator) decode(t *onnx.TensorProto) (*constant, error) {
 	k := &constant{shape: make([]int, len(t.GetDims()))}
 	for i, d := range t.GetDims() {
 		k.shape[i] = int(d)
@@ -29,10 +29,10 @@ func (im *importer) decode(t *onnx.TensorProto) (*constant, error) {
 	var err error
 	if onnx.ElemType(t.GetDataType()).IsFloat() {
 		k.float = true
-		k.floats, err = im.model.Float32s(t)
+		k.floats, err = tr.model.Float32s(t)
 		return k, err
 	}
-	values, err := im.model.Int64s(t)
+	values, err := tr.model.Int64s(t)
 	k.ints = fixed(values)
 	return k, err
 }
