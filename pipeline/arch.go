@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"rkd/datasets"
+	"rkd/pipeline/config"
 	"rkd/student/arch"
 )
 
@@ -42,7 +43,7 @@ func (r *Runner) Architectures(ctx context.Context, tasks []Task) ([]Architectur
 	return all, nil
 }
 
-func (r *Runner) architecture(ctx context.Context, c *Config) (a Architecture, err error) {
+func (r *Runner) architecture(ctx context.Context, c *config.Config) (a Architecture, err error) {
 	img, ok := standIn(*c.Student.Preprocess)
 	if !ok {
 		data, err := r.dataset(ctx, "train")
@@ -70,10 +71,10 @@ func (r *Runner) architecture(ctx context.Context, c *Config) (a Architecture, e
 }
 
 // studentInput is the shape of a student's sample made from img, (C,H,W).
-func studentInput(c *Config, img datasets.Image) ([]int, error) {
+func studentInput(c *config.Config, img datasets.Image) ([]int, error) {
 	if c.Student.Preprocess.Layout == "NHWC" {
 		return nil, fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take (N,C,H,W)",
-			ErrConfig)
+			config.ErrConfig)
 	}
 	input, err := c.Student.Preprocess.Shape(img)
 	if err != nil {

@@ -8,7 +8,41 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rkd/pipeline"
+	"rkd/pipeline/config"
 )
+
+// text is a small configuration that is complete.
+const text = `
+name: test
+data:
+  train: {source: sample, split: train}
+  test: {source: sample, split: test}
+teacher: {model: t.onnx}
+student:
+  arch: {conv: [8]}
+  embedding_dim: 4
+loss: {rkd_distance: 1}
+seeds: [1, 2]
+variants:
+  plain: {}
+  task:
+    loss: {rkd_distance: 0, task: {weight: 2}}
+`
+
+func TestTasksAreVariantsTimesSeeds(t *testing.T) {
+	e, err := config.Parse("x.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, task := range pipeline.Tasks(e) {
+		names = append(names, task.Dir())
+	}
+	want := []string{"runs/test/plain/seed-1", "runs/test/plain/seed-2", "runs/test/task/seed-1", "runs/test/task/seed-2"}
+	if diff := cmp.Diff(want, names); diff != "" {
+		t.Error(diff)
+	}
+}
 
 // A training keeps its configuration as text; architectures must come back as they were.
 func TestArchitecturesReadBack(t *testing.T) {
@@ -18,7 +52,7 @@ func TestArchitecturesReadBack(t *testing.T) {
 			"{kind: concat, branches: [[], [{kind: leaky_relu, slope: 0.2}, {kind: dropout, rate: 0.5}]]}, " +
 			"{kind: conv_transpose, out: 2, stride: 2, output_pad: 1}, {kind: flatten}]}",
 	} {
-		first, err := pipeline.Parse("test.yaml", []byte(text), []string{set})
+		first, err := config.Parse("test.yaml", []byte(text), []string{set})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -26,7 +60,7 @@ func TestArchitecturesReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		second, err := pipeline.Parse("resolved.yaml", resolved, nil)
+		second, err := config.Parse("resolved.yaml", resolved, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,12 +81,12 @@ func TestArchitecturesTakeTheShapeOfTheFirstSampleWherePreprocessingLeavesItOpen
 		"student.preprocess={color: bgr, resize: [9, 7], crop: 5}":     {3, 5, 5},
 		"student.preprocess={color: rgb, resize: 30, mean: [1, 2, 3]}": {3, 30, 30},
 	} {
-		e, err := pipeline.Parse("test.yaml", []byte(text), []string{set})
+		e, err := config.Parse("test.yaml", []byte(text), []string{set})
 		if err != nil {
 			t.Fatal(err)
 		}
 		r := pipeline.Runner{Experiment: e}
-		students, err := r.Architectures(t.Context(), e.Tasks())
+		students, err := r.Architectures(t.Context(), pipeline.Tasks(e))
 		if err != nil {
 			t.Errorf("%s: %v", set, err)
 			continue

@@ -156,8 +156,8 @@ func (r *Runner) embedSet(ctx context.Context, o teacher.Options, data datasets.
 	e := &embedder{model: model, data: data, skip: skip}
 	out, err := e.all(ctx, r.Progress)
 	s := &embeddingSet{
-		ComparedSet: ComparedSet{Path: o.Model, Kind: kindModel, Rows: len(out.ids), Dim: out.dim, Data: data.Name()},
-		labels:      out.labels, data: data.Fingerprint(), values: out.embeddings,
+		ComparedSet: ComparedSet{Path: o.Model, Kind: kindModel, Rows: len(out.ids), Dim: out.Dim, Data: data.Name()},
+		labels:      out.Labels, data: data.Fingerprint(), values: out.Embeddings,
 	}
 	for _, id := range out.ids {
 		s.samples = append(s.samples, sampleView{id: id})

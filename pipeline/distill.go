@@ -11,7 +11,9 @@ import (
 
 	"rkd/datasets"
 	"rkd/pipeline/cache"
+	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
+	"rkd/pipeline/objective"
 	"rkd/student/arch"
 	"rkd/student/loss"
 	"rkd/student/train"
@@ -65,7 +67,7 @@ type training struct {
 	source    *cache.Cache
 	options   train.Options
 	network   *arch.Network
-	objective *objective
+	objective *objective.Objective
 }
 
 // prepare makes the trainings of all tasks before the first one begins, so that none fails late over its configuration.
@@ -91,7 +93,7 @@ func prepare(tasks []Task, data datasets.Dataset) ([]*training, error) {
 }
 
 // openCache opens the cache of a configuration and holds it against that.
-func openCache(data datasets.Dataset, c *Config) (*cache.Cache, error) {
+func openCache(data datasets.Dataset, c *config.Config) (*cache.Cache, error) {
 	source, err := cache.Open(c.Cache.Dir)
 	if err != nil {
 		return nil, err
@@ -128,11 +130,11 @@ func (t *training) describe(data datasets.Dataset) error {
 		Variant: t.Variant, Seed: t.Seed, Start: start, Input: input, Pixels: [3]int{img.Height, img.Width, img.Channels},
 		Teacher: m.Key.Model, Cache: m.KeyHash, Config: string(resolved),
 	}
-	if c.Loss.onLogits() {
-		t.about.Classes = c.Loss.classes(len(data.Classes()), m.LogitsDim)
+	if c.Loss.OnLogits() {
+		t.about.Classes = c.Loss.Classes(len(data.Classes()), m.LogitsDim)
 	}
-	t.objective, err = c.Loss.build(widths{
-		student: t.network.Dim, teacher: m.Dim, logits: m.LogitsDim, classes: t.about.Classes, shots: t.options.Batch.Shots,
+	t.objective, err = c.Loss.Build(objective.Widths{
+		Student: t.network.Dim, Teacher: m.Dim, Logits: m.LogitsDim, Classes: t.about.Classes, Shots: t.options.Batch.Shots,
 	}, c.Student.Head, t.Seed)
 	if err != nil {
 		return err
@@ -163,10 +165,10 @@ func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, 
 		return err
 	}
 	defer r.Progress.Finish()
-	score := newScore(t.Config.Task, t.network.Dim, t.objective.head)
+	score := newScore(t.Config.Goal, t.network.Dim, t.objective.Head)
 	_, err = train.Run(ctx, train.Job{
 		Options: t.options, Seed: t.Seed, Key: t.key, About: description, Dir: t.Dir(), Resume: resume,
-		Network: t.network, Weights: weights, Engine: machine, Loss: t.objective.sum,
+		Network: t.network, Weights: weights, Engine: machine, Loss: t.objective.Sum,
 		Rows: train.Rows{
 			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Load: samples.load,
 		},
@@ -178,7 +180,7 @@ func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, 
 
 // watch returns the test data as a training follows them over the epochs, or nil where the configuration asks for no curve.
 func (r *Runner) watch(ctx context.Context, t *training) (*train.Watch, error) {
-	c, dim, head := t.Config, t.network.Dim, t.objective.head
+	c, dim, head := t.Config, t.network.Dim, t.objective.Head
 	if !c.Eval.Curve {
 		return nil, nil
 	}
@@ -200,18 +202,16 @@ func (r *Runner) watch(ctx context.Context, t *training) (*train.Watch, error) {
 	return &train.Watch{
 		Rows: train.Rows{Labels: rows.Labels, Samples: rows.IDs, Load: samples.load},
 		Measure: func(ctx context.Context, embeddings []float32, labels []int32) (map[string]float64, error) {
-			out := outputs{embeddings: embeddings, dim: dim, labels: labels}
+			out := eval.Outputs{Embeddings: embeddings, Dim: dim, Labels: labels}
 			if head != nil {
 				var err error
-				if out.logits, err = head.Forward(nil, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err != nil {
+				if out.Logits, err = head.Forward(nil, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err != nil {
 					return nil, err
 				}
-				out.classes = len(out.logits) / len(labels)
+				out.Classes = len(out.Logits) / len(labels)
 			}
-			var m ModelResult
-			m.Metrics = map[string]float64{}
-			err := c.Eval.measure(ctx, out, &m)
-			return m.Metrics, err
+			figures, err := measure(ctx, c.Eval, out)
+			return figures.Values, err
 		},
 	}, nil
 }
@@ -224,8 +224,8 @@ type score struct {
 
 // newScore chooses by MAP@R: on classes that training has seen Recall@1 is near 1 from the first epoch on, and its noise
 // would choose. A classification with a head is chosen by its accuracy.
-func newScore(task string, dim int, head *loss.Projection[float32]) score {
-	if task == taskClassification && head != nil {
+func newScore(goal config.Goal, dim int, head *loss.Projection[float32]) score {
+	if goal == config.Classification && head != nil {
 		var logits []float32
 		return score{"top-1", func(_ context.Context, embeddings []float32, labels []int32) (float64, error) {
 			var err error
@@ -236,7 +236,7 @@ func newScore(task string, dim int, head *loss.Projection[float32]) score {
 			return accuracy[1], err
 		}}
 	}
-	return score{mapAtR, func(ctx context.Context, embeddings []float32, labels []int32) (float64, error) {
+	return score{eval.MAPAtR, func(ctx context.Context, embeddings []float32, labels []int32) (float64, error) {
 		scores, err := eval.Retrieval(ctx, embeddings, len(labels), dim, labels, nil)
 		return scores.MAPAtR, err
 	}}

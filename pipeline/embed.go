@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rkd/datasets"
+	"rkd/pipeline/eval"
 	"rkd/teacher"
 )
 
@@ -35,11 +36,8 @@ type batchInput struct {
 
 // outputs are what a model says of samples.
 type outputs struct {
-	ids          []int64   // (N)
-	labels       []int32   // (N)
-	embeddings   []float32 // (N,dim)
-	logits       []float32 // (N,classes), empty without
-	dim, classes int
+	eval.Outputs
+	ids []int64 // (N)
 }
 
 // all runs the model over every sample that decodes, in its first view.
@@ -48,16 +46,16 @@ func (e *embedder) all(ctx context.Context, progress Progress) (outputs, error) 
 	for i := range requests {
 		requests[i].index = i
 	}
-	out := outputs{
-		dim: e.model.Dim(), classes: e.model.LogitsDim(),
-		embeddings: make([]float32, 0, len(requests)*e.model.Dim()), logits: make([]float32, 0, len(requests)*e.model.LogitsDim()),
-	}
+	out := outputs{Outputs: eval.Outputs{
+		Dim: e.model.Dim(), Classes: e.model.LogitsDim(),
+		Embeddings: make([]float32, 0, len(requests)*e.model.Dim()), Logits: make([]float32, 0, len(requests)*e.model.LogitsDim()),
+	}}
 	err := e.embed(ctx, requests, func(done, skipped []request, batch teacher.Embeddings) error {
-		out.embeddings = append(out.embeddings, batch.Embedding...)
-		out.logits = append(out.logits, batch.Logits...)
+		out.Embeddings = append(out.Embeddings, batch.Embedding...)
+		out.Logits = append(out.Logits, batch.Logits...)
 		for _, q := range done {
 			out.ids = append(out.ids, e.data.ID(q.index))
-			out.labels = append(out.labels, e.data.Label(q.index))
+			out.Labels = append(out.Labels, e.data.Label(q.index))
 		}
 		progress.Add(len(done) + len(skipped))
 		return nil

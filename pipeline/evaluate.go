@@ -7,6 +7,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/models/onnx"
+	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
 	"rkd/student/train"
 	"rkd/teacher"
@@ -19,7 +20,7 @@ const latencyRuns = 200
 // made from the same files, data and metrics, it is returned as it is.
 func (r *Runner) Evaluate(ctx context.Context) (*Results, error) {
 	c := &r.Experiment.Base
-	tasks := r.Experiment.generations()
+	tasks := generations(r.Experiment)
 	data, err := r.dataset(ctx, "test")
 	if err != nil {
 		return nil, err
@@ -139,12 +140,12 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 }
 
 // studentOptions opens an exported student as the evaluation does.
-func studentOptions(path string, c *Config) teacher.Options {
+func studentOptions(path string, c *config.Config) teacher.Options {
 	o := teacher.Options{
 		Model: path, Output: embeddingOutput, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch, Threads: c.Teacher.Threads,
 		Provider: c.Teacher.Provider, ProviderOptions: c.Teacher.ProviderOptions,
 	}
-	if c.Loss.onLogits() {
+	if c.Loss.OnLogits() {
 		o.Logits = logitsOutput
 	}
 	return o
@@ -163,10 +164,13 @@ func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.O
 	if err != nil {
 		return nil, err
 	}
-	res.Samples, res.Skipped = len(out.labels), data.Len()-len(out.labels)
-	m := &ModelResult{Metrics: map[string]float64{}, Parameters: model.Parameters(), Bytes: model.Bytes()}
-	if err := r.Experiment.Base.Eval.measure(ctx, out, m); err != nil {
+	res.Samples, res.Skipped = len(out.Labels), data.Len()-len(out.Labels)
+	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs)
+	if err != nil {
 		return nil, err
+	}
+	m := &ModelResult{
+		Metrics: figures.Values, CI95: figures.CI95, Parameters: model.Parameters(), Bytes: model.Bytes(),
 	}
 	img, err := firstImage(data, skip)
 	if err != nil {
@@ -176,10 +180,19 @@ func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.O
 	return m, err
 }
 
+// measure computes the metrics of the `eval` section.
+func measure(ctx context.Context, e config.Eval, out eval.Outputs) (eval.Figures, error) {
+	metrics, err := eval.ParseMetrics(e.Metrics)
+	if err != nil {
+		return eval.Figures{}, err
+	}
+	return eval.Measure(ctx, metrics, out, eval.MetricOptions{Queries: e.Queries, Episodes: e.Episodes, Seed: e.Seed})
+}
+
 // ModelOptions returns the experiment whose data a model runs on, and how to open it. A student that was exported by rkd is
 // opened as evaluation does, with the preprocessing it was trained with; any other model with the options of e's teacher. e
 // may be nil for such a student, whose configuration, with overrides applied, then gives the data.
-func ModelOptions(e *Experiment, path string, overrides []string) (*Experiment, teacher.Options, error) {
+func ModelOptions(e *config.Experiment, path string, overrides []string) (*config.Experiment, teacher.Options, error) {
 	if e == nil {
 		return readStudentConfig(path, overrides)
 	}
@@ -198,7 +211,7 @@ func ModelOptions(e *Experiment, path string, overrides []string) (*Experiment, 
 
 // readStudentConfig returns the configuration in the metadata of an exported student, with overrides
 // applied, and the options to open the model with.
-func readStudentConfig(path string, overrides []string) (*Experiment, teacher.Options, error) {
+func readStudentConfig(path string, overrides []string) (*config.Experiment, teacher.Options, error) {
 	m, err := onnx.Load(path)
 	if err != nil {
 		return nil, teacher.Options{}, err
@@ -206,9 +219,9 @@ func readStudentConfig(path string, overrides []string) (*Experiment, teacher.Op
 	text, ok := m.Metadata()[metadataPrefix+"config"]
 	if !ok {
 		return nil, teacher.Options{}, fmt.Errorf("%w: %q was not exported by rkd and names no test data: give its configuration with --config",
-			ErrConfig, path)
+			config.ErrConfig, path)
 	}
-	e, err := Parse(path, []byte(text), overrides)
+	e, err := config.Parse(path, []byte(text), overrides)
 	if err != nil {
 		return nil, teacher.Options{}, err
 	}

@@ -14,6 +14,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/models/onnx"
+	"rkd/pipeline/config"
 	"rkd/student/engine"
 	"rkd/student/loss"
 	"rkd/teacher"
@@ -32,6 +33,7 @@ const (
 
 	metadataPrefix  = "rkd."
 	embeddingOutput = "embedding"
+	logitsOutput    = "logits"
 )
 
 // Exported is what became of one student.
@@ -69,11 +71,11 @@ func ExportCheckpoint(ctx context.Context, r *Runner, dir, path string) (*Export
 	if err != nil {
 		return nil, err
 	}
-	r.Experiment = &Experiment{File: dir, Base: *s.config}
+	r.Experiment = &config.Experiment{File: dir, Base: *s.config}
 	return r.exportStudent(ctx, dir, path, s.config.Export)
 }
 
-func (r *Runner) exportStudent(ctx context.Context, dir, path string, o Export) (*Exported, error) {
+func (r *Runner) exportStudent(ctx context.Context, dir, path string, o config.Export) (*Exported, error) {
 	s, err := readStudent(dir)
 	if err != nil {
 		return nil, err
@@ -106,7 +108,7 @@ func (r *Runner) exportStudent(ctx context.Context, dir, path string, o Export) 
 }
 
 // model builds the student's ONNX model.
-func (s *student) model(o Export, version, key string) (*onnx.Model, error) {
+func (s *student) model(o config.Export, version, key string) (*onnx.Model, error) {
 	b := onnx.NewBuilder(s.config.Name, opset)
 	dims := []any{"N"}
 	for _, d := range s.about.Input {
@@ -125,7 +127,7 @@ func (s *student) model(o Export, version, key string) (*onnx.Model, error) {
 	b.Rename(embedding, embeddingOutput)
 	b.Output(embeddingOutput, onnx.Float32, "N", s.network.Dim)
 	if s.head != nil {
-		b.Rename(s.config.Student.Head.lower(b, embeddingOutput, s.head), logitsOutput)
+		b.Rename(s.config.Student.Head.Lower(b, embeddingOutput, s.head), logitsOutput)
 		b.Output(logitsOutput, onnx.Float32, "N", s.about.Classes)
 	}
 	m, err := b.Model("rkd", version)

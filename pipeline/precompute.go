@@ -9,6 +9,7 @@ import (
 	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/pipeline/cache"
+	"rkd/pipeline/config"
 	"rkd/teacher"
 )
 
@@ -19,7 +20,7 @@ func (r *Runner) Precompute(ctx context.Context) (*cache.Cache, error) {
 	return r.precompute(ctx, &r.Experiment.Base)
 }
 
-func (r *Runner) precompute(ctx context.Context, c *Config) (*cache.Cache, error) {
+func (r *Runner) precompute(ctx context.Context, c *config.Config) (*cache.Cache, error) {
 	dir := c.Cache.Dir
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
@@ -57,7 +58,7 @@ func checkKey(c *cache.Cache, key cache.Key) error {
 }
 
 // cacheKey is what decides the embeddings that a cache holds.
-func cacheKey(data datasets.Dataset, c *Config) (cache.Key, error) {
+func cacheKey(data datasets.Dataset, c *config.Config) (cache.Key, error) {
 	model, err := onnx.Load(c.Teacher.Model)
 	if err != nil {
 		return cache.Key{}, err
@@ -82,7 +83,7 @@ func cacheKey(data datasets.Dataset, c *Config) (cache.Key, error) {
 }
 
 // fillCache makes the shards that are missing, then the manifest.
-func (r *Runner) fillCache(ctx context.Context, c *Config, data datasets.Dataset, key cache.Key) error {
+func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) error {
 	skip := c.Data.Train.OnError == "skip"
 	model, err := r.openTeacher(c.Teacher, data, skip)
 	if err != nil {

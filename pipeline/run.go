@@ -7,8 +7,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"go.yaml.in/yaml/v3"
-
 	"rkd/pipeline/cache"
 )
 
@@ -18,7 +16,7 @@ func (r *Runner) Run(ctx context.Context) (*Results, error) {
 	if err := r.writeConfig(); err != nil {
 		return nil, err
 	}
-	tasks := r.Experiment.Tasks()
+	tasks := Tasks(r.Experiment)
 	for generation := 1; ; generation++ {
 		if err := r.generation(ctx, tasks); err != nil {
 			return nil, err
@@ -58,25 +56,11 @@ func (r *Runner) generation(ctx context.Context, tasks []Task) error {
 	return err
 }
 
-// writeConfig keeps the resolved configuration in the run directory: every default written out, a section for each
-// variant.
+// writeConfig keeps the resolved configuration in the run directory.
 func (r *Runner) writeConfig() error {
-	variants := yaml.Node{Kind: yaml.MappingNode}
-	for _, v := range r.Experiment.Variants {
-		var node yaml.Node
-		change := map[string]any{
-			"student": v.Config.Student, "loss": v.Config.Loss, "train": v.Config.Train, "engine": v.Config.Engine, "export": v.Config.Export,
-		}
-		if err := node.Encode(change); err != nil {
-			return fmt.Errorf("writing out variant %q: %w", v.Name, err)
-		}
-		setValue(&variants, v.Name, &node)
-	}
-	resolved := r.Experiment.Base
-	resolved.Variants = variants
-	data, err := yaml.Marshal(&resolved)
+	data, err := r.Experiment.Resolved()
 	if err != nil {
-		return fmt.Errorf("writing out the configuration: %w", err)
+		return err
 	}
-	return writeFile(filepath.Join(resolved.Dir, "config.yaml"), data)
+	return writeFile(filepath.Join(r.Experiment.Base.Dir, "config.yaml"), data)
 }

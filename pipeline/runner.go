@@ -6,6 +6,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/models/ort"
+	"rkd/pipeline/config"
 	"rkd/teacher"
 )
 
@@ -14,7 +15,7 @@ func CacheDir() (string, error) { return ort.CacheDir() }
 
 // Runner carries out the stages of an experiment. It is not safe for concurrent use.
 type Runner struct {
-	Experiment *Experiment
+	Experiment *config.Experiment
 	// Library is the path of ONNX Runtime's library; empty looks in the usual places.
 	Library  string
 	CacheDir string

@@ -10,6 +10,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/pipeline/cache"
+	"rkd/pipeline/config"
 )
 
 // samples reads the student's input for rows of the cache.
@@ -27,7 +28,7 @@ type samples struct {
 // keepBytes bounds the memory for preprocessed samples; above it they are read anew in every batch.
 const keepBytes = 1 << 30
 
-func newSamples(data datasets.Dataset, c *Config, table *cache.Table, input []int) (*samples, error) {
+func newSamples(data datasets.Dataset, c *config.Config, table *cache.Table, input []int) (*samples, error) {
 	s := &samples{
 		data: data, preprocess: *c.Student.Preprocess, views: c.Data.Augment, viewSeed: c.Data.ViewSeed, table: table,
 		places: make([]int, len(table.IDs)), size: tensor.Shape(input).TotalSize(),

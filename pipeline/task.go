@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
+	"rkd/pipeline/config"
 	"rkd/student/arch"
 	"rkd/student/importer"
 	"rkd/student/loss"
@@ -22,11 +23,11 @@ type Task struct {
 	Variant    string
 	Seed       uint64
 	Generation int // from 1
-	Config     *Config
+	Config     *config.Config
 }
 
-// Tasks lists the product of variants and seeds, variants first, of the first generation.
-func (e *Experiment) Tasks() []Task {
+// Tasks lists the trainings of an experiment, the product of variants and seeds, variants first, of the first generation.
+func Tasks(e *config.Experiment) []Task {
 	var tasks []Task
 	for i := range e.Variants {
 		v := &e.Variants[i]
@@ -51,8 +52,8 @@ func next(tasks []Task) []Task {
 }
 
 // generations lists the tasks of all generations, those of one variant together.
-func (e *Experiment) generations() []Task {
-	of := e.Tasks()
+func generations(e *config.Experiment) []Task {
+	of := Tasks(e)
 	all := slices.Clone(of)
 	for range e.Base.Generations - 1 {
 		of = next(of)
@@ -117,7 +118,7 @@ type about struct {
 // student is a trained student, read from its checkpoint.
 type student struct {
 	about   about
-	config  *Config
+	config  *config.Config
 	network *arch.Network
 	weights *arch.Weights
 	head    *loss.Projection[float32] // nil without
@@ -127,11 +128,11 @@ type student struct {
 
 // newNetwork fits a configuration's student to its input. hash identifies the ONNX file that it starts from; it is empty
 // without one.
-func newNetwork(c *Config, input []int) (n *arch.Network, hash string, err error) {
+func newNetwork(c *config.Config, input []int) (n *arch.Network, hash string, err error) {
 	o := c.Student
 	if o.Arch.ONNX == "" {
 		if n, err = arch.New(o.Arch, input, o.EmbeddingDim, o.Normalize == "l2"); err != nil {
-			return nil, "", fmt.Errorf("%w: student.arch: %w", ErrConfig, err)
+			return nil, "", fmt.Errorf("%w: student.arch: %w", config.ErrConfig, err)
 		}
 		return n, "", nil
 	}
@@ -149,7 +150,7 @@ func newNetwork(c *Config, input []int) (n *arch.Network, hash string, err error
 }
 
 // importNetwork makes a student's network of a model file.
-func importNetwork(m *onnx.Model, o Student, input []int) (*arch.Network, error) {
+func importNetwork(m *onnx.Model, o config.Student, input []int) (*arch.Network, error) {
 	body, err := importer.Import(m, importer.Options{Output: o.Arch.Output, Input: input, Freeze: o.Freeze})
 	if err != nil {
 		return nil, err
@@ -167,7 +168,7 @@ func readStudent(dir string) (*student, error) {
 	if err := json.Unmarshal(c.About, &s.about); err != nil {
 		return nil, fmt.Errorf("%w: %q does not describe its student: %w", train.ErrCheckpoint, dir, err)
 	}
-	resolved, err := Parse(filepath.Join(dir, train.CheckpointFile), []byte(s.about.Config), nil)
+	resolved, err := config.Parse(filepath.Join(dir, train.CheckpointFile), []byte(s.about.Config), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +183,7 @@ func readStudent(dir string) (*student, error) {
 	s.weights = s.network.Init(0, tensor.Float32)
 	tensors := *s.weights
 	if s.about.Classes > 0 {
-		if s.head, err = s.config.Student.Head.projection(s.network.Dim, s.about.Classes, sampler.Stream(0, "head", 0)); err != nil {
+		if s.head, err = s.config.Student.Head.Projection(s.network.Dim, s.about.Classes, sampler.Stream(0, "head", 0)); err != nil {
 			return nil, err
 		}
 		tensors.Params = slices.Concat(tensors.Params, train.Learned(s.head.Params()))

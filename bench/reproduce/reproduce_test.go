@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"rkd/pipeline"
+	"rkd/pipeline/config"
 )
 
 // The page in the repository says what the files beside it do.
@@ -27,7 +28,7 @@ func TestPageIsThatOfTheResults(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := pipeline.Load("../../"+p.file, nil); err != nil {
+		if _, err := config.Load("../../"+p.file, nil); err != nil {
 			t.Error(err)
 		}
 		all = append(all, e)

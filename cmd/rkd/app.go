@@ -9,6 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/pipeline/config"
 )
 
 // run is the program: it parses args, runs a command and returns the exit code.
@@ -95,7 +96,7 @@ func argument(c *cli.Context, what string) (string, error) {
 }
 
 // newRunner makes the runner of a command on an experiment.
-func newRunner(c *cli.Context, e *pipeline.Experiment) (*pipeline.Runner, error) {
+func newRunner(c *cli.Context, e *config.Experiment) (*pipeline.Runner, error) {
 	cacheDir, err := pipeline.CacheDir()
 	if err != nil {
 		return nil, err
@@ -112,7 +113,7 @@ func loadRunner(c *cli.Context) (*pipeline.Runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := pipeline.Load(file, overrides(c))
+	e, err := config.Load(file, overrides(c))
 	if err != nil {
 		return nil, err
 	}

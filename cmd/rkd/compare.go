@@ -7,10 +7,11 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/pipeline/config"
 )
 
 func compareCommand() *cli.Command {
-	config := &cli.StringFlag{
+	configFlag := &cli.StringFlag{
 		Name: "config", Usage: "`CONFIG` whose data a model runs on, and with preprocessing for one that rkd did not export",
 	}
 	k := &cli.IntFlag{Name: "k", Usage: "number of neighbours whose overlap is counted", Value: 10}
@@ -19,7 +20,7 @@ func compareCommand() *cli.Command {
 		Name:      "compare",
 		Usage:     "say how alike two sets of embeddings are: caches, ONNX models or .npy matrices",
 		ArgsUsage: "A B",
-		Flags:     []cli.Flag{config, k, seed, setFlag, libraryFlag, jsonFlag, quietFlag},
+		Flags:     []cli.Flag{configFlag, k, seed, setFlag, libraryFlag, jsonFlag, quietFlag},
 		Action: func(c *cli.Context) error {
 			if c.NArg() != 2 {
 				return usageError{fmt.Errorf("rkd compare takes two arguments, A and B, but got %d", c.NArg())}
@@ -28,10 +29,10 @@ func compareCommand() *cli.Command {
 				return usageError{fmt.Errorf("--k is %d, expected 1 or more", c.Int(k.Name))}
 			}
 			o := pipeline.CompareOptions{K: c.Int(k.Name), Seed: c.Uint64(seed.Name), Set: c.StringSlice(setFlag.Name)}
-			var e *pipeline.Experiment
-			if file := c.String(config.Name); file != "" {
+			var e *config.Experiment
+			if file := c.String(configFlag.Name); file != "" {
 				var err error
-				if e, err = pipeline.Load(file, o.Set); err != nil {
+				if e, err = config.Load(file, o.Set); err != nil {
 					return err
 				}
 			}

@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/pipeline/config"
 	"rkd/student/train"
 )
 
@@ -87,9 +88,9 @@ func printProfiles(c *cli.Context, tasks []pipeline.Task) error {
 }
 
 // chooseTasks returns the tasks that --variant and --seed leave.
-func chooseTasks(c *cli.Context, e *pipeline.Experiment) ([]pipeline.Task, error) {
+func chooseTasks(c *cli.Context, e *config.Experiment) ([]pipeline.Task, error) {
 	variants, seeds := c.StringSlice(variantFlag.Name), c.Uint64Slice(seedFlag.Name)
-	all := e.Tasks()
+	all := pipeline.Tasks(e)
 	chosen := slices.DeleteFunc(slices.Clone(all), func(t pipeline.Task) bool {
 		return len(variants) > 0 && !slices.Contains(variants, t.Variant) || len(seeds) > 0 && !slices.Contains(seeds, t.Seed)
 	})

@@ -6,21 +6,22 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/pipeline/config"
 )
 
 func evalCommand() *cli.Command {
-	config := &cli.StringFlag{Name: "config", Usage: "`CONFIG` with test data and preprocessing, for a MODEL that rkd did not export"}
+	configFlag := &cli.StringFlag{Name: "config", Usage: "`CONFIG` with test data and preprocessing, for a MODEL that rkd did not export"}
 	return command(cli.Command{
 		Name:      "eval",
 		Usage:     "measure teacher and students side by side, or one ONNX model, on the test data",
 		ArgsUsage: "CONFIG | MODEL.onnx",
-		Flags:     []cli.Flag{config, setFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
+		Flags:     []cli.Flag{configFlag, setFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
 		Action: func(c *cli.Context) error {
 			arg, err := argument(c, "CONFIG or MODEL.onnx")
 			if err != nil {
 				return err
 			}
-			res, err := evaluate(c, arg, c.String(config.Name))
+			res, err := evaluate(c, arg, c.String(configFlag.Name))
 			if err != nil {
 				return err
 			}
@@ -29,7 +30,7 @@ func evalCommand() *cli.Command {
 	}, "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx")
 }
 
-func evaluate(c *cli.Context, arg, config string) (*pipeline.Results, error) {
+func evaluate(c *cli.Context, arg, file string) (*pipeline.Results, error) {
 	if filepath.Ext(arg) != ".onnx" {
 		r, err := loadRunner(c)
 		if err != nil {
@@ -37,10 +38,10 @@ func evaluate(c *cli.Context, arg, config string) (*pipeline.Results, error) {
 		}
 		return r.Evaluate(c.Context)
 	}
-	var e *pipeline.Experiment
-	if config != "" {
+	var e *config.Experiment
+	if file != "" {
 		var err error
-		if e, err = pipeline.Load(config, overrides(c)); err != nil {
+		if e, err = config.Load(file, overrides(c)); err != nil {
 			return nil, err
 		}
 	}

@@ -8,9 +8,10 @@ import (
 
 	"rkd/datasets"
 	"rkd/models/onnx"
-	"rkd/pipeline"
 	"rkd/pipeline/cache"
+	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
+	"rkd/pipeline/objective"
 	"rkd/student/arch"
 	"rkd/student/loss"
 	"rkd/student/optim"
@@ -52,7 +53,7 @@ func exitCode(ctx context.Context, err error) int {
 	switch {
 	case ctx.Err() != nil || is(context.Canceled):
 		return exitInterrupted
-	case errors.As(err, &usage), is(pipeline.ErrConfig, datasets.ErrSource, teacher.ErrOptions, onnx.ErrUnknownTensor, train.ErrOptions, optim.ErrOptions,
+	case errors.As(err, &usage), is(config.ErrConfig, objective.ErrOptions, datasets.ErrSource, teacher.ErrOptions, onnx.ErrUnknownTensor, train.ErrOptions, optim.ErrOptions,
 		arch.ErrConfig, sampler.ErrBatch, loss.ErrOption, loss.ErrBatch, loss.ErrShape):
 		return exitUsage
 	case is(cache.ErrMismatch):

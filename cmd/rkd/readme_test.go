@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"rkd/pipeline"
+	"rkd/pipeline/config"
 )
 
 // block matches a fenced block of the README with its language.
@@ -23,7 +23,7 @@ func TestReadme(t *testing.T) {
 		language, text := match[1], match[2]
 		switch language {
 		case "yaml":
-			if _, err := pipeline.Parse("README.md", []byte(text), nil); err != nil {
+			if _, err := config.Parse("README.md", []byte(text), nil); err != nil {
 				t.Error(err)
 			}
 			ran++
@@ -61,7 +61,7 @@ func TestExamplesParse(t *testing.T) {
 		t.Fatalf("examples are %v (%v)", files, err)
 	}
 	for _, f := range files {
-		if _, err := pipeline.Load(f, nil); err != nil {
+		if _, err := config.Load(f, nil); err != nil {
 			t.Error(err)
 		}
 	}

@@ -1,6 +1,7 @@
-package pipeline
+package objective
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -8,18 +9,21 @@ import (
 	"rkd/student/sampler"
 )
 
+// ErrOptions reports a `loss` or `student.head` section that cannot be used.
+var ErrOptions = errors.New("objective")
+
 // Loss is the `loss` section: the losses that are added up.
 type Loss struct {
-	RKDDistance Term         `yaml:"rkd_distance,omitempty"`
-	RKDAngle    Term         `yaml:"rkd_angle,omitempty"`
-	SP          Term         `yaml:"sp,omitempty"`
-	PKT         Term         `yaml:"pkt,omitempty"`
-	CC          Correlation  `yaml:"cc,omitempty"`
-	DarkRank    DarkRank     `yaml:"dark_rank,omitempty"`
-	HKD         SoftTarget   `yaml:"hkd,omitempty"`
-	Regression  Regression   `yaml:"regression,omitempty"`
-	InfoNCE     Contrast     `yaml:"info_nce,omitempty"`
-	Task        TaskLossList `yaml:"task,omitempty"`
+	RKDDistance Term        `yaml:"rkd_distance,omitempty"`
+	RKDAngle    Term        `yaml:"rkd_angle,omitempty"`
+	SP          Term        `yaml:"sp,omitempty"`
+	PKT         Term        `yaml:"pkt,omitempty"`
+	CC          Correlation `yaml:"cc,omitempty"`
+	DarkRank    DarkRank    `yaml:"dark_rank,omitempty"`
+	HKD         SoftTarget  `yaml:"hkd,omitempty"`
+	Regression  Regression  `yaml:"regression,omitempty"`
+	InfoNCE     Contrast    `yaml:"info_nce,omitempty"`
+	Task        LabelLosses `yaml:"task,omitempty"`
 }
 
 // Term is what every loss has. A number alone is its weight.
@@ -31,7 +35,8 @@ type Term struct {
 	Schedule loss.Schedule `yaml:"schedule,omitempty"`
 }
 
-func (*Term) shorthand() string { return "weight" }
+// Shorthand names the key that a number alone is the value of.
+func (*Term) Shorthand() string { return "weight" }
 
 // Correlation is the `cc` section.
 type Correlation struct {
@@ -95,7 +100,7 @@ const (
 )
 
 // terms lists the losses with a weight above 0.
-func (l Loss) terms(w widths) []lossTerm {
+func (l Loss) terms(w Widths) []lossTerm {
 	terms := []lossTerm{
 		{name: "rkd_distance", Term: l.RKDDistance, make: func() (loss.Loss[float32], error) { return loss.NewRelational[float32](1, 0), nil }},
 		{name: "rkd_angle", Term: l.RKDAngle, make: func() (loss.Loss[float32], error) { return loss.NewRelational[float32](0, 1), nil }},
@@ -126,25 +131,25 @@ func (l Loss) terms(w widths) []lossTerm {
 }
 
 // input says whether the loss needs a projection between sides of these widths.
-func (p Projected) input(w widths) lossInput {
-	if p.Project == nil && w.student != w.teacher || p.Project != nil && *p.Project {
+func (p Projected) input(w Widths) lossInput {
+	if p.Project == nil && w.Student != w.Teacher || p.Project != nil && *p.Project {
 		return onProjection
 	}
 	return onRows
 }
 
-// widths are the sizes that losses stand between.
-type widths struct {
-	student, teacher int
-	logits           int // of the teacher, 0 without
-	classes          int // that a head tells apart
-	shots            int // of an episode
+// Widths are the sizes that losses stand between.
+type Widths struct {
+	Student, Teacher int
+	Logits           int // of the teacher, 0 without
+	Classes          int // that a head tells apart
+	Shots            int // of an episode
 }
 
-// checkWeights returns an error unless some loss has a weight above 0.
-func (l Loss) checkWeights() error {
+// CheckWeights returns an error unless some loss has a weight above 0.
+func (l Loss) CheckWeights() error {
 	names := []string{}
-	for _, t := range l.terms(widths{}) {
+	for _, t := range l.terms(Widths{}) {
 		if t.Weight > 0 {
 			return nil
 		}
@@ -156,9 +161,9 @@ func (l Loss) checkWeights() error {
 	return fmt.Errorf("loss: all weights are 0, expected one above 0 among %v", names)
 }
 
-// validate checks the loss section but for its weights, which variants may change, and for what only a cache can tell.
-func (l Loss) validate(head Head, batch sampler.Shape) error {
-	nominal := widths{student: 2, teacher: 2, logits: 2, classes: 2, shots: max(batch.Shots, 1)}
+// Validate checks the loss section but for its weights, which variants may change, and for what only a cache can tell.
+func (l Loss) Validate(head Head, batch sampler.Shape) error {
+	nominal := Widths{Student: 2, Teacher: 2, Logits: 2, Classes: 2, Shots: max(batch.Shots, 1)}
 	for _, t := range l.terms(nominal) {
 		if t.Weight < 0 {
 			return fmt.Errorf("%s is %g, expected 0 or more", t.name, t.Weight)
@@ -181,23 +186,23 @@ func (l Loss) validate(head Head, batch sampler.Shape) error {
 			return fmt.Errorf("%s: %w", t.name(i, len(l.Task)), err)
 		}
 	}
-	_, err := l.build(nominal, head, 0)
+	_, err := l.Build(nominal, head, 0)
 	return err
 }
 
-// objective is what a student is trained for.
-type objective struct {
-	sum *loss.Sum[float32]
-	// head makes logits of embeddings; nil where no loss needs them.
-	head *loss.Projection[float32]
+// Objective is what a student is trained for.
+type Objective struct {
+	Sum *loss.Sum[float32]
+	// Head makes logits of embeddings; nil where no loss needs them.
+	Head *loss.Projection[float32]
 }
 
-// build makes the sum of the losses with a weight above 0, and first weights, drawn from seed, for what they learn
-// themselves. It returns ErrConfig where a loss does not fit the widths.
-func (l Loss) build(w widths, head Head, seed uint64) (*objective, error) {
-	o := &objective{sum: new(loss.Sum[float32])}
+// Build makes the sum of the losses with a weight above 0, and first weights, drawn from seed, for what they learn
+// themselves. It returns ErrOptions where a loss does not fit the widths.
+func (l Loss) Build(w Widths, head Head, seed uint64) (*Objective, error) {
+	o := &Objective{Sum: new(loss.Sum[float32])}
 	if l.shareDistances() {
-		o.sum.AddScheduled(1, l.RKDDistance.Schedule,
+		o.Sum.AddScheduled(1, l.RKDDistance.Schedule,
 			l.RKDDistance.on(loss.NewRelational[float32](l.RKDDistance.Weight, l.RKDAngle.Weight)))
 		l.RKDDistance.Weight, l.RKDAngle.Weight = 0, 0
 	}
@@ -207,34 +212,34 @@ func (l Loss) build(w widths, head Head, seed uint64) (*objective, error) {
 		}
 		of, err := t.make()
 		if err != nil {
-			return nil, fmt.Errorf("%w: loss.%s: %w", ErrConfig, t.name, err)
+			return nil, fmt.Errorf("%w: loss.%s: %w", ErrOptions, t.name, err)
 		}
 		switch t.input {
 		case onLogits:
-			if t.name == "hkd" && w.logits != w.classes {
+			if t.name == "hkd" && w.Logits != w.Classes {
 				return nil, fmt.Errorf("%w: loss.hkd compares logits of the training data's %d classes with the teacher's %d, expected as many",
-					ErrConfig, w.classes, w.logits)
+					ErrOptions, w.Classes, w.Logits)
 			}
-			if o.head == nil {
-				if o.head, err = head.projection(w.student, w.classes, sampler.Stream(seed, "head", 0)); err != nil {
+			if o.Head == nil {
+				if o.Head, err = head.Projection(w.Student, w.Classes, sampler.Stream(seed, headName, 0)); err != nil {
 					return nil, err
 				}
 			}
-			of = loss.NewProjected(o.head, of)
+			of = loss.NewProjected(o.Head, of)
 		case onProjection:
-			p, err := loss.NewProjection[float32](t.name, loss.ProjectionOptions{Bias: true}, w.student, w.teacher,
+			p, err := loss.NewProjection[float32](t.name, loss.ProjectionOptions{Bias: true}, w.Student, w.Teacher,
 				sampler.Stream(seed, t.name, 0))
 			if err != nil {
 				return nil, err
 			}
 			of = loss.NewProjected(p, of)
 		case onRows:
-			if elementwise := t.name == "regression" || t.name == "info_nce"; elementwise && w.student != w.teacher {
+			if elementwise := t.name == "regression" || t.name == "info_nce"; elementwise && w.Student != w.Teacher {
 				return nil, fmt.Errorf("%w: loss.%s without a projection needs a student as wide as its teacher, but student.embedding_dim is %d and the cache has %d",
-					ErrConfig, t.name, w.student, w.teacher)
+					ErrOptions, t.name, w.Student, w.Teacher)
 			}
 		}
-		o.sum.AddScheduled(t.Weight, t.Schedule, t.on(of))
+		o.Sum.AddScheduled(t.Weight, t.Schedule, t.on(of))
 	}
 	return o, nil
 }
@@ -245,15 +250,15 @@ func (l Loss) shareDistances() bool {
 	return d.Weight > 0 && a.Weight > 0 && d.sides() == a.sides() && d.Schedule == a.Schedule
 }
 
-// onLogits says whether a loss of l needs logits of the student.
-func (l Loss) onLogits() bool {
-	return slices.ContainsFunc(l.terms(widths{}), func(t lossTerm) bool { return t.Weight > 0 && t.input == onLogits })
+// OnLogits says whether a loss of l needs logits of the student.
+func (l Loss) OnLogits() bool {
+	return slices.ContainsFunc(l.terms(Widths{}), func(t lossTerm) bool { return t.Weight > 0 && t.input == onLogits })
 }
 
-// classes is the number of classes that a head tells apart: the data's, or the teacher's where no loss is on labels.
-func (l Loss) classes(data, teacher int) int {
+// Classes is the number of classes that a head tells apart: the data's, or the teacher's where no loss is on labels.
+func (l Loss) Classes(data, teacher int) int {
 	for _, t := range l.Task {
-		if t.Kind == lossCrossEntropy && t.Weight > 0 {
+		if t.Kind == CrossEntropy && t.Weight > 0 {
 			return data
 		}
 	}

@@ -1,9 +1,6 @@
-package pipeline
+package config
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -14,8 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rkd/datasets"
+	"rkd/pipeline/objective"
 	"rkd/student/arch"
-	"rkd/student/sampler"
 	"rkd/student/train"
 	"rkd/teacher"
 )
@@ -28,14 +25,14 @@ type Config struct {
 	Name string `yaml:"name"`
 	// Dir is the run directory; default runs/NAME.
 	Dir string `yaml:"dir,omitempty"`
-	// Task is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on labels,
+	// Goal is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on labels,
 	// which metrics and which score of the selection split are the defaults.
-	Task    string          `yaml:"task,omitempty"`
+	Goal    Goal            `yaml:"task,omitempty"`
 	Data    Data            `yaml:"data"`
 	Teacher teacher.Options `yaml:"teacher"`
 	Cache   Cache           `yaml:"cache,omitempty"`
 	Student Student         `yaml:"student"`
-	Loss    Loss            `yaml:"loss"`
+	Loss    objective.Loss  `yaml:"loss"`
 	Train   train.Options   `yaml:"train,omitempty"`
 	Engine  Engine          `yaml:"engine,omitempty"`
 	Export  Export          `yaml:"export,omitempty"`
@@ -76,7 +73,7 @@ type Student struct {
 	// Normalize is none (default) or l2: unit rows.
 	Normalize string `yaml:"normalize,omitempty"`
 	// Head turns embeddings into logits; there is one where a loss is on logits.
-	Head Head `yaml:"head,omitempty"`
+	Head objective.Head `yaml:"head,omitempty"`
 	// Preprocess of the student, NCHW; default the teacher's but for its layout.
 	Preprocess *datasets.Preprocess `yaml:"preprocess,omitempty"`
 }
@@ -142,7 +139,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 			return doc.wrong(changes, "variants", "a section with a name for every variant")
 		}
 		e.Variants = []Variant{{Name: "student", Config: e.Base}}
-		if err := e.Base.Loss.checkWeights(); err != nil {
+		if err := e.Base.Loss.CheckWeights(); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrConfig, e.File, err)
 		}
 		return nil
@@ -170,7 +167,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 			err = v.Config.complete()
 		}
 		if err == nil {
-			err = v.Config.Loss.checkWeights()
+			err = v.Config.Loss.CheckWeights()
 		}
 		if err != nil {
 			return fmt.Errorf("%w: variant %q: %w", ErrConfig, name, err)
@@ -178,6 +175,28 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 		e.Variants = append(e.Variants, v)
 	}
 	return nil
+}
+
+// Resolved returns the configuration as YAML: every default written out, a section for each variant.
+func (e *Experiment) Resolved() ([]byte, error) {
+	variants := yaml.Node{Kind: yaml.MappingNode}
+	for _, v := range e.Variants {
+		var node yaml.Node
+		change := map[string]any{
+			"student": v.Config.Student, "loss": v.Config.Loss, "train": v.Config.Train, "engine": v.Config.Engine, "export": v.Config.Export,
+		}
+		if err := node.Encode(change); err != nil {
+			return nil, fmt.Errorf("writing out variant %q: %w", v.Name, err)
+		}
+		setValue(&variants, v.Name, &node)
+	}
+	resolved := e.Base
+	resolved.Variants = variants
+	data, err := yaml.Marshal(&resolved)
+	if err != nil {
+		return nil, fmt.Errorf("writing out the configuration: %w", err)
+	}
+	return data, nil
 }
 
 // variable lists the sections in which variants may differ.
@@ -190,8 +209,8 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 func (c *Config) complete() error {
 	c.fillIn()
 	switch {
-	case !slices.Contains([]string{taskMetricLearning, taskClassification, taskFewShot}, c.Task):
-		return fmt.Errorf("task is %q, expected %s, %s or %s", c.Task, taskMetricLearning, taskClassification, taskFewShot)
+	case !slices.Contains([]Goal{MetricLearning, Classification, FewShot}, c.Goal):
+		return fmt.Errorf("task is %q, expected %s, %s or %s", c.Goal, MetricLearning, Classification, FewShot)
 	case c.Loss.HKD.Weight > 0 && c.Teacher.Logits == "":
 		return errors.New("loss.hkd needs the teacher's logits: name their tensor in teacher.logits")
 	case c.Generations < 1:
@@ -222,10 +241,10 @@ func (c *Config) complete() error {
 		{"data.augment", c.Data.Augment.Validate},
 		{"teacher", c.Teacher.Validate},
 		{"student.preprocess", c.Student.Preprocess.Validate},
-		{"student.head", c.Student.Head.validate},
+		{"student.head", c.Student.Head.Validate},
 		{"train", c.Train.Validate},
 		{"engine", c.Engine.validate},
-		{"loss", func() error { return c.Loss.validate(c.Student.Head, c.Train.Batch.WithDefaults()) }},
+		{"loss", func() error { return c.Loss.Validate(c.Student.Head, c.Train.Batch.WithDefaults()) }},
 		{"eval", c.Eval.validate},
 	} {
 		if err := part.check(); err != nil {
@@ -262,13 +281,13 @@ func (c *Config) fillIn() {
 	if len(c.Seeds) == 0 {
 		c.Seeds = []uint64{1}
 	}
-	if c.Task == "" {
-		c.Task = taskMetricLearning
+	if c.Goal == "" {
+		c.Goal = MetricLearning
 	}
 	if c.Generations == 0 {
 		c.Generations = 1
 	}
-	defaults := taskDefaults[c.Task]
+	defaults := goalDefaults[c.Goal]
 	if c.Train.Batch.Kind == "" {
 		c.Train.Batch.Kind = defaults.batch
 	}
@@ -277,40 +296,13 @@ func (c *Config) fillIn() {
 	}
 	c.Eval.fillIn()
 	for i := range c.Loss.Task {
-		c.Loss.Task[i].fillIn(defaults.loss)
+		c.Loss.Task[i].FillIn(defaults.loss)
 	}
 	if c.Engine.Kind == "" {
-		c.Engine.Kind = engineONNXRuntime
+		c.Engine.Kind = EngineONNXRuntime
 	}
 	if c.Export.FoldBatchNorm == nil {
 		fold := true
 		c.Export.FoldBatchNorm = &fold
 	}
-}
-
-// The tasks of an experiment.
-const (
-	taskMetricLearning = "metric_learning"
-	taskClassification = "classification"
-	taskFewShot        = "few_shot"
-)
-
-// taskDefaults are what an experiment's task decides where the configuration does not.
-var taskDefaults = map[string]struct {
-	batch, loss string
-	metrics     []string
-}{
-	taskMetricLearning: {sampler.PK, lossTriplet, []string{"recall@1", "recall@5", mapAtR}},
-	taskClassification: {sampler.Shuffled, lossCrossEntropy, []string{"top-1", "top-5"}},
-	taskFewShot:        {sampler.Episodes, lossPrototypical, []string{"5-way-1-shot", "5-way-5-shot"}},
-}
-
-// fingerprint is the SHA-256 of values' JSON: what a stage's result was made from.
-func fingerprint(values ...any) (string, error) {
-	data, err := json.Marshal(values)
-	if err != nil {
-		return "", fmt.Errorf("fingerprinting: %w", err)
-	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
 }

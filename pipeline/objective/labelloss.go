@@ -1,4 +1,4 @@
-package pipeline
+package objective
 
 import (
 	"fmt"
@@ -8,23 +8,24 @@ import (
 	"rkd/student/sampler"
 )
 
-// Kinds of loss on labels.
+// Kinds of [LabelLoss].
 const (
-	lossTriplet         = "triplet"
-	lossContrastive     = "contrastive"
-	lossMultiSimilarity = "multi_similarity"
-	lossCrossEntropy    = "cross_entropy"
-	lossPrototypical    = "prototypical"
+	Triplet         = "triplet"
+	Contrastive     = "contrastive"
+	MultiSimilarity = "multi_similarity"
+	CrossEntropy    = "cross_entropy"
+	Prototypical    = "prototypical"
 )
 
-// TaskLossList is the `loss.task` section: one loss on labels, or a list of them.
-type TaskLossList []TaskLoss
+// LabelLosses is the `loss.task` section: one loss on labels, or a list of them.
+type LabelLosses []LabelLoss
 
-func (*TaskLossList) single() {}
+// Single says that one loss may stand for a list of one.
+func (*LabelLosses) Single() {}
 
-// TaskLoss is a loss on labels.
-type TaskLoss struct {
-	// Kind is triplet, contrastive, multi_similarity, cross_entropy or prototypical; the default is the task's.
+// LabelLoss is a loss on labels.
+type LabelLoss struct {
+	// Kind is triplet, contrastive, multi_similarity, cross_entropy or prototypical; the default is the experiment's goal's.
 	Kind string `yaml:"kind,omitempty"`
 	Term `yaml:",inline"`
 	// Margin of triplet and contrastive; default 0.2 and 1.
@@ -42,21 +43,22 @@ type TaskLoss struct {
 	Epsilon float64 `yaml:"epsilon,omitempty"`
 }
 
-func (t *TaskLoss) fillIn(kind string) {
+// FillIn fills in what the section leaves out; kind is the default one.
+func (t *LabelLoss) FillIn(kind string) {
 	if t.Kind == "" {
 		t.Kind = kind
 	}
-	margins := map[string]float64{lossTriplet: 0.2, lossContrastive: 1}
+	margins := map[string]float64{Triplet: 0.2, Contrastive: 1}
 	if margin, ok := margins[t.Kind]; ok && t.Margin == nil {
 		t.Margin = &margin
 	}
-	if t.Miner == "" && t.Kind == lossTriplet {
+	if t.Miner == "" && t.Kind == Triplet {
 		t.Miner = loss.MinerDistanceWeighted
 	}
 }
 
 // name is the key of the i-th of n losses on labels.
-func (t TaskLoss) name(i, n int) string {
+func (t LabelLoss) name(i, n int) string {
 	if n == 1 {
 		return "task"
 	}
@@ -64,53 +66,53 @@ func (t TaskLoss) name(i, n int) string {
 }
 
 // term is the i-th of n losses on labels.
-func (t TaskLoss) term(i, n int, w widths) lossTerm {
+func (t LabelLoss) term(i, n int, w Widths) lossTerm {
 	term := lossTerm{name: t.name(i, n), Term: t.Term}
-	if t.Kind == lossCrossEntropy {
+	if t.Kind == CrossEntropy {
 		term.input = onLogits
 	}
-	term.make = func() (loss.Loss[float32], error) { return t.build(w.shots) }
+	term.make = func() (loss.Loss[float32], error) { return t.build(w.Shots) }
 	return term
 }
 
 // build makes the loss; shots is the size of the support set of an episode's class.
-func (t TaskLoss) build(shots int) (loss.Loss[float32], error) {
+func (t LabelLoss) build(shots int) (loss.Loss[float32], error) {
 	if err := t.checkKeys(); err != nil {
 		return nil, err
 	}
 	switch t.Kind {
-	case lossTriplet:
+	case Triplet:
 		return loss.NewTriplet[float32](loss.TripletOptions{Margin: *t.Margin, Miner: t.Miner, Squared: t.Squared})
-	case lossContrastive:
+	case Contrastive:
 		return loss.NewContrastive[float32](loss.ContrastiveOptions{Margin: *t.Margin})
-	case lossMultiSimilarity:
+	case MultiSimilarity:
 		return loss.NewMultiSimilarity[float32](loss.MultiSimilarityOptions{
 			Alpha: t.Alpha, Beta: t.Beta, Base: t.Base, Epsilon: t.Epsilon,
 		})
-	case lossCrossEntropy:
+	case CrossEntropy:
 		return loss.NewCrossEntropy[float32](loss.CrossEntropyOptions{Smoothing: t.Smoothing})
-	case lossPrototypical:
+	case Prototypical:
 		return loss.NewPrototypical[float32](loss.PrototypicalOptions{Shots: shots})
 	}
 	return nil, fmt.Errorf("kind is %q, expected one of %v", t.Kind,
-		[]string{lossTriplet, lossContrastive, lossMultiSimilarity, lossCrossEntropy, lossPrototypical})
+		[]string{Triplet, Contrastive, MultiSimilarity, CrossEntropy, Prototypical})
 }
 
 // checkKeys returns an error for a key that belongs to another kind.
-func (t TaskLoss) checkKeys() error {
+func (t LabelLoss) checkKeys() error {
 	for _, key := range []struct {
 		name  string
 		given bool
 		kinds []string
 	}{
-		{"margin", t.Margin != nil, []string{lossTriplet, lossContrastive}},
-		{"squared", t.Squared, []string{lossTriplet}},
-		{"miner", t.Miner != "", []string{lossTriplet}},
-		{"smoothing", t.Smoothing != 0, []string{lossCrossEntropy}},
-		{"alpha", t.Alpha != 0, []string{lossMultiSimilarity}},
-		{"beta", t.Beta != 0, []string{lossMultiSimilarity}},
-		{"base", t.Base != 0, []string{lossMultiSimilarity}},
-		{"epsilon", t.Epsilon != 0, []string{lossMultiSimilarity}},
+		{"margin", t.Margin != nil, []string{Triplet, Contrastive}},
+		{"squared", t.Squared, []string{Triplet}},
+		{"miner", t.Miner != "", []string{Triplet}},
+		{"smoothing", t.Smoothing != 0, []string{CrossEntropy}},
+		{"alpha", t.Alpha != 0, []string{MultiSimilarity}},
+		{"beta", t.Beta != 0, []string{MultiSimilarity}},
+		{"base", t.Base != 0, []string{MultiSimilarity}},
+		{"epsilon", t.Epsilon != 0, []string{MultiSimilarity}},
 	} {
 		if key.given && !slices.Contains(key.kinds, t.Kind) {
 			return fmt.Errorf("%s belongs to %v, but kind is %q", key.name, key.kinds, t.Kind)
@@ -123,13 +125,13 @@ func (t TaskLoss) checkKeys() error {
 }
 
 // fits returns an error where batches of this shape cannot serve the loss.
-func (t TaskLoss) fits(batch sampler.Shape) error {
+func (t LabelLoss) fits(batch sampler.Shape) error {
 	switch t.Kind {
-	case lossPrototypical:
+	case Prototypical:
 		if batch.Kind != sampler.Episodes {
 			return fmt.Errorf("kind %s needs episodes, but train.batch.kind is %q", t.Kind, batch.Kind)
 		}
-	case lossTriplet, lossContrastive, lossMultiSimilarity:
+	case Triplet, Contrastive, MultiSimilarity:
 		if n := batch.ClassesInBatch(); n < 2 && batch.Kind != sampler.Shuffled {
 			return fmt.Errorf("kind %s needs batches of 2 classes or more, but train.batch gives %d", t.Kind, n)
 		}

@@ -1,4 +1,4 @@
-package pipeline
+package config
 
 import (
 	"encoding"
@@ -143,17 +143,17 @@ func (d *document) decodeInto(node *yaml.Node, v reflect.Value, path string) err
 }
 
 // shorthand is a section that may be written as a single value: that of the key it names.
-type shorthand interface{ shorthand() string }
+type shorthand interface{ Shorthand() string }
 
 // single is a list that may be written as its only element.
-type single interface{ single() }
+type single interface{ Single() }
 
 func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) error {
 	if node.Tag == "!!null" {
 		return nil
 	}
 	if short, ok := v.Addr().Interface().(shorthand); ok && node.Kind == yaml.ScalarNode {
-		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: short.shorthand()}, node}}
+		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: short.Shorthand()}, node}}
 	}
 	if node.Kind != yaml.MappingNode {
 		return d.wrong(node, path, "a section with keys")

@@ -1,4 +1,4 @@
-package pipeline
+package objective
 
 import (
 	"fmt"
@@ -16,34 +16,32 @@ type Head struct {
 	Scale float64 `yaml:"scale,omitempty"`
 }
 
-func (*Head) shorthand() string { return "kind" }
+// Shorthand names the key that a text alone is the value of.
+func (*Head) Shorthand() string { return "kind" }
 
-const (
-	headName     = "head"
-	logitsOutput = "logits"
-)
+const headName = "head"
 
 func (h Head) options() loss.ProjectionOptions {
 	return loss.ProjectionOptions{Kind: h.Kind, Scale: h.Scale, Bias: h.Kind != loss.ProjectionCosine}
 }
 
-// validate checks the section.
-func (h Head) validate() error {
-	_, err := h.projection(1, 1, rand.New(rand.NewPCG(0, 0)))
+// Validate checks the section.
+func (h Head) Validate() error {
+	_, err := h.Projection(1, 1, rand.New(rand.NewPCG(0, 0)))
 	return err
 }
 
-// projection makes a head from embeddings of width in to logits of so many classes.
-func (h Head) projection(in, classes int, r *rand.Rand) (*loss.Projection[float32], error) {
+// Projection makes a head from embeddings of width in to logits of so many classes.
+func (h Head) Projection(in, classes int, r *rand.Rand) (*loss.Projection[float32], error) {
 	p, err := loss.NewProjection[float32](headName, h.options(), in, classes, r)
 	if err != nil {
-		return nil, fmt.Errorf("%w: student.head: %w", ErrConfig, err)
+		return nil, fmt.Errorf("%w: student.head: %w", ErrOptions, err)
 	}
 	return p, nil
 }
 
-// lower adds the head to b: it returns the name of the logits, (N,C), of the embedding, (N,D).
-func (h Head) lower(b *onnx.Builder, embedding string, p *loss.Projection[float32]) string {
+// Lower adds the head to b: it returns the name of the logits, (N,C), of the embedding, (N,D).
+func (h Head) Lower(b *onnx.Builder, embedding string, p *loss.Projection[float32]) string {
 	weight := p.Params()[0]
 	if h.Kind != loss.ProjectionCosine {
 		bias := p.Params()[1]

@@ -1,0 +1,43 @@
+package config
+
+import (
+	"fmt"
+
+	"rkd/pipeline/eval"
+)
+
+// Eval is the `eval` section.
+type Eval struct {
+	// Metrics lists recall@K, r-precision, map@r, nmi, knn@K, top-K and N-way-K-shot, for any N and K; the defaults are the
+	// goal's.
+	Metrics []string `yaml:"metrics,flow,omitempty"`
+	// Queries and Episodes of N-way-K-shot: queries of a class in an episode, default 15, and episodes, default 600.
+	Queries  int `yaml:"queries,omitempty"`
+	Episodes int `yaml:"episodes,omitempty"`
+	// Curve measures the test data after every epoch, too, and writes the figures to metrics.jsonl. They choose nothing.
+	Curve bool `yaml:"curve,omitempty"`
+	// Seed draws the episodes and the first centres of nmi, the same for all models.
+	Seed uint64 `yaml:"seed,omitempty"`
+}
+
+func (e *Eval) fillIn() {
+	if e.Queries == 0 {
+		e.Queries = 15
+	}
+	if e.Episodes == 0 {
+		e.Episodes = 600
+	}
+}
+
+func (e Eval) validate() error {
+	if _, err := eval.ParseMetrics(e.Metrics); err != nil {
+		return err
+	}
+	switch {
+	case e.Queries < 1:
+		return fmt.Errorf("queries is %d, expected 1 or more", e.Queries)
+	case e.Episodes < 2:
+		return fmt.Errorf("episodes is %d, expected 2 or more: one gives no confidence interval", e.Episodes)
+	}
+	return nil
+}
