@@ -11,7 +11,7 @@ import (
 
 	"rkd/models/ort"
 	"rkd/student/arch"
-	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 	"rkd/student/op"
 )
 
@@ -44,7 +44,7 @@ type ONNXRuntime struct {
 	stats     []batchStats
 	steps     counter
 
-	team     *blas.Team
+	team     *parallel.Team
 	products *products
 
 	inferInput  []float32
@@ -64,8 +64,8 @@ type batchStats struct {
 // Errors wrap ErrOperator for a node that can neither be lowered nor be run, and ort.ErrProvider when the library lacks the
 // provider.
 func NewONNXRuntime(net *arch.Network, weights *arch.Weights, batch int, o Options) (*ONNXRuntime, error) {
-	team := blas.NewTeam(o.Threads)
-	e := &ONNXRuntime{net: net, weights: weights, team: team, products: newProducts(o.Threads, team)}
+	team := parallel.NewTeam(o.Threads)
+	e := &ONNXRuntime{net: net, weights: weights, team: team, products: newProducts()}
 	session := ort.Options{Threads: o.Threads, Provider: o.Provider, ProviderOptions: o.ProviderOptions}
 	if err := e.compileTraining(batch, session); err != nil {
 		return nil, errors.Join(fmt.Errorf("compiling the training graph: %w", err), e.Close())
@@ -120,7 +120,7 @@ func (e *ONNXRuntime) compileTraining(batch int, o ort.Options) error {
 		seen = append(seen, v.base)
 		e.grads = append(e.grads, v.data)
 	}
-	runs, err := p.compile(o, e.products)
+	runs, err := p.compile(o, e.products, e.team)
 	e.forward, e.backward = runs[:min(len(runs), p.phases[0])], runs[min(len(runs), p.phases[0]):]
 	return err
 }
@@ -136,7 +136,7 @@ func (e *ONNXRuntime) compileInference(batch int, o ort.Options) error {
 		return err
 	}
 	e.inferInput, e.inferOutput = input, p.values[graph.Embedding].data
-	e.infer, err = p.compile(o, e.products)
+	e.infer, err = p.compile(o, e.products, e.team)
 	return err
 }
 

@@ -278,7 +278,7 @@ func TestPlanComputesWhatIsFusedAndReadElsewhere(t *testing.T) {
 	if got := operators(p); got["ReLUGrad"] != 1 || got["ReLUBatchNormInputGrad"] != 1 || got["ReLU"] != 0 {
 		t.Errorf("the plan computes %v, expected ReLUGrad beside ReLUBatchNormInputGrad", got)
 	}
-	runs, err := p.compile(ort.Options{}, newProducts(1, nil))
+	runs, err := p.compile(ort.Options{}, newProducts(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

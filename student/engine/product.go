@@ -2,21 +2,18 @@ package engine
 
 import (
 	"errors"
-	"runtime"
 
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
 	"rkd/models/ort"
-	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 	"rkd/student/op"
 )
 
 // products are matrix products on ONNX Runtime, for kernels in Go: one session for each shape, which computes on the
 // goroutine that runs it.
 type products struct {
-	threads  int
-	team     *blas.Team
 	sessions map[productShape]*ort.Session
 	bindings []*ort.Binding
 	tensors  []ort.Value
@@ -27,20 +24,9 @@ type productShape struct {
 	m, n, k        int
 }
 
-func newProducts(threads int, team *blas.Team) *products {
-	return &products{threads: threads, team: team, sessions: make(map[productShape]*ort.Session)}
+func newProducts() *products {
+	return &products{sessions: make(map[productShape]*ort.Session)}
 }
-
-// Workers is the number of threads.
-func (p *products) Workers() int {
-	if p.threads == 0 {
-		return runtime.GOMAXPROCS(0)
-	}
-	return p.threads
-}
-
-// Team are the goroutines that kernels compute on.
-func (p *products) Team() *blas.Team { return p.team }
 
 // Multiply prepares C = op(A)·op(B), see op.Multiplier.
 func (p *products) Multiply(transA, transB bool, m, n, k int, a, b, c []float32) (func() error, error) {
@@ -120,12 +106,12 @@ type planned struct {
 	execute func() error
 }
 
-func newPlanned(t *task, p *products) (*planned, error) {
+func newPlanned(t *task, p *products, team *parallel.Team) (*planned, error) {
 	inputs := make([]*tensor.Dense, len(t.inputs))
 	for i, in := range t.inputs {
 		inputs[i] = dense(in)
 	}
-	execute, err := t.op.(op.Planner).Plan(p, dense(t.output), inputs)
+	execute, err := t.op.(op.Planner).Plan(p, team, dense(t.output), inputs)
 	return &planned{t.op.String(), execute}, err
 }
 

@@ -18,7 +18,7 @@ func at(x []float32, i, j, rows, cols int, transposed bool) float32 {
 func TestProductsAreSumsOfProducts(t *testing.T) {
 	orttest.Start(t)
 	const m, n, k = 3, 5, 4
-	p := newProducts(1, nil)
+	p := newProducts()
 	defer func() {
 		if err := p.close(); err != nil {
 			t.Error(err)

@@ -10,7 +10,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/models/ort"
-	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // run is a piece of a plan that is ready to be executed, on memory that it shares with the others.
@@ -20,7 +20,7 @@ type run interface {
 }
 
 // compile makes the runs of a plan.
-func (p *plan) compile(o ort.Options, products *products) (_ []run, err error) {
+func (p *plan) compile(o ort.Options, products *products, team *parallel.Team) (_ []run, err error) {
 	var runs []run
 	defer func() {
 		if err != nil {
@@ -32,11 +32,11 @@ func (p *plan) compile(o ort.Options, products *products) (_ []run, err error) {
 		var r run
 		switch t := tasks[0]; {
 		case t.plans:
-			r, err = newPlanned(t, products)
+			r, err = newPlanned(t, products, team)
 		case t.kernel:
-			r = newKernel(t, products.team)
+			r = newKernel(t, team)
 		default:
-			r, err = newModel(tasks, users, time, o, products.team)
+			r, err = newModel(tasks, users, time, o, team)
 		}
 		if err != nil {
 			return nil, err
@@ -65,18 +65,18 @@ func closeAll(runs []run) error {
 
 // doer is an operator whose kernel computes on a team; all of package op's are.
 type doer interface {
-	UseTeamDo(team *blas.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error)
+	UseTeamDo(team *parallel.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error)
 }
 
 // kernel is an operator's own Go.
 type kernel struct {
 	op     doer
-	team   *blas.Team
+	team   *parallel.Team
 	output gorgonia.Value
 	inputs []gorgonia.Value
 }
 
-func newKernel(t *task, team *blas.Team) *kernel {
+func newKernel(t *task, team *parallel.Team) *kernel {
 	k := &kernel{op: t.op.(doer), team: team, output: dense(t.output)}
 	for _, in := range t.inputs {
 		k.inputs = append(k.inputs, dense(in))
@@ -100,11 +100,11 @@ type model struct {
 	session *ort.Session
 	binding *ort.Binding
 	tensors []ort.Value
-	team    *blas.Team
+	team    *parallel.Team
 }
 
 // newModel lowers the tasks of one run. What others compute comes in, and what others read leaves.
-func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options, team *blas.Team) (_ *model, err error) {
+func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options, team *parallel.Team) (_ *model, err error) {
 	m := &model{team: team}
 	defer func() {
 		if err != nil {

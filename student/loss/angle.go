@@ -1,6 +1,9 @@
 package loss
 
-import "rkd/student/internal/blas"
+import (
+	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
+)
 
 const (
 	// angleLanes is the number of partial sums of the derivative, each a matrix (N,N). It is fixed, so that the order of
@@ -23,13 +26,13 @@ type angle[T blas.Float] struct {
 	laneLoss   [angleLanes]float64
 	triangles  func(h []T, i, j int) float64 // sumTriangles, or what does the same faster
 	scale      T
-	sum, merge *blas.Loop
+	sum, merge *parallel.Loop
 }
 
 func newAngle[T blas.Float](student, teacher *pairs[T], gradient *pairGradient[T]) *angle[T] {
 	a := &angle[T]{student: student, teacher: teacher, gradient: gradient}
-	a.sum = blas.NewLoop(a.sumLane)
-	a.merge = blas.NewLoop(a.mergeRow)
+	a.sum = parallel.NewLoop(a.sumLane)
+	a.merge = parallel.NewLoop(a.mergeRow)
 	a.triangles = a.sumTriangles
 	if single, ok := any(a).(*angle[float32]); ok {
 		single.triangles = func(h []float32, i, j int) float64 {

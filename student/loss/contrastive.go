@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // ContrastiveOptions are the settings of [Contrastive].
@@ -39,7 +40,7 @@ type Contrastive[T blas.Float] struct {
 	labels             []int32
 	scale              [2]float64 // of positive and negative pairs' derivatives
 	rows               []contrastiveRow
-	compare, propagate *blas.Loop
+	compare, propagate *parallel.Loop
 	term               [1]Term
 }
 
@@ -58,8 +59,8 @@ func NewContrastive[T blas.Float](o ContrastiveOptions) (*Contrastive[T], error)
 		margin: o.Margin, pairs: newPairs[T]("student"), gradient: newPairGradient[T](),
 		term: [1]Term{{Name: "contrastive", Weight: 1}},
 	}
-	c.compare = blas.NewLoop(c.compareRow)
-	c.propagate = blas.NewLoop(c.propagateRow)
+	c.compare = parallel.NewLoop(c.compareRow)
+	c.propagate = parallel.NewLoop(c.propagateRow)
 	return c, nil
 }
 

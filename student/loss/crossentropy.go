@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // CrossEntropyOptions are the settings of [CrossEntropy].
@@ -34,7 +35,7 @@ type CrossEntropy[T blas.Float] struct {
 	factor  float64
 	slope   []float64 // (N,C): log-probabilities, then N times the derivative by the logits
 	rowLoss []float64 // (N)
-	rows    *blas.Loop
+	rows    *parallel.Loop
 	term    [1]Term
 }
 
@@ -44,7 +45,7 @@ func NewCrossEntropy[T blas.Float](o CrossEntropyOptions) (*CrossEntropy[T], err
 		return nil, fmt.Errorf("%w: smoothing is %g, expected a number from 0 to less than 1", ErrOption, o.Smoothing)
 	}
 	l := &CrossEntropy[T]{smoothing: o.Smoothing, term: [1]Term{{Name: "cross_entropy", Weight: 1}}}
-	l.rows = blas.NewLoop(l.classifyRow)
+	l.rows = parallel.NewLoop(l.classifyRow)
 	return l, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // DarkRankOptions are the settings of [DarkRank].
@@ -44,7 +45,7 @@ type DarkRank[T blas.Float] struct {
 	rest    []float64 // (N,K): ln Σ_{m≥k} exp s_i,π(m)
 	slope   []float64 // (N,K): weight·dL/d‖x_i − x_π(k)‖²
 	rowLoss []float64 // (N), +Inf where something overflows
-	rows    *blas.Loop
+	rows    *parallel.Loop
 	term    [1]Term
 }
 
@@ -71,7 +72,7 @@ func NewDarkRank[T blas.Float](o DarkRankOptions) (*DarkRank[T], error) {
 		options: o, student: newPairs[T]("student"), teacher: newPairs[T]("teacher"), gradient: newPairGradient[T](),
 		term: [1]Term{{Name: "dark_rank", Weight: 1}},
 	}
-	l.rows = blas.NewLoop(l.rankRow)
+	l.rows = parallel.NewLoop(l.rankRow)
 	return l, nil
 }
 

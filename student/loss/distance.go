@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // distance is the distance-wise term of [Relational].
@@ -13,13 +14,13 @@ type distance[T blas.Float] struct {
 
 	rowLoss, rowPull    []float64 // (N): Σ_{j>i} huber, and Σ_{j>i} huber'·ds_ij
 	meanPull, factor    float64
-	compare, accumulate *blas.Loop
+	compare, accumulate *parallel.Loop
 }
 
 func newDistance[T blas.Float](student, teacher *pairs[T], gradient *pairGradient[T]) *distance[T] {
 	d := &distance[T]{student: student, teacher: teacher, gradient: gradient}
-	d.compare = blas.NewLoop(d.compareRow)
-	d.accumulate = blas.NewLoop(d.accumulateRow)
+	d.compare = parallel.NewLoop(d.compareRow)
+	d.accumulate = parallel.NewLoop(d.accumulateRow)
 	return d
 }
 

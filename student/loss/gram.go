@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // gram is the geometry of one side of a batch as inner products of its rows, as they come or at unit length.
@@ -24,14 +25,14 @@ type gram[T blas.Float] struct {
 	products       []float64 // (N,N): ⟨x_i,x_j⟩
 
 	source                 Matrix[T]
-	load, multiply, mirror *blas.Loop
+	load, multiply, mirror *parallel.Loop
 }
 
 func newGram[T blas.Float](side string, unit bool, epsilon float64) *gram[T] {
 	g := &gram[T]{side: side, fewest: 2, unit: unit, epsilon: epsilon}
-	g.load = blas.NewLoop(g.loadRow)
-	g.multiply = blas.NewLoop(g.multiplyRow)
-	g.mirror = blas.NewLoop(g.mirrorRow)
+	g.load = parallel.NewLoop(g.loadRow)
+	g.multiply = parallel.NewLoop(g.multiplyRow)
+	g.mirror = parallel.NewLoop(g.mirrorRow)
 	return g
 }
 
@@ -136,14 +137,14 @@ type gramGradient[T blas.Float] struct {
 	gram                     *gram[T]
 	grad                     Matrix[T]
 	factor                   float64
-	symmetrise, pull, finish *blas.Loop
+	symmetrise, pull, finish *parallel.Loop
 }
 
 func newGramGradient[T blas.Float]() *gramGradient[T] {
 	g := new(gramGradient[T])
-	g.symmetrise = blas.NewLoop(g.symmetriseRow)
-	g.pull = blas.NewLoop(g.pullRows)
-	g.finish = blas.NewLoop(g.finishRow)
+	g.symmetrise = parallel.NewLoop(g.symmetriseRow)
+	g.pull = parallel.NewLoop(g.pullRows)
+	g.finish = parallel.NewLoop(g.finishRow)
 	return g
 }
 
@@ -202,7 +203,7 @@ type gramLoss[T blas.Float] struct {
 	student, teacher *gram[T]
 	gradient         *gramGradient[T]
 	rowLoss          []float64 // (N)
-	rows             *blas.Loop
+	rows             *parallel.Loop
 	term             [1]Term
 }
 
@@ -214,7 +215,7 @@ func newGramLoss[T blas.Float](name string, unit bool, epsilon float64,
 		compare: compare, gradient: newGramGradient[T](), term: [1]Term{{Name: name, Weight: 1}},
 		student: newGram[T]("student", unit, epsilon), teacher: newGram[T]("teacher", unit, epsilon),
 	}
-	l.rows = blas.NewLoop(l.compareRow)
+	l.rows = parallel.NewLoop(l.compareRow)
 	return l
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // DefaultTemperature is the temperature of [InfoNCE] where none is given.
@@ -39,7 +40,7 @@ type InfoNCE[T blas.Float] struct {
 	gradient         *gramGradient[T]
 	h                []float64 // (N,N): cosines over τ, then N times the derivative by them
 	rowLoss          []float64 // (N)
-	contrast, pull   *blas.Loop
+	contrast, pull   *parallel.Loop
 	term             [1]Term
 }
 
@@ -55,8 +56,8 @@ func NewInfoNCE[T blas.Float](o InfoNCEOptions) (*InfoNCE[T], error) {
 		temperature: o.Temperature, gradient: newGramGradient[T](), term: [1]Term{{Name: "info_nce", Weight: 1}},
 		student: newGram[T]("student", true, 0), teacher: newGram[T]("teacher", true, 0),
 	}
-	l.contrast = blas.NewLoop(l.contrastRow)
-	l.pull = blas.NewLoop(l.pullRows)
+	l.contrast = parallel.NewLoop(l.contrastRow)
+	l.pull = parallel.NewLoop(l.pullRows)
 	return l, nil
 }
 

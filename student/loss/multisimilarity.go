@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting; who wants 0 itself for Base or
@@ -43,7 +44,7 @@ type MultiSimilarity[T blas.Float] struct {
 	labels  []int32
 	paired  []bool    // (N): row has positive and negative pairs, mined or not
 	rowLoss []float64 // (N)
-	rows    *blas.Loop
+	rows    *parallel.Loop
 	term    [1]Term
 }
 
@@ -69,7 +70,7 @@ func NewMultiSimilarity[T blas.Float](o MultiSimilarityOptions) (*MultiSimilarit
 		options: o, gram: newGram[T]("student", true, 0), gradient: newGramGradient[T](),
 		term: [1]Term{{Name: "multi_similarity", Weight: 1}},
 	}
-	m.rows = blas.NewLoop(m.sumRow)
+	m.rows = parallel.NewLoop(m.sumRow)
 	return m, nil
 }
 

@@ -1,6 +1,9 @@
 package loss
 
-import "rkd/student/internal/blas"
+import (
+	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
+)
 
 const (
 	gradRows = 16  // rows of the gradient that one task makes
@@ -17,13 +20,13 @@ type pairGradient[T blas.Float] struct {
 
 	pairs           *pairs[T]
 	grad            Matrix[T]
-	mirror, product *blas.Loop
+	mirror, product *parallel.Loop
 }
 
 func newPairGradient[T blas.Float]() *pairGradient[T] {
 	g := new(pairGradient[T])
-	g.mirror = blas.NewLoop(g.mirrorRow)
-	g.product = blas.NewLoop(g.productRows)
+	g.mirror = parallel.NewLoop(g.mirrorRow)
+	g.product = parallel.NewLoop(g.productRows)
 	return g
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 const (
@@ -35,16 +36,16 @@ type pairs[T blas.Float] struct {
 	norm         []float64 // (N): ‖x_i‖² of centred rows
 	rowSum       []float64 // (N): Σ_{j<i} distance
 	rowSame      []int     // (N): coincident pairs (i,j<i)
-	add, center  *blas.Loop
-	gram, finish *blas.Loop
+	add, center  *parallel.Loop
+	gram, finish *parallel.Loop
 }
 
 func newPairs[T blas.Float](side string) *pairs[T] {
 	p := &pairs[T]{side: side}
-	p.add = blas.NewLoop(p.addColumns)
-	p.center = blas.NewLoop(p.centerRow)
-	p.gram = blas.NewLoop(p.gramRow)
-	p.finish = blas.NewLoop(p.finishRow)
+	p.add = parallel.NewLoop(p.addColumns)
+	p.center = parallel.NewLoop(p.centerRow)
+	p.gram = parallel.NewLoop(p.gramRow)
+	p.finish = parallel.NewLoop(p.finishRow)
 	return p
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // The kinds of [Projection].
@@ -79,7 +80,7 @@ type Projection[T blas.Float] struct {
 	byStudent, byWeight *gramGradient[T]
 	output              []T // (N,C): P
 
-	project, pullStudents, pullWeights *blas.Loop
+	project, pullStudents, pullWeights *parallel.Loop
 }
 
 // forwardRows is how many rows [Projection.Forward] holds at once.
@@ -110,9 +111,9 @@ func NewProjection[T blas.Float](name string, o ProjectionOptions, in, out int, 
 		p.bias = newParam[T](name+".bias", bound, r, out)
 		p.params = append(p.params, p.bias)
 	}
-	p.project = blas.NewLoop(p.projectRow)
-	p.pullStudents = blas.NewLoop(p.pullStudentRows)
-	p.pullWeights = blas.NewLoop(p.pullWeightRows)
+	p.project = parallel.NewLoop(p.projectRow)
+	p.pullStudents = parallel.NewLoop(p.pullStudentRows)
+	p.pullWeights = parallel.NewLoop(p.pullWeightRows)
 	return p, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // PrototypicalOptions are the settings of [Prototypical].
@@ -36,7 +37,7 @@ type Prototypical[T blas.Float] struct {
 	prototypes                []float64 // (K,D)
 	slope                     []float64 // (Q,K): softmax − one at the query's class
 	queryLoss                 []float64 // (Q)
-	average, classify, spread *blas.Loop
+	average, classify, spread *parallel.Loop
 	term                      [1]Term
 }
 
@@ -60,9 +61,9 @@ func NewPrototypical[T blas.Float](o PrototypicalOptions) (*Prototypical[T], err
 		episode: episode{index: map[int32]int{}}, term: [1]Term{{Name: "prototypical", Weight: 1}},
 	}
 	l.rows.fewest = 1
-	l.average = blas.NewLoop(l.averageClass)
-	l.classify = blas.NewLoop(l.classifyQuery)
-	l.spread = blas.NewLoop(l.spreadClass)
+	l.average = parallel.NewLoop(l.averageClass)
+	l.classify = parallel.NewLoop(l.classifyQuery)
+	l.spread = parallel.NewLoop(l.spreadClass)
 	return l, nil
 }
 

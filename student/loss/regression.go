@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // The kinds of [Regression].
@@ -39,7 +40,7 @@ type Regression[T blas.Float] struct {
 	gradient         *gramGradient[T]
 	cosine           bool
 	rowLoss          []float64 // (N)
-	rows             *blas.Loop
+	rows             *parallel.Loop
 	term             [1]Term
 }
 
@@ -57,7 +58,7 @@ func NewRegression[T blas.Float](o RegressionOptions) (*Regression[T], error) {
 		student: newGram[T]("student", cosine, 0), teacher: newGram[T]("teacher", cosine, 0),
 		gradient: newGramGradient[T](), cosine: cosine, term: [1]Term{{Name: "regression", Weight: 1}},
 	}
-	r.rows = blas.NewLoop(r.compareRow)
+	r.rows = parallel.NewLoop(r.compareRow)
 	return r, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // DefaultSoftTargetTemperature is the temperature of [SoftTarget] where none is given.
@@ -43,7 +44,7 @@ type SoftTarget[T blas.Float] struct {
 	factor           float64
 	student, teacher []float64 // (N,C): log q, then q − p; log p
 	rowLoss          []float64 // (N)
-	rows             *blas.Loop
+	rows             *parallel.Loop
 	term             [1]Term
 }
 
@@ -58,7 +59,7 @@ func NewSoftTarget[T blas.Float](o SoftTargetOptions) (*SoftTarget[T], error) {
 		square = 1
 	}
 	l := &SoftTarget[T]{temperature: o.Temperature, square: square, term: [1]Term{{Name: "hkd", Weight: 1}}}
-	l.rows = blas.NewLoop(l.compareRow)
+	l.rows = parallel.NewLoop(l.compareRow)
 	return l, nil
 }
 

@@ -1,6 +1,6 @@
 package loss
 
-import "golang.org/x/sys/cpu"
+import "rkd/student/internal/instruction"
 
 // triangles is the argument of sumTrianglesAVX: the rows of one call of sumTriangles from k = j+1 on, and what it returns.
 type triangles struct {
@@ -25,7 +25,7 @@ var masks = [16]int32{-1, -1, -1, -1, -1, -1, -1, -1}
 
 // sumTrianglesFast is sumTriangles of float32, false where the processor has no AVX.
 func sumTrianglesFast(a *angle[float32], h []float32, i, j int) (loss float64, ok bool) {
-	if !cpu.X86.HasAVX {
+	if instruction.Best() < instruction.AVX {
 		return 0, false
 	}
 	n := a.student.n

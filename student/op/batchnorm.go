@@ -8,6 +8,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 	"rkd/student/internal/vector"
 )
 
@@ -22,7 +23,7 @@ func BatchStats(x *gorgonia.Node) (*gorgonia.Node, error) {
 	if err := channelRank("BatchStats", x); err != nil {
 		return nil, err
 	}
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	return apply(&operator{
 		name:  "BatchStats",
 		ranks: []int{rank(x), 2},
@@ -39,10 +40,10 @@ func BatchStats(x *gorgonia.Node) (*gorgonia.Node, error) {
 //
 // Source: Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, The American Statistician 37 (1983): data
 // that are shifted, and the updating formula that joins two shares.
-func batchStats[T blas.Float](a args[T], s *scratch) {
+func batchStats[T blas.Float](a args[T], s *parallel.Scratch) {
 	l := layoutOf(a.inShape[0])
 	width := 3 * l.channels
-	partial, giveBack := borrow[float64](s, l.pieces()*width)
+	partial, giveBack := parallel.Borrow[float64](s, l.pieces()*width)
 	defer giveBack()
 	of := func(piece int) (about, sums, squares []float64) {
 		own := partial[piece*width:][:width]
@@ -107,7 +108,7 @@ func BatchNorm(x, stats, gamma, beta *gorgonia.Node, eps float64) (*gorgonia.Nod
 
 // newBatchNorm is BatchNorm and what follows it, in one pass.
 func newBatchNorm(rank int, eps float64, after follower) *batchNorm {
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	return &batchNorm{eps: eps, operator: operator{
 		name:  fmt.Sprintf("BatchNorm%v{eps=%g}", after, eps),
 		ranks: []int{rank, 2, 1, 1, rank},
@@ -166,7 +167,7 @@ func expectVectors(in []tensor.Shape, c int, inputs ...int) error {
 	return nil
 }
 
-func batchNormForward[T blas.Float](a args[T], eps float64, after follower, s *scratch) {
+func batchNormForward[T blas.Float](a args[T], eps float64, after follower, s *parallel.Scratch) {
 	l := layoutOf(a.inShape[0])
 	scale, shift := affine(a.in[1][:l.channels], a.in[1][l.channels:], a.in[2], a.in[3], eps)
 	switch after {
@@ -181,7 +182,7 @@ func batchNormForward[T blas.Float](a args[T], eps float64, after follower, s *s
 }
 
 // eachPlane computes y = f(x) of each plane, f being told its channel's scale and shift.
-func eachPlane[T blas.Float](team *blas.Team, l layout, y, x, scale, shift []T, f func(y, x []T, scale, shift T)) {
+func eachPlane[T blas.Float](team *parallel.Team, l layout, y, x, scale, shift []T, f func(y, x []T, scale, shift T)) {
 	team.For(l.samples, func(n int) {
 		for c, s := range scale {
 			f(plane(l, y, n, c), plane(l, x, n, c), s, shift[c])

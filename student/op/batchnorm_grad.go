@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 	"rkd/student/internal/vector"
 )
 
@@ -76,7 +77,7 @@ func expectGrad(in []tensor.Shape, i int, after follower) error {
 }
 
 // normBuffers are what kernels work in: sums, and planes that stay in the cache.
-type normBuffers struct{ sums, planes scratch }
+type normBuffers struct{ sums, planes parallel.Scratch }
 
 func sumBatchNorm[T blas.Float](a args[T], eps float64, after follower, s *normBuffers) {
 	l := layoutOf(a.inShape[0])
@@ -149,8 +150,8 @@ func (h *halved[T]) rectify(buffer []T, n, from, to int) {
 func (h *halved[T]) buffered(buffer []T, i int) []T { return buffer[i*h.in.area:][:h.in.area] }
 
 // forward fills a piece of the samples of out.
-func (h *halved[T]) forward(out []T, piece int, s *scratch) {
-	buffer, giveBack := borrow[T](s, h.together*h.in.area)
+func (h *halved[T]) forward(out []T, piece int, s *parallel.Scratch) {
+	buffer, giveBack := parallel.Borrow[T](s, h.together*h.in.area)
 	defer giveBack()
 	first, last := h.in.piece(piece)
 	for n := first; n < last; n++ {
@@ -165,8 +166,8 @@ func (h *halved[T]) forward(out []T, piece int, s *scratch) {
 }
 
 // gradients calls body with the gradient on every plane of the normalisation's output, of a range of samples.
-func (h *halved[T]) gradients(first, last int, s *scratch, body func(n, c int, gradient []T)) {
-	buffer, giveBack := borrow[T](s, 2*h.together*h.in.area)
+func (h *halved[T]) gradients(first, last int, s *parallel.Scratch, body func(n, c int, gradient []T)) {
+	buffer, giveBack := parallel.Borrow[T](s, 2*h.together*h.in.area)
 	defer giveBack()
 	y, gx := buffer[:len(buffer)/2], buffer[len(buffer)/2:]
 	clear(gx) // some elements may be in no window
@@ -217,14 +218,14 @@ func newBatchNormInputGrad(rank int, eps float64, after follower) *batchNormInpu
 		}
 		return in[0].Clone(), expectVectors(in, c, vectors...)
 	}
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	o.exec = kernels(
 		func(a args[float32]) { batchNormInputBackward(a, eps, after, buffers) },
 		func(a args[float64]) { batchNormInputBackward(a, eps, after, buffers) })
 	return o
 }
 
-func batchNormInputBackward[T blas.Float](a args[T], eps float64, after follower, s *scratch) {
+func batchNormInputBackward[T blas.Float](a args[T], eps float64, after follower, s *parallel.Scratch) {
 	l := layoutOf(a.inShape[0])
 	x, stats, gamma, sums, gy := a.in[0], a.in[1], a.in[2], a.in[3], a.in[4]
 	mean, variance := stats[:l.channels], stats[l.channels:]

@@ -9,6 +9,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 	"rkd/student/internal/vector"
 )
 
@@ -70,7 +71,7 @@ func (b *batchNormInference) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node
 	if err != nil {
 		return nil, err
 	}
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	ggamma, err := apply(&operator{
 		name:  fmt.Sprintf("BatchNormInferenceScaleGrad{eps=%g}", b.eps),
 		ranks: []int{rank(x), 1, 1, rank(x), 1},
@@ -106,7 +107,7 @@ func batchNormInferenceBackward[T blas.Float](a args[T], eps float64) {
 }
 
 // batchNormInferenceScaleBackward computes Σ gy·x̂ of each channel.
-func batchNormInferenceScaleBackward[T blas.Float](a args[T], eps float64, s *scratch) {
+func batchNormInferenceScaleBackward[T blas.Float](a args[T], eps float64, s *parallel.Scratch) {
 	l, mean := layoutOf(a.inShape[0]), a.in[1]
 	sums, giveBack := channelSums(a.team, l, 1, s, func(from, to int, sums []float64) {
 		l.each(from, to, func(n, c int) {

@@ -5,7 +5,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
-	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // Bridge is y = f(x), y of x's shape, for an f in plain Go: f reads x and fills out, whose contents are anything at
@@ -22,7 +22,7 @@ func Bridge(x *gorgonia.Node, f func(x, out gorgonia.Value) error) (*gorgonia.No
 	b := &operator{
 		ranks: []int{rank(x), rank(x)},
 		infer: sameShape,
-		exec:  func(_ *blas.Team, out gorgonia.Value, in []gorgonia.Value) error { return f(in[0], out) },
+		exec:  func(_ *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error { return f(in[0], out) },
 	}
 	b.name = fmt.Sprintf("Bridge{%p}", b) // the address is what tells it from every other bridge
 	return apply(b, x)

@@ -9,6 +9,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 	"rkd/student/internal/vector"
 )
 
@@ -66,7 +67,7 @@ func channelSum(x *gorgonia.Node) (*gorgonia.Node, error) {
 	if err := channelRank("ChannelSum", x); err != nil {
 		return nil, err
 	}
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	return apply(&gradient{
 		operator: operator{
 			name:  "ChannelSum",
@@ -89,7 +90,7 @@ func channelSum(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}, x)
 }
 
-func sumChannels[T blas.Float](a args[T], s *scratch) {
+func sumChannels[T blas.Float](a args[T], s *parallel.Scratch) {
 	l := layoutOf(a.inShape[0])
 	sums, giveBack := channelSums(a.team, l, 1, s, func(from, to int, sums []float64) {
 		l.each(from, to, func(n, c int) { sums[c] += vector.Sum(plane(l, a.in[0], n, c)) })
@@ -102,10 +103,10 @@ func sumChannels[T blas.Float](a args[T], s *scratch) {
 
 // channelSums are count sums of each channel, (count,C): add adds what a range of samples has.
 func channelSums(
-	team *blas.Team, l layout, count int, s *scratch, add func(from, to int, sums []float64),
+	team *parallel.Team, l layout, count int, s *parallel.Scratch, add func(from, to int, sums []float64),
 ) (sums []float64, giveBack func()) {
 	width := count * l.channels
-	partial, giveBack := borrow[float64](s, l.pieces()*width)
+	partial, giveBack := parallel.Borrow[float64](s, l.pieces()*width)
 	team.For(l.pieces(), func(piece int) {
 		own := partial[piece*width:][:width]
 		clear(own)

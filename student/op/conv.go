@@ -2,11 +2,15 @@ package op
 
 import (
 	"fmt"
+	"slices"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
 	"rkd/models/onnx"
+	"rkd/student/internal/blas"
+	"rkd/student/internal/conv"
+	"rkd/student/internal/parallel"
 )
 
 // ConvOptions are the attributes of Conv2D, rows before columns. A zero stride, dilation or number of groups means 1.
@@ -59,11 +63,16 @@ func (o ConvOptions) infer(x, w tensor.Shape) (tensor.Shape, error) {
 	return out, nil
 }
 
-// conv is the operator of Conv2D, or of that and a rectifier.
-type conv struct {
+// geometry is the convolution of x (N,C,H,W) and w (O,C/g,kh,kw) with result y (N,O,OH,OW).
+func (o ConvOptions) geometry(x, w, y tensor.Shape) conv.Geometry {
+	return conv.NewGeometry(conv.Options(o), x, w, y)
+}
+
+// convolution is the operator of Conv2D, with an activation fused into it or without.
+type convolution struct {
 	operator
 	opts  ConvOptions
-	after rectifier
+	after conv.Activation
 }
 
 // Conv2D is the two-dimensional convolution (cross-correlation, as everywhere in the field)
@@ -85,12 +94,12 @@ func Conv2D(x, w, b *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	if b != nil {
 		inputs = append(inputs, b)
 	}
-	return apply(newConv(opts, notRectified, len(inputs)), inputs...)
+	return apply(newConvolution(opts, conv.Linear, len(inputs)), inputs...)
 }
 
-func newConv(opts ConvOptions, after rectifier, inputs int) *conv {
-	buffers := new(scratch)
-	c := &conv{opts: opts, after: after, operator: operator{
+func newConvolution(opts ConvOptions, after conv.Activation, inputs int) *convolution {
+	buffers := new(parallel.Scratch)
+	c := &convolution{opts: opts, after: after, operator: operator{
 		name:  fmt.Sprintf("%vConv2D{%v}", after, opts),
 		ranks: []int{4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
@@ -102,8 +111,8 @@ func newConv(opts ConvOptions, after rectifier, inputs int) *conv {
 			return opts.infer(in[0], in[1])
 		},
 		exec: kernels(
-			func(a args[float32]) { convForward(a, opts, buffers); rectify(after, a.out) },
-			func(a args[float64]) { convForward(a, opts, buffers); rectify(after, a.out) }),
+			func(a args[float32]) { convForward(a, opts, after, buffers) },
+			func(a args[float64]) { convForward(a, opts, after, buffers) }),
 	}}
 	if inputs == 3 {
 		c.ranks = []int{4, 4, 1, 4}
@@ -111,11 +120,20 @@ func newConv(opts ConvOptions, after rectifier, inputs int) *conv {
 	return c
 }
 
+func convForward[T blas.Float](a args[T], opts ConvOptions, after conv.Activation, buffers *parallel.Scratch) {
+	var bias []T
+	if len(a.in) == 3 {
+		bias = a.in[2]
+	}
+	conv.Forward(a.team, opts.geometry(a.inShape[0], a.inShape[1], a.outShape), a.out, a.in[0], a.in[1], bias, buffers)
+	conv.Activate(after, a.out)
+}
+
 // DiffWRT says that every input has a gradient.
-func (c *conv) DiffWRT(inputs int) []bool { return all(inputs) }
+func (c *convolution) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the gradients with respect to x, w and, if there is one, b.
-func (c *conv) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
+func (c *convolution) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	x, w := inputs[0], inputs[1]
 	gx, err := convInputGrad(x, w, gy, c.opts)
 	if err != nil {
@@ -136,28 +154,42 @@ func (c *conv) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.No
 	return grads, nil
 }
 
-// convInputGrad is gx = the adjoint of the convolution in x, applied to gy. x is an input for its shape only.
-func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
-	return apply(newConvInputGrad(opts, notRectified, newConvGeometry(opts, x.Shape(), w.Shape(), gy.Shape())), x, w, gy)
+// convGrad is a gradient of a convolution with respect to x or w.
+type convGrad struct {
+	operator
+	opts  ConvOptions
+	kind  conv.Kind
+	after conv.Activation // fused into the gradient with respect to x
 }
 
-// newConvInputGrad is that gradient, or, after a rectifier whose output is x, the one on the rectifier's input.
-func newConvInputGrad(opts ConvOptions, after rectifier, geometry convGeometry) *convInputGradient {
-	buffers := new(scratch)
-	return &convInputGradient{geometry: geometry, convGrad: convGrad{opts: opts, kind: convInput, after: after, operator: operator{
+// convInputGrad is gx, the adjoint of the convolution in x, applied to gy. x is an input for its shape only.
+func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
+	return apply(newConvInputGrad(opts, conv.Linear, opts.geometry(x.Shape(), w.Shape(), gy.Shape())), x, w, gy)
+}
+
+// newConvInputGrad is gx; after an activation, whose output x then is, it is masked: the gradient on the activation's input.
+func newConvInputGrad(opts ConvOptions, after conv.Activation, g conv.Geometry) *convInputGradient {
+	buffers := new(parallel.Scratch)
+	return &convInputGradient{geometry: g, convGrad: convGrad{opts: opts, kind: conv.InputGradient, after: after, operator: operator{
 		name:  fmt.Sprintf("%vConv2DInputGrad{%v}", after, opts),
 		ranks: []int{4, 4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
 		exec: kernels(
-			func(a args[float32]) { convInputBackward(a, opts, buffers); rectifyGrad(after, a.in[0], a.out) },
-			func(a args[float64]) { convInputBackward(a, opts, buffers); rectifyGrad(after, a.in[0], a.out) }),
+			func(a args[float32]) { convInputBackward(a, opts, after, buffers) },
+			func(a args[float64]) { convInputBackward(a, opts, after, buffers) }),
 	}}}
 }
 
-// convWeightGrad is gw = the adjoint of the convolution in w, applied to gy. w is an input for its shape only.
+func convInputBackward[T blas.Float](a args[T], opts ConvOptions, after conv.Activation, buffers *parallel.Scratch) {
+	x, w, gy := a.inShape[0], a.inShape[1], a.inShape[2]
+	conv.InputGrad(a.team, opts.geometry(x, w, gy), a.out, a.in[1], a.in[2], buffers)
+	conv.Mask(after, a.in[0], a.out)
+}
+
+// convWeightGrad is gw, the adjoint of the convolution in w, applied to gy. w is an input for its shape only.
 func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
-	buffers := new(scratch)
-	return apply(&convGrad{opts: opts, kind: convWeight, operator: operator{
+	buffers := new(parallel.Scratch)
+	return apply(&convGrad{opts: opts, kind: conv.WeightGradient, operator: operator{
 		name:  fmt.Sprintf("Conv2DWeightGrad{%v}", opts),
 		ranks: []int{4, 4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 1) },
@@ -165,6 +197,11 @@ func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, 
 			func(a args[float32]) { convWeightBackward(a, opts, buffers) },
 			func(a args[float64]) { convWeightBackward(a, opts, buffers) }),
 	}}, x, w, gy)
+}
+
+func convWeightBackward[T blas.Float](a args[T], opts ConvOptions, buffers *parallel.Scratch) {
+	x, w, gy := a.inShape[0], a.inShape[1], a.inShape[2]
+	conv.WeightGrad(a.team, opts.geometry(x, w, gy), a.out, a.in[0], a.in[2], buffers)
 }
 
 // pads is the padding before and after the image.
@@ -185,7 +222,38 @@ func (o ConvOptions) inferGrad(in []tensor.Shape, wrt int) (tensor.Shape, error)
 }
 
 // Lower adds a Conv.
-func (c *conv) Lower(b *onnx.Builder, inputs []string) (string, error) {
+func (c *convolution) Lower(b *onnx.Builder, inputs []string) (string, error) {
 	return c.lowerTo(b, "Conv", inputs, pair("strides", c.opts.Stride), c.opts.pads(),
 		pair("dilations", c.opts.Dilation), onnx.Int("group", int64(c.opts.Groups)))
+}
+
+// Plans reports whether a plan is faster than ONNX Runtime's convolution.
+func (c *convolution) Plans(in []tensor.Shape) bool {
+	return conv.Prepared(conv.Convolution, in[1], c.opts.Groups)
+}
+
+// Plan prepares the convolution.
+func (c *convolution) Plan(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
+	return planConv(conv.Convolution, c.opts, c.after, out.Shape(), m, team, out, in)
+}
+
+// Plans reports whether a plan is faster than ONNX Runtime's convolution.
+func (c *convGrad) Plans(in []tensor.Shape) bool { return conv.Prepared(c.kind, in[1], c.opts.Groups) }
+
+// Plan prepares the gradient.
+func (c *convGrad) Plan(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
+	return planConv(c.kind, c.opts, c.after, in[2].Shape(), m, team, out, in)
+}
+
+// planConv prepares a kind of convolution, whose output has shape y.
+func planConv(
+	kind conv.Kind, o ConvOptions, after conv.Activation, y tensor.Shape,
+	m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense,
+) (func() error, error) {
+	arrays, err := float32s(append(slices.Clone(in), out))
+	if err != nil {
+		return nil, fmt.Errorf("planning a convolution: %w", err)
+	}
+	last := len(in)
+	return conv.Plan(kind, o.geometry(in[0].Shape(), in[1].Shape(), y), after, m, team, arrays[last], arrays[:last])
 }

@@ -8,6 +8,8 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/conv"
+	"rkd/student/internal/parallel"
 )
 
 // ConvTransposeOptions are the attributes of ConvTranspose2D: those of the convolution whose adjoint it is, and the rows and
@@ -75,7 +77,7 @@ func ConvTranspose2D(x, w, b *gorgonia.Node, opts ConvTransposeOptions) (*gorgon
 	if err != nil {
 		return nil, err
 	}
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	c := &convTranspose{opts: opts, operator: operator{
 		name:  fmt.Sprintf("ConvTranspose2D{%v}", opts),
 		ranks: []int{4, 4, 4},
@@ -98,13 +100,10 @@ func ConvTranspose2D(x, w, b *gorgonia.Node, opts ConvTransposeOptions) (*gorgon
 	return apply(c, inputs...)
 }
 
-// convTransposeForward computes y as the gradient of a convolution on its input, of which x is the gradient on its output.
-func convTransposeForward[T blas.Float](a args[T], opts ConvTransposeOptions, buffers *scratch) {
-	convInputBackward(args[T]{
-		team: a.team, out: a.out, outShape: a.outShape,
-		in:      [][]T{nil, a.in[1], a.in[0]},
-		inShape: []tensor.Shape{a.outShape, a.inShape[1], a.inShape[0]},
-	}, opts.ConvOptions, buffers)
+// convTransposeForward computes y as the input gradient of a convolution, of which x is the gradient on the output.
+func convTransposeForward[T blas.Float](a args[T], opts ConvTransposeOptions, buffers *parallel.Scratch) {
+	g := opts.geometry(a.outShape, a.inShape[1], a.inShape[0])
+	conv.InputGrad(a.team, g, a.out, a.in[1], a.in[0], buffers)
 	if len(a.in) < 3 {
 		return
 	}

@@ -11,6 +11,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // DropoutOptions are the attributes of Dropout.
@@ -47,7 +48,7 @@ func Dropout(x, step *gorgonia.Node, opts DropoutOptions) (*gorgonia.Node, error
 		name:  fmt.Sprintf("DropoutMask{rate=%g,key=%x,shape=%v}", opts.Rate, opts.Key, shape),
 		ranks: []int{1, rank(x)},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return shape.Clone(), expectShape(in, 0, 1) },
-		exec: func(team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error {
+		exec: func(team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error {
 			number, err := stepNumber(in[0])
 			if err != nil {
 				return err

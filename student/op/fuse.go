@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"gorgonia.org/gorgonia"
+
+	"rkd/student/internal/conv"
 )
 
 // Fuser is an operator that can be computed together with the one that makes one of its inputs, in one pass over memory.
@@ -26,8 +28,8 @@ func (r *relu) Fuse(
 		return nil, nil
 	}
 	switch o := inner.Op().(type) {
-	case *conv:
-		return o.with(byReLU, children(inner))
+	case *convolution:
+		return o.with(conv.ReLU, children(inner))
 	case *batchNorm:
 		return newBatchNorm(rank(inner), o.eps, thenReLU), children(inner)
 	case *add:
@@ -76,7 +78,7 @@ func (r *reluGrad) Fuse(
 	if !alone || inputs[1] != inner {
 		return nil, nil
 	}
-	if both, of := rectified(inputs, inner, byReLU, children); both != nil {
+	if both, of := rectified(inputs, inner, conv.ReLU, children); both != nil {
 		return both, of
 	}
 	pool, ok := poolBelow(inputs, children)
@@ -99,8 +101,8 @@ func (r *reluGrad) Fuse(
 func (r *relu6) Fuse(
 	_ []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
 ) (gorgonia.Op, []*gorgonia.Node) {
-	if c, ok := inner.Op().(*conv); ok && alone {
-		return c.with(byReLU6, children(inner))
+	if c, ok := inner.Op().(*convolution); ok && alone {
+		return c.with(conv.ReLU6, children(inner))
 	}
 	return nil, nil
 }
@@ -112,24 +114,24 @@ func (r *relu6Grad) Fuse(
 	if !alone || inputs[1] != inner {
 		return nil, nil
 	}
-	return rectified(inputs, inner, byReLU6, children)
+	return rectified(inputs, inner, conv.ReLU6, children)
 }
 
 // with is a convolution that takes a rectifier in, of the same inputs, or nil where it cannot.
-func (c *conv) with(r rectifier, inputs []*gorgonia.Node) (gorgonia.Op, []*gorgonia.Node) {
-	if !hasDirect() {
+func (c *convolution) with(r conv.Activation, inputs []*gorgonia.Node) (gorgonia.Op, []*gorgonia.Node) {
+	if !conv.HasDirect() {
 		return nil, nil
 	}
-	return newConv(c.opts, r, len(inputs)), inputs
+	return newConvolution(c.opts, r, len(inputs)), inputs
 }
 
 // rectified is the gradient of a convolution of a rectifier's output y that takes the rectifier's gradient, of (y, gy), in;
 // or nil.
 func rectified(
-	of []*gorgonia.Node, inner *gorgonia.Node, r rectifier, children func(*gorgonia.Node) []*gorgonia.Node,
+	of []*gorgonia.Node, inner *gorgonia.Node, r conv.Activation, children func(*gorgonia.Node) []*gorgonia.Node,
 ) (gorgonia.Op, []*gorgonia.Node) {
 	grad, ok := inner.Op().(*convInputGradient)
-	if !ok || !hasDirect() || children(inner)[0] != of[0] {
+	if !ok || !conv.HasDirect() || children(inner)[0] != of[0] {
 		return nil, nil
 	}
 	return newConvInputGrad(grad.opts, r, grad.geometry), children(inner)

@@ -9,6 +9,8 @@ import (
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
+
+	"rkd/student/internal/conv"
 )
 
 // Operators that are fused compute what the two do one after the other, bit by bit, whatever their output held and on however
@@ -36,7 +38,7 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 		return Conv2D(x, w, b, ConvOptions{Pad: [2]int{1, 1}})
 	}
 	both := 0 // a convolution with the rectifier after it, and the gradient of the one that follows with the rectifier's
-	if hasDirect() {
+	if conv.HasDirect() {
 		both = 2
 	}
 	for name, c := range map[string]struct {

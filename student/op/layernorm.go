@@ -9,6 +9,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // layerNorm is the operator of LayerNorm.
@@ -109,7 +110,7 @@ func (l *layerNorm) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgon
 	if err != nil {
 		return nil, err
 	}
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	ggamma, err := apply(&operator{
 		name:  fmt.Sprintf("LayerNormScaleGrad{eps=%g,axes=%d}", eps, rank(gamma)),
 		ranks: []int{rank(x), rank(x), rank(gamma)},
@@ -150,7 +151,7 @@ func layerNormInputBackward[T blas.Float](a args[T], eps float64) {
 }
 
 // layerNormScaleBackward computes Σ gy·x̂ over the groups.
-func layerNormScaleBackward[T blas.Float](a args[T], eps float64, buffers *scratch) {
+func layerNormScaleBackward[T blas.Float](a args[T], eps float64, buffers *parallel.Scratch) {
 	x, gy := a.in[0], a.in[1]
 	width := len(a.out)
 	sumGroups(a.team, a.out, len(x)/width, buffers, func(sum []float64, n int) {
@@ -162,11 +163,15 @@ func layerNormScaleBackward[T blas.Float](a args[T], eps float64, buffers *scrat
 	})
 }
 
+// scaleChunks is the number of partial sums of a scale's gradient. It is fixed, so that the sum does not depend on the number of
+// workers.
+const scaleChunks = 8
+
 // sumGroups adds up n groups of len(out) numbers, each of which add adds to its argument: partial sums over a fixed
 // partition of the groups, then their sum.
-func sumGroups[T blas.Float](team *blas.Team, out []T, n int, buffers *scratch, add func(sum []float64, n int)) {
-	chunks := min(gradChunks, n)
-	partial, giveBack := borrow[float64](buffers, chunks*len(out)) // (chunks,len(out))
+func sumGroups[T blas.Float](team *parallel.Team, out []T, n int, buffers *parallel.Scratch, add func(sum []float64, n int)) {
+	chunks := min(scaleChunks, n)
+	partial, giveBack := parallel.Borrow[float64](buffers, chunks*len(out)) // (chunks,len(out))
 	defer giveBack()
 	team.For(chunks, func(chunk int) {
 		sum := partial[chunk*len(out):][:len(out)]
@@ -186,7 +191,7 @@ func sumGroups[T blas.Float](team *blas.Team, out []T, n int, buffers *scratch, 
 
 // leadingSum is the sum of x over all but its last axes.
 func leadingSum(x *gorgonia.Node, axes int) (*gorgonia.Node, error) {
-	buffers := new(scratch)
+	buffers := new(parallel.Scratch)
 	return apply(&operator{
 		name:  fmt.Sprintf("LeadingSum{axes=%d}", axes),
 		ranks: []int{rank(x), axes},
@@ -197,7 +202,7 @@ func leadingSum(x *gorgonia.Node, axes int) (*gorgonia.Node, error) {
 	}, x)
 }
 
-func leadingSums[T blas.Float](a args[T], buffers *scratch) {
+func leadingSums[T blas.Float](a args[T], buffers *parallel.Scratch) {
 	x, width := a.in[0], len(a.out)
 	sumGroups(a.team, a.out, len(x)/width, buffers, func(sum []float64, n int) {
 		for i, v := range x[n*width:][:width] {

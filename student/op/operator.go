@@ -13,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 var (
@@ -38,11 +39,11 @@ type operator struct {
 }
 
 // kernel computes out on a team, which may be nil.
-type kernel func(team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error
+type kernel func(team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error
 
 // args are one execution's arrays, row-major, with their shapes.
 type args[T blas.Float] struct {
-	team     *blas.Team
+	team     *parallel.Team
 	out      []T
 	in       [][]T
 	outShape tensor.Shape
@@ -58,7 +59,7 @@ func (a args[T]) rows(body func(from, to int)) {
 
 // kernels picks the kernel of the output's element type.
 func kernels(f32 func(args[float32]), f64 func(args[float64])) kernel {
-	return func(team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error {
+	return func(team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error {
 		switch out.Dtype() {
 		case tensor.Float32:
 			return call(f32, team, out, in)
@@ -70,7 +71,7 @@ func kernels(f32 func(args[float32]), f64 func(args[float64])) kernel {
 	}
 }
 
-func call[T blas.Float](f func(args[T]), team *blas.Team, out gorgonia.Value, in []gorgonia.Value) error {
+func call[T blas.Float](f func(args[T]), team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error {
 	a := args[T]{team: team, outShape: out.Shape(), in: make([][]T, len(in)), inShape: make([]tensor.Shape, len(in))}
 	var err error
 	if a.out, err = elements[T](out); err != nil {
@@ -193,7 +194,7 @@ func (o *operator) UsePreallocDo(out gorgonia.Value, in ...gorgonia.Value) (gorg
 func (o *operator) Native() bool { return o.native }
 
 // UseTeamDo is UsePreallocDo on a team.
-func (o *operator) UseTeamDo(team *blas.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {
+func (o *operator) UseTeamDo(team *parallel.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {
 	shape, err := o.inferValues(in)
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // PadOptions are the attributes of Pad2D: rows and columns of zeros before and after the image, rows before columns.
@@ -53,7 +54,7 @@ func Pad2D(x *gorgonia.Node, opts PadOptions) (*gorgonia.Node, error) {
 }
 
 // inside calls each with the places of every row of every image of the shape inner, in itself and in the padded image.
-func (o PadOptions) inside(team *blas.Team, inner, outer tensor.Shape, each func(in, out int)) {
+func (o PadOptions) inside(team *parallel.Team, inner, outer tensor.Shape, each func(in, out int)) {
 	height, width := inner[2], inner[3]
 	team.For(inner[0]*inner[1], func(image int) {
 		for h := range height {

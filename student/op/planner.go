@@ -5,27 +5,19 @@ import (
 
 	"gorgonia.org/tensor"
 
-	"rkd/student/internal/blas"
+	"rkd/student/internal/conv"
+	"rkd/student/internal/parallel"
 )
 
 // Multiplier prepares matrix products on fixed memory, for an engine whose products are faster than gonum's.
-type Multiplier interface {
-	// Multiply returns a function that computes C = op(A)·op(B) from what A and B then hold, on the calling goroutine: op(A) is
-	// (m,k), op(B) is (k,n), C is (m,n), all row-major without gaps, and op transposes when its flag is set. Functions can
-	// run at once when their Cs are apart.
-	Multiply(transA, transB bool, m, n, k int, a, b, c []float32) (func() error, error)
-	// Workers is the number of goroutines to compute on.
-	Workers() int
-	// Team are those goroutines.
-	Team() *blas.Team
-}
+type Multiplier = conv.Multiplier
 
 // Planner is an operator that can be prepared for one place in memory and then run again and again, in float32.
 type Planner interface {
 	// Plans says whether that is the fastest way on a processor for inputs of these shapes.
 	Plans(in []tensor.Shape) bool
 	// Plan prepares the operator: a run computes out, all of it, from what in then holds.
-	Plan(m Multiplier, out *tensor.Dense, in []*tensor.Dense) (run func() error, err error)
+	Plan(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (run func() error, err error)
 }
 
 // float32s are the arrays of tensors.

@@ -8,6 +8,7 @@ import (
 
 	"rkd/models/onnx"
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // prelu is the operator of PReLU.
@@ -36,7 +37,7 @@ func PReLU(x, slope *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 // preluPlanes calls body for every plane of x, with the slope of its channel.
-func preluPlanes[T blas.Float](team *blas.Team, shape tensor.Shape, slopes []T, body func(l layout, n, c int, slope T)) {
+func preluPlanes[T blas.Float](team *parallel.Team, shape tensor.Shape, slopes []T, body func(l layout, n, c int, slope T)) {
 	l := layoutOf(shape)
 	team.For(l.samples, func(n int) {
 		for c := range l.channels {

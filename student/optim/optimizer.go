@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 	"rkd/student/internal/vector"
 )
 
@@ -115,7 +116,7 @@ func (o *Optimizer[T]) Step(params, grads [][]T, eta float64) {
 		return
 	}
 	step := o.adamStep(eta)
-	blas.For(len(o.pieces), func(i int) {
+	parallel.For(len(o.pieces), func(i int) {
 		p := o.pieces[i]
 		vector.Adam(params[p.of][p.from:p.to], o.first[p.of][p.from:p.to], o.second[p.of][p.from:p.to], grads[p.of][p.from:p.to], step)
 	})

@@ -1,8 +1,5 @@
-// Package blas gives the student's kernels gonum's matrix products over float32 and float64 alike, and loops that are split
-// over the cores. It holds no arithmetic of its own.
-//
-// Results never depend on the number of threads: a product's rows are independent, and loops hand out the same pieces of
-// work whatever the number of workers.
+// Package blas gives the student's kernels gonum's products of matrices and vectors over float32 and float64 alike. It
+// holds no arithmetic of its own, and computes on the calling goroutine.
 package blas
 
 import (
@@ -16,7 +13,7 @@ type Float interface{ float32 | float64 }
 // Gemm computes C = alpha·op(A)·op(B) + beta·C on row-major matrices, where op(A) is (m,k), op(B) is (k,n), C is (m,n)
 // and op transposes when its flag is set. lda, ldb and ldc are the row strides of A, B and C as stored.
 func Gemm[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b []T, ldb int, beta T, c []T, ldc int) {
-	ta, tb := transpose(transA), transpose(transB)
+	ta, tb := transposed(transA), transposed(transB)
 	var impl gonum.Implementation
 	switch a := any(a).(type) {
 	case []float32:
@@ -26,7 +23,7 @@ func Gemm[T Float](transA, transB bool, m, n, k int, alpha T, a []T, lda int, b 
 	}
 }
 
-func transpose(set bool) blas.Transpose {
+func transposed(set bool) blas.Transpose {
 	if set {
 		return blas.Trans
 	}

@@ -6,7 +6,7 @@ import (
 )
 
 // Gemv computes y = alpha·A·x + beta·y, where A is a row-major (m,n) matrix with row stride lda, x has n elements and y
-// has m. It runs on the calling goroutine, so that callers can split rows with [For] or [Loop].
+// has m. Callers that want several cores split the rows.
 func Gemv[T Float](m, n int, alpha T, a []T, lda int, x []T, beta T, y []T) {
 	var impl gonum.Implementation
 	switch a := any(a).(type) {

@@ -1,12 +1,11 @@
 package vector
 
 import (
-	"golang.org/x/sys/cpu"
-
 	"rkd/student/internal/blas"
+	"rkd/student/internal/instruction"
 )
 
-// The functions in assembly, each the one of the same name in Go.
+// Each function in assembly computes, to the bit, what the function of the same name in Go does.
 
 //go:noescape
 func sumAVX2(x []float32) float64
@@ -50,9 +49,9 @@ func halveAVX2(y, x []float32, rows, columns, width int)
 //go:noescape
 func halveGradAVX2(gx, x, g []float32, rows, columns, width int, passes int32)
 
-// fast is x for the functions in assembly, nil where they do not help: for float64, or on an older processor.
+// fast returns x for the functions in assembly, or nil if they cannot take it: for float64, and without AVX2.
 func fast[T blas.Float](x []T) []float32 {
-	if !cpu.X86.HasAVX2 {
+	if instruction.Best() < instruction.AVX2 {
 		return nil
 	}
 	f, _ := any(x).([]float32)

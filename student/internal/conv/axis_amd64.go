@@ -1,4 +1,4 @@
-package op
+package conv
 
 // axis is a convolution along rows or columns, laid out so that every weight sees all it multiplies as one run of
 // neighbours: what is read comes in strips, one for each phase of the stride, in lines with zeros at their ends, and a

@@ -1,16 +1,16 @@
-package blas_test
+package parallel_test
 
 import (
 	"slices"
 	"testing"
 	"time"
 
-	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 func TestTeamCallsTheBodyOnceForEveryIndex(t *testing.T) {
 	for _, workers := range []int{0, 1, 2, 5} {
-		team := blas.NewTeam(workers)
+		team := parallel.NewTeam(workers)
 		for round, n := range []int{0, 1, 2, 7, 1000, 3} {
 			calls := make([]int, n)
 			team.For(n, func(i int) { calls[i]++ })
@@ -19,7 +19,7 @@ func TestTeamCallsTheBodyOnceForEveryIndex(t *testing.T) {
 			}
 			switch round % 3 {
 			case 1:
-				time.Sleep(time.Millisecond) // members fall asleep
+				time.Sleep(time.Millisecond) // workers fall asleep
 			case 2:
 				team.Rest()
 			}
@@ -30,7 +30,7 @@ func TestTeamCallsTheBodyOnceForEveryIndex(t *testing.T) {
 }
 
 func TestNoTeamIsFor(t *testing.T) {
-	var team *blas.Team
+	var team *parallel.Team
 	calls := make([]int, 9)
 	team.For(len(calls), func(i int) { calls[i]++ })
 	team.Rest()
@@ -41,7 +41,7 @@ func TestNoTeamIsFor(t *testing.T) {
 }
 
 func TestTeamAllocatesNothing(t *testing.T) {
-	team := blas.NewTeam(2)
+	team := parallel.NewTeam(2)
 	defer team.Close()
 	sums := make([]float64, 64)
 	body := func(i int) { sums[i]++ }

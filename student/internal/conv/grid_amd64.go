@@ -1,4 +1,4 @@
-package op
+package conv
 
 // lanes is the number of elements of a vector.
 const lanes = 16

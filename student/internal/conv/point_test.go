@@ -1,11 +1,11 @@
 //go:build amd64
 
-package op
+package conv
 
 import "testing"
 
 func TestTransposeToIsTheTranspose(t *testing.T) {
-	if !hasDirect() {
+	if !HasDirect() {
 		return // it is for direct plans alone
 	}
 	for _, shape := range [][2]int{{1, 1}, {3, 20}, {8, 8}, {8, 7}, {17, 9}, {24, 36}, {40, 33}} {

@@ -1,16 +1,16 @@
-package blas_test
+package parallel_test
 
 import (
 	"slices"
 	"testing"
 
-	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 func TestLoopCallsTheBodyOnceForEveryIndex(t *testing.T) {
 	for _, n := range []int{0, 1, 2, 7, 1000} {
 		calls := make([]int, n)
-		loop := blas.NewLoop(func(i int) { calls[i]++ })
+		loop := parallel.NewLoop(func(i int) { calls[i]++ })
 		for range 3 {
 			loop.Run(n)
 		}
@@ -22,17 +22,8 @@ func TestLoopCallsTheBodyOnceForEveryIndex(t *testing.T) {
 
 func TestLoopAllocatesNothing(t *testing.T) {
 	sums := make([]float64, 64)
-	loop := blas.NewLoop(func(i int) { sums[i]++ })
+	loop := parallel.NewLoop(func(i int) { sums[i]++ })
 	if allocs := testing.AllocsPerRun(20, func() { loop.Run(len(sums)) }); allocs != 0 {
 		t.Errorf("a run allocates %v times, expected none", allocs)
-	}
-}
-
-func TestGemvAgreesWithTheSumOfProducts(t *testing.T) {
-	a := []float64{1, 2, 3, 9, 4, 5, 6, 9} // (2,3) with row stride 4
-	y := []float64{10, 20}
-	blas.Gemv(2, 3, 2, a, 4, []float64{1, -1, 2}, 3, y)
-	if want := []float64{2*5 + 30, 2*11 + 60}; !slices.Equal(y, want) {
-		t.Errorf("Gemv gives %v, expected %v", y, want)
 	}
 }

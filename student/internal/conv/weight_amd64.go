@@ -1,6 +1,9 @@
-package op
+package conv
 
-import "rkd/student/internal/blas"
+import (
+	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
+)
 
 // Sizes of a tile of sums of products. dotSpans is the number of spans of seven planes that stay in a core's fastest cache.
 const (
@@ -60,7 +63,7 @@ func pack(to, from *float32, spans *span, n int)
 // directWeight is the gradient of a convolution in w: of each block of samples, the products of all pairs of moved planes of
 // x and planes of gy.
 type directWeight struct {
-	convGeometry
+	Geometry
 	grid    grid
 	blocks  blocks
 	table   []entry           // of weights
@@ -73,27 +76,27 @@ type directWeight struct {
 }
 
 // directWeightGrad plans the gradient in w, summed over blocks in a fixed order; nil if a sample is beyond reach.
-func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
-	d := newDirectWeight(g, m)
-	if g.groupChannels()*d.grid.planes*d.grid.plane > directReach {
+func directWeightGrad(g Geometry, team *parallel.Team, out []float32, in [][]float32) func() error {
+	d := newDirectWeight(g, team)
+	if g.GroupChannels()*d.grid.planes*d.grid.plane > directReach {
 		return nil
 	}
-	// Sums of about as many blocks each, (O,C/G,kh,kw), more than there are workers: the quicker one takes more. The first
+	// Sums of about as many blocks each, (O,C/G,KH,KW), more than there are workers: the quicker one takes more. The first
 	// becomes the result.
-	sums := make([][]float32, min(d.blocks.count, max(m.Workers(), min(2*gradChunks, partialBytes/(4*len(out))))))
+	sums := make([][]float32, min(d.blocks.count, max(team.Workers(), min(2*gradChunks, partialBytes/(4*len(out))))))
 	for i := range sums {
 		if sums[i] = out; i > 0 {
 			sums[i] = make([]float32, len(out))
 		}
 	}
-	d.workers = make([]directWorker, min(len(sums), m.Workers()))
+	d.workers = make([]directWorker, min(len(sums), team.Workers()))
 	for i := range d.workers {
-		d.workers[i].x = make([]float32, g.groupChannels()*d.grid.planes*d.grid.plane)
+		d.workers[i].x = make([]float32, g.GroupChannels()*d.grid.planes*d.grid.plane)
 		if !d.inPlace {
-			d.workers[i].y = make([]float32, g.groupFilters()*d.plane)
+			d.workers[i].y = make([]float32, g.GroupFilters()*d.plane)
 		}
 	}
-	run := forWorkers(m.Team(), len(d.workers), len(sums), func(worker, part int) {
+	run := forWorkers(team, len(d.workers), len(sums), func(worker, part int) {
 		clear(sums[part])
 		for b := part * d.blocks.count / len(sums); b < (part+1)*d.blocks.count/len(sums); b++ {
 			d.add(sums[part], &d.workers[worker], in[0], in[2], b)
@@ -110,17 +113,17 @@ func directWeightGrad(g convGeometry, m Multiplier, out []float32, in [][]float3
 	}
 }
 
-func newDirectWeight(g convGeometry, m Multiplier) *directWeight {
-	d := &directWeight{convGeometry: g}
+func newDirectWeight(g Geometry, team *parallel.Team) *directWeight {
+	d := &directWeight{Geometry: g}
 	rows, cols := g.forwardAxes()
-	rows, cols = fitted(rows, cols, g.height, g.width, g.groupFilters())
-	one := newGrid(rows, cols, 1, g.height, g.width)
-	d.blocks = newBlocks(weightBytes, g.samples, 4*one.sample*(g.groupChannels()*one.planes+g.groupFilters()), m.Workers())
-	d.grid = newGrid(rows, cols, d.blocks.most, g.height, g.width)
-	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.groupChannels(), func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
+	rows, cols = fitted(rows, cols, g.Height, g.Width, g.GroupFilters())
+	one := newGrid(rows, cols, 1, g.Height, g.Width)
+	d.blocks = newBlocks(weightBytes, g.Samples, 4*one.sample*(g.GroupChannels()*one.planes+g.GroupFilters()), team.Workers())
+	d.grid = newGrid(rows, cols, d.blocks.most, g.Height, g.Width)
+	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.GroupChannels(), func(c, u, v int) int { return (c*g.KH+u)*g.KW + v })
 	copy(d.rest[:], d.table[len(d.table)/dotColumns*dotColumns:])
-	sample := d.grid.cover(1, g.oh, g.ow)
-	d.spans = repeat(sample, d.blocks.most, d.grid.sample, g.filters*g.area())
+	sample := d.grid.cover(1, g.OH, g.OW)
+	d.spans = repeat(sample, d.blocks.most, d.grid.sample, g.Filters*g.area())
 	if d.inPlace = whole(sample); d.inPlace {
 		d.plane = g.area()
 	} else {
@@ -136,10 +139,10 @@ func newDirectWeight(g convGeometry, m Multiplier) *directWeight {
 	return d
 }
 
-// add adds what block b gives to sum (O,C/G,kh,kw).
+// add adds what block b gives to sum (O,C/G,KH,KW).
 func (d *directWeight) add(sum []float32, w *directWorker, x, gy []float32, b int) {
-	channels, filters, k := d.groupChannels(), d.groupFilters(), d.patch()
-	inSize, outSize := channels*d.height*d.width, filters*d.area()
+	channels, filters, k := d.GroupChannels(), d.GroupFilters(), d.patch()
+	inSize, outSize := channels*d.Height*d.Width, filters*d.area()
 	from, to := d.blocks.at(b)
 	count := (to - from) * len(d.spans) / d.blocks.most
 	for group := range d.Groups {
@@ -157,7 +160,7 @@ func (d *directWeight) add(sum []float32, w *directWorker, x, gy []float32, b in
 
 // addDots adds to sum (O/G,K) the products of the planes of y and the moved planes of x, at places.
 func (d *directWeight) addDots(sum, y, x []float32, places []entry) {
-	k, filters := len(d.table), d.groupFilters()
+	k, filters := len(d.table), d.GroupFilters()
 	for len(places) > 0 {
 		count := len(places)
 		if count > dotSpans { // in parts of about one length

@@ -1,4 +1,6 @@
-package op
+package conv
+
+import "rkd/student/internal/parallel"
 
 // fewPoints is the number of results of a batch up to which the weights' gradient of a pointwise convolution is faster as a
 // sum over them: products of planes would be too short.
@@ -10,13 +12,13 @@ const pointRows = 32
 // directPointGrad plans the gradient in w of a pointwise convolution of few points: w[o,c] is the sum over all points of
 // gy[o]·x[c]. One of the two is laid out with its channels as neighbours, the one whose channels fill tiles better; if that
 // is gy, the gradient comes out as (C,O) and is transposed.
-func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32) func() error {
-	points := g.samples * g.area()
-	rows, columns, fixed, moved := g.filters, g.channels, in[2], in[0]
-	swapped := tiles(g.filters)*g.channels < tiles(g.channels)*g.filters
+func directPointGrad(g Geometry, team *parallel.Team, out []float32, in [][]float32) func() error {
+	points := g.Samples * g.area()
+	rows, columns, fixed, moved := g.Filters, g.Channels, in[2], in[0]
+	swapped := tiles(g.Filters)*g.Channels < tiles(g.Channels)*g.Filters
 	result := out
 	if swapped {
-		rows, columns, fixed, moved = g.channels, g.filters, in[0], in[2]
+		rows, columns, fixed, moved = g.Channels, g.Filters, in[0], in[2]
 		result = make([]float32, len(out)) // (C,O)
 	}
 	neighbours := make([]float32, points*columns+lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
@@ -25,7 +27,7 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 		transposeTo(neighbours[n*area*columns:], columns, moved[n*area*columns:], area, columns, area)
 	}
 	var table []entry
-	for n := range g.samples {
+	for n := range g.Samples {
 		for p := range area {
 			table = append(table, entry{int32(4 * (n*rows*area + p)), int32(4 * (n*area + p) * columns)})
 		}
@@ -33,16 +35,16 @@ func directPointGrad(g convGeometry, m Multiplier, out []float32, in [][]float32
 	line := grid{line: columns}
 	spans, bias := line.cover(1, 1, columns), make([]float32, pointRows)
 	pieces := over(rows, pointRows)
-	run := forWorkers(m.Team(), min(pieces, m.Workers()), pieces, func(_, piece int) {
+	run := forWorkers(team, min(pieces, team.Workers()), pieces, func(_, piece int) {
 		r := piece * pointRows
 		some := min(pointRows, rows-r)
-		sumSpans(table, spans, result[r*columns:], columns, neighbours, fixed[r*area:], area, bias[:some], notRectified.limits())
+		sumSpans(table, spans, result[r*columns:], columns, neighbours, fixed[r*area:], area, bias[:some], Linear.limits())
 		if swapped {
 			transposeTo(out[r:], rows, result[r*columns:], columns, some, columns)
 		}
 	})
 	return func() error {
-		m.Team().For(g.samples, layOut)
+		team.For(g.Samples, layOut)
 		return run()
 	}
 }

@@ -1,45 +1,40 @@
-package op
+package conv
 
 import (
 	"math"
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/sys/cpu"
-
-	"rkd/student/internal/blas"
+	"rkd/student/internal/parallel"
 )
 
 // directBytes is the size of a block's copy of what a convolution reads, for it to stay in a core's cache.
 const directBytes = 1 << 18
 
-// hasDirect says that the processor has what planDirect needs: AVX-512.
-func hasDirect() bool { return cpu.X86.HasAVX512F && cpu.X86.HasAVX512VL && cpu.X86.HasAVX512DQ }
-
 // directReach is the number of elements whose places in bytes an entry and a span can hold.
 const directReach = math.MaxInt32 / 4
 
 // planDirect plans a convolution without column matrices: sums of products of weights and moved planes. It is false unless
-// hasDirect, and for arrays beyond reach.
+// HasDirect, and for arrays beyond reach.
 func planDirect(
-	kind convKind, g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32,
+	kind Kind, g Geometry, after Activation, team *parallel.Team, out []float32, in [][]float32,
 ) (run func() error, ok bool) {
 	tooLong := func(array []float32) bool { return len(array) > directReach }
-	if !hasDirect() || tooLong(out) || slices.ContainsFunc(in, tooLong) {
+	if !HasDirect() || tooLong(out) || slices.ContainsFunc(in, tooLong) {
 		return nil, false
 	}
 	if g.pointwise() { // rows make no difference
-		g.height, g.width, g.oh, g.ow = 1, g.height*g.width, 1, g.oh*g.ow
+		g.Height, g.Width, g.OH, g.OW = 1, g.Height*g.Width, 1, g.OH*g.OW
 	}
 	switch {
-	case kind == convInput:
-		run = directInputGrad(g, after, m, out, in)
-	case kind == convOutput:
-		run = directForward(g, after, m, out, in)
-	case g.pointwise() && g.Groups == 1 && g.samples*g.area() <= fewPoints:
-		run = directPointGrad(g, m, out, in)
+	case kind == InputGradient:
+		run = directInputGrad(g, after, team, out, in)
+	case kind == Convolution:
+		run = directForward(g, after, team, out, in)
+	case g.pointwise() && g.Groups == 1 && g.Samples*g.area() <= fewPoints:
+		run = directPointGrad(g, team, out, in)
 	default:
-		run = directWeightGrad(g, m, out, in)
+		run = directWeightGrad(g, team, out, in)
 	}
 	return run, run != nil
 }
@@ -100,7 +95,7 @@ type direct struct {
 	group, step    int // elements from a group's weights to the next's, from a row's to the next's
 	bias           []float32
 	within         limits
-	after          rectifier // whose gradient the results pass; y is its output, where results have their places
+	after          Activation // whose gradient the results pass; y is its output, where results have their places
 	y              []float32
 	workers        []directWorker
 	inPlace        bool      // what is read is read where it is
@@ -143,42 +138,42 @@ func (b blocks) at(i int) (from, to int) {
 }
 
 // directForward plans a convolution, nil if a sample is beyond reach.
-func directForward(g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32) func() error {
+func directForward(g Geometry, after Activation, team *parallel.Team, out []float32, in [][]float32) func() error {
 	rows, cols := g.forwardAxes()
 	d := &direct{
-		groups: g.Groups, channels: g.groupChannels(), rows: g.groupFilters(), out: [2]int{g.oh, g.ow},
-		weights: in[1], group: g.groupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.filters),
+		groups: g.Groups, channels: g.GroupChannels(), rows: g.GroupFilters(), out: [2]int{g.OH, g.OW},
+		weights: in[1], group: g.GroupFilters() * g.patch(), step: g.patch(), bias: make([]float32, g.Filters),
 		within: after.limits(),
 	}
 	if len(in) == 3 {
 		d.bias = in[2]
 	}
-	d.plan(g.samples, rows, cols, g.height, g.width, m, func(c, u, v int) int { return (c*g.kh+u)*g.kw + v })
-	return d.prepare(m, out, in[0])
+	d.plan(g.Samples, rows, cols, g.Height, g.Width, team, func(c, u, v int) int { return (c*g.KH+u)*g.KW + v })
+	return d.prepare(team, out, in[0])
 }
 
-func (g convGeometry) forwardAxes() (rows, cols axis) {
-	return forwardAxis(g.height, g.oh, g.kh, g.Stride[0], g.Dilation[0], g.Pad[0]),
-		forwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
+func (g Geometry) forwardAxes() (rows, cols axis) {
+	return forwardAxis(g.Height, g.OH, g.KH, g.Stride[0], g.Dilation[0], g.Pad[0]),
+		forwardAxis(g.Width, g.OW, g.KW, g.Stride[1], g.Dilation[1], g.Pad[1])
 }
 
 // directInputGrad plans the gradient in x, nil if a sample is beyond reach.
-func directInputGrad(g convGeometry, after rectifier, m Multiplier, out []float32, in [][]float32) func() error {
-	rows := backwardAxis(g.height, g.oh, g.kh, g.Stride[0], g.Dilation[0], g.Pad[0])
-	cols := backwardAxis(g.width, g.ow, g.kw, g.Stride[1], g.Dilation[1], g.Pad[1])
+func directInputGrad(g Geometry, after Activation, team *parallel.Team, out []float32, in [][]float32) func() error {
+	rows := backwardAxis(g.Height, g.OH, g.KH, g.Stride[0], g.Dilation[0], g.Pad[0])
+	cols := backwardAxis(g.Width, g.OW, g.KW, g.Stride[1], g.Dilation[1], g.Pad[1])
 	d := &direct{
-		groups: g.Groups, channels: g.groupFilters(), rows: g.groupChannels(), out: [2]int{g.height, g.width},
-		weights: in[1], group: g.groupFilters() * g.patch(), step: g.kh * g.kw, bias: make([]float32, g.channels),
-		within: notRectified.limits(), after: after, y: in[0],
+		groups: g.Groups, channels: g.GroupFilters(), rows: g.GroupChannels(), out: [2]int{g.Height, g.Width},
+		weights: in[1], group: g.GroupFilters() * g.patch(), step: g.KH * g.KW, bias: make([]float32, g.Channels),
+		within: Linear.limits(), after: after, y: in[0],
 	}
-	d.plan(g.samples, rows, cols, g.oh, g.ow, m, func(f, u, v int) int { return f*g.patch() + u*g.kw + v })
-	return d.prepare(m, out, in[2])
+	d.plan(g.Samples, rows, cols, g.OH, g.OW, team, func(f, u, v int) int { return f*g.patch() + u*g.KW + v })
+	return d.prepare(team, out, in[2])
 }
 
-func (d *direct) plan(samples int, rows, cols axis, height, width int, m Multiplier, weight func(c, u, v int) int) {
+func (d *direct) plan(samples int, rows, cols axis, height, width int, team *parallel.Team, weight func(c, u, v int) int) {
 	rows, cols = fitted(rows, cols, height, width, d.rows)
 	d.grid = newGrid(rows, cols, 1, height, width)
-	d.blocks = newBlocks(directBytes, samples, 4*d.sample*(d.channels*d.planes+d.rows), m.Workers())
+	d.blocks = newBlocks(directBytes, samples, 4*d.sample*(d.channels*d.planes+d.rows), team.Workers())
 	results, size := d.groups*d.rows*d.out[0]*d.out[1], height*width
 	if rows.plain(height) && cols.plain(width) && size%lanes == 0 && size == d.out[0]*d.out[1] {
 		d.inPlace = true
@@ -208,11 +203,11 @@ func (d *direct) plan(samples int, rows, cols axis, height, width int, m Multipl
 	}
 }
 
-func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
+func (d *direct) prepare(team *parallel.Team, dst, src []float32) func() error {
 	if d.channels*d.planes*d.plane > directReach {
 		return nil
 	}
-	d.workers = make([]directWorker, min(d.blocks.count, m.Workers()))
+	d.workers = make([]directWorker, min(d.blocks.count, team.Workers()))
 	for i := range d.workers {
 		w := &d.workers[i]
 		if !d.inPlace {
@@ -228,7 +223,7 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 		}
 	}
 	in, out := d.channels*d.height*d.width, d.rows*d.out[0]*d.out[1]
-	return forWorkers(m.Team(), len(d.workers), d.blocks.count, func(worker, b int) {
+	return forWorkers(team, len(d.workers), d.blocks.count, func(worker, b int) {
 		w := &d.workers[worker]
 		from, to := d.blocks.at(b)
 		for group := range d.groups {
@@ -249,10 +244,10 @@ func (d *direct) prepare(m Multiplier, dst, src []float32) func() error {
 				}
 				d.scatter(dst[(from*d.groups+group)*out:], w.y, p, to-from, d.groups*out)
 			}
-			if d.after != notRectified { // while results are in the cache
+			if d.after != Linear { // while results are in the cache
 				for n := from; n < to; n++ {
 					at := (n*d.groups + group) * out
-					rectifyGrad(d.after, d.y[at:][:out], dst[at:][:out])
+					Mask(d.after, d.y[at:][:out], dst[at:][:out])
 				}
 			}
 		}
@@ -326,7 +321,7 @@ func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 }
 
 // forWorkers calls body for every i in [0,n) on a team, each worker's calls one after the other.
-func forWorkers(team *blas.Team, workers, n int, body func(worker, i int)) func() error {
+func forWorkers(team *parallel.Team, workers, n int, body func(worker, i int)) func() error {
 	var next atomic.Int64
 	work := func(worker int) {
 		for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {

@@ -1,0 +1,54 @@
+// Package parallel runs loops on all cores: [For] and [Loop] on goroutines started for each run, [Team] on goroutines that
+// stay awake between the loops of a training step, and the scratch buffers that their bodies borrow. It knows nothing of what
+// the bodies compute.
+//
+// A loop hands out the same pieces of work whatever the number of workers; a body that computes each piece in the same way
+// every time therefore gives results that do not depend on that number.
+package parallel
+
+import (
+	"runtime"
+	"sync"
+	"sync/atomic"
+)
+
+// For calls body(i) once for every i in [0,n), on GOMAXPROCS goroutines. The calls must write to disjoint memory; a
+// reduction writes n partial results and adds them up in order afterwards.
+func For(n int, body func(i int)) { NewLoop(body).Run(n) }
+
+// Loop is [For] with a body that runs many times: it keeps what For allocates, so that a run allocates nothing. A Loop must
+// not be run by two goroutines at once, nor by its own body.
+type Loop struct {
+	body   func(i int)
+	worker func()
+	n      int
+	next   atomic.Int64
+	wg     sync.WaitGroup
+}
+
+// NewLoop returns a loop over body, whose calls must write to disjoint memory.
+func NewLoop(body func(i int)) *Loop {
+	l := &Loop{body: body}
+	l.worker = l.work
+	return l
+}
+
+// Run calls the body once for every i in [0,n), on GOMAXPROCS goroutines, the calling one among them.
+func (l *Loop) Run(n int) {
+	workers := min(runtime.GOMAXPROCS(0), n)
+	l.n = n
+	l.next.Store(0)
+	l.wg.Add(max(workers, 1))
+	for range workers - 1 {
+		go l.worker()
+	}
+	l.work()
+	l.wg.Wait()
+}
+
+func (l *Loop) work() {
+	defer l.wg.Done()
+	for i := int(l.next.Add(1)) - 1; i < l.n; i = int(l.next.Add(1)) - 1 {
+		l.body(i)
+	}
+}
