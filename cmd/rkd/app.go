@@ -2,144 +2,144 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
+	"github.com/agnivade/levenshtein"
 	"github.com/urfave/cli/v2"
-
-	"rkd/pipeline"
-	"rkd/pipeline/config"
 )
 
 // run is the program: it parses args, runs a command and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	app := newApp(stdout, stderr)
+	results := &checkedWriter{w: stdout}
+	app := newApp(console{stdout: results, stderr: stderr})
 	err := app.RunContext(ctx, flagsFirst(app, args))
+	if err == nil {
+		err = results.err
+	}
 	if err == nil {
 		return exitDone
 	}
-	code := exitCode(ctx, err)
-	fmt.Fprintf(stderr, "rkd: %v\n", oneLine(err))
-	if code == exitUsage {
-		fmt.Fprintln(stderr, "See 'rkd --help', or 'rkd COMMAND --help'.")
-	}
-	return code
+	f := newFailure(ctx, err)
+	f.print(stderr, wantsJSON(args))
+	return f.Code
 }
 
-func newApp(stdout, stderr io.Writer) *cli.App {
+// wantsJSON says whether --json is among args, which may be wrong otherwise.
+func wantsJSON(args []string) bool {
+	if end := slices.Index(args, "--"); end >= 0 {
+		args = args[:end]
+	}
+	return slices.ContainsFunc(args, func(arg string) bool {
+		return slices.Contains([]string{"--json", "-json", "--json=true", "-json=true"}, arg)
+	})
+}
+
+func newApp(out console) *cli.App {
 	return &cli.App{
 		Name:  "rkd",
 		Usage: "a big frozen embedding model in, a small good one out",
 		Description: "rkd runs a teacher (any ONNX file) over a data set once, caches its embeddings, trains a small student\n" +
-			"against the cache with relational knowledge distillation and exports it to ONNX.\n\n" + exitCodesHelp,
+			"against the cache with relational knowledge distillation and exports it to ONNX.\n\n" +
+			"Results go to stdout, progress and errors to stderr. With --json an error is one line of JSON, the last on stderr,\n" +
+			"with the fields code (the exit code), message and, where they are known, field and hint.\n\n" + exitCodesHelp(),
 		Version:                   version,
-		Writer:                    stdout,
-		ErrWriter:                 stderr,
+		Writer:                    out.stdout,
+		ErrWriter:                 out.stderr,
 		HideHelpCommand:           true,
+		Flags:                     []cli.Flag{cli.HelpFlag},
 		DisableSliceFlagSeparator: true, // --set seeds=[1,2,3] is one value
 		EnableBashCompletion:      true,
-		Suggest:                   true,
 		Commands: []*cli.Command{
-			runCommand(), precomputeCommand(), distillCommand(), exportCommand(), evalCommand(), compareCommand(), cacheCommand(),
-			archCommand(), doctorCommand(),
+			runCommand(out), precomputeCommand(out), distillCommand(out), exportCommand(out), evalCommand(out), compareCommand(out),
+			cacheCommand(out), archCommand(out), doctorCommand(out), completionCommand(out), versionCommand(out), helpCommand(out),
+			docsCommand(out),
 		},
 		// Errors are told and turned into exit codes by run.
 		ExitErrHandler: func(*cli.Context, error) {},
-		OnUsageError:   func(_ *cli.Context, err error, _ bool) error { return usageError{err} },
+		OnUsageError:   wrongFlag,
 		Action: func(c *cli.Context) error {
 			if c.Args().Present() {
-				return usageError{fmt.Errorf("unknown command %q", c.Args().First())}
+				return unknownCommand("rkd", c.App.Commands, c.Args().First())
 			}
 			return cli.ShowAppHelp(c)
 		},
 	}
 }
 
-// usageError marks a mistake in the command line.
-type usageError struct{ error }
-
-// Unwrap returns the mistake.
-func (e usageError) Unwrap() error { return e.error }
-
-// Flags that several commands have.
-var (
-	setFlag = &cli.StringSliceFlag{
-		Name: "set", Usage: "replace the value of a configuration key, e.g. --set student.embedding_dim=64", KeepSpace: true,
+// command fills in what all commands share: their help has examples and the exit codes that they can end with.
+func command(c cli.Command, exits []int, examples ...string) *cli.Command {
+	c.Description = "Example:\n\n    " + strings.Join(examples, "\n    ") + "\n\n" + exitCodesHelp(exits...)
+	if len(examples) > 1 {
+		c.Description = strings.Replace(c.Description, "Example:", "Examples:", 1)
 	}
-	libraryFlag = &cli.StringFlag{
-		Name: "onnxruntime-lib", Usage: "`PATH` of ONNX Runtime's library (else $ONNXRUNTIME_LIB, the cache folder, the system's)",
-	}
-	engineFlag   = &cli.StringFlag{Name: "engine", Usage: "what trains students: onnxruntime or gorgonia; short for --set engine.kind"}
-	providerFlag = &cli.StringFlag{
-		Name: "provider", Usage: "execution provider of teacher and students, e.g. cpu, cuda, tensorrt, coreml (rkd doctor lists them)",
-	}
-	providerOptionFlag = &cli.StringSliceFlag{Name: "provider-option", Usage: "`KEY=VALUE` of the provider, by the runtime's names"}
-
-	jsonFlag  = &cli.BoolFlag{Name: "json", Usage: "print the result as JSON"}
-	quietFlag = &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress on stderr"}
-)
-
-// command fills in what all commands share.
-func command(c cli.Command, example string) *cli.Command {
-	c.Description = "Example:\n   " + example
-	c.OnUsageError = func(_ *cli.Context, err error, _ bool) error { return usageError{err} }
+	c.OnUsageError = wrongFlag
 	return &c
 }
 
-// argument returns a command's only argument.
-func argument(c *cli.Context, what string) (string, error) {
-	if c.NArg() != 1 {
-		return "", usageError{fmt.Errorf("%s takes one argument, %s, but got %d", c.Command.FullName(), what, c.NArg())}
+// Exit codes that several commands have.
+var (
+	onCaches = []int{exitDone, exitFailed, exitUsage, exitInput, exitInterrupted}
+	onStages = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitInterrupted}
+	// onWriters adds what can happen to a command that fills a cache.
+	onWriters = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitInterrupted}
+	onNothing = []int{exitDone, exitFailed, exitUsage}
+)
+
+// group is a command that is made of others.
+func group(name, usage, example string, commands ...*cli.Command) *cli.Command {
+	for _, c := range commands {
+		c.HelpName = "rkd " + name + " " + c.Name
 	}
-	return c.Args().First(), nil
+	g := command(cli.Command{
+		Name:            name,
+		Usage:           usage,
+		HideHelpCommand: true,
+		Subcommands:     commands,
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return unknownCommand("rkd "+name, commands, c.Args().First())
+			}
+			return cli.ShowSubcommandHelp(c)
+		},
+	}, onNothing, example)
+	return g
 }
 
-// newRunner makes the runner of a command on an experiment.
-func newRunner(c *cli.Context, e *config.Experiment) (*pipeline.Runner, error) {
-	cacheDir, err := pipeline.CacheDir()
-	if err != nil {
-		return nil, err
+// unknownCommand says that a name is none of commands, and which of them it may have meant.
+func unknownCommand(parent string, commands []*cli.Command, name string) error {
+	e := &usageError{
+		message: fmt.Sprintf("unknown command %q", strings.TrimPrefix(parent+" "+name, "rkd ")), field: name,
+		hint: fmt.Sprintf("'%s --help' lists the commands", parent),
 	}
-	return &pipeline.Runner{
-		Experiment: e, Library: c.String(libraryFlag.Name), CacheDir: cacheDir, Version: version,
-		Progress: newProgress(c.App.ErrWriter, c.Bool(quietFlag.Name)),
-	}, nil
+	visible := slices.DeleteFunc(slices.Clone(commands), func(c *cli.Command) bool { return c.Hidden })
+	if meant := cli.SuggestCommand(visible, name); alike(name, strings.Split(meant+`""`, `"`)[1]) {
+		e.hint = meant + " " + e.hint
+	}
+	return e
 }
 
-// loadRunner reads the configuration that is a command's argument and makes its runner.
-func loadRunner(c *cli.Context) (*pipeline.Runner, error) {
-	file, err := argument(c, "CONFIG")
-	if err != nil {
-		return nil, err
+// wrongFlag turns the parser's complaint into a sentence with the flag that may have been meant.
+func wrongFlag(c *cli.Context, err error, _ bool) error {
+	e := &usageError{message: err.Error()}
+	flags, name := c.App.Flags, "rkd"
+	if c.Command != nil && c.Command.Name != "rkd" {
+		flags, name = c.Command.Flags, c.Command.HelpName
 	}
-	e, err := config.Load(file, overrides(c))
-	if err != nil {
-		return nil, err
-	}
-	return newRunner(c, e)
-}
-
-// overrides lists the configuration keys that the command line replaces: those of --set, and those that flags are short for.
-func overrides(c *cli.Context) []string {
-	list := c.StringSlice(setFlag.Name)
-	if kind := c.String(engineFlag.Name); kind != "" {
-		list = append(list, "engine.kind="+kind)
-	}
-	for _, section := range []string{"teacher", "engine"} {
-		if name := c.String(providerFlag.Name); name != "" {
-			list = append(list, section+".provider="+name)
+	e.hint = fmt.Sprintf("'%s --help' lists the flags", name)
+	if given, ok := strings.CutPrefix(e.message, "flag provided but not defined: -"); ok {
+		e.message, e.field = fmt.Sprintf("unknown flag %q", "--"+given), "--"+given
+		if meant := cli.SuggestFlag(flags, given, false); alike(given, meant) {
+			e.hint = fmt.Sprintf("Did you mean %q? ", meant) + e.hint
 		}
-		for _, option := range c.StringSlice(providerOptionFlag.Name) {
-			list = append(list, section+".provider_options."+option)
-		}
 	}
-	return list
+	return e
 }
 
-// printJSON prints a result for machines.
-func printJSON(c *cli.Context, v any) error {
-	encoder := json.NewEncoder(c.App.Writer)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(v)
+// alike says whether a name may be a misspelt form of another: at most half of its letters are wrong.
+func alike(name, other string) bool {
+	other = strings.TrimLeft(other, "-")
+	return other != "" && levenshtein.ComputeDistance(name, other) <= len(name)/2
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,65 +13,67 @@ import (
 	"rkd/student/arch"
 )
 
-func archCommand() *cli.Command {
-	return &cli.Command{
-		Name:            "arch",
-		Usage:           "what a configuration's student is made of",
-		Description:     "Example:\n   rkd arch show examples/mnist-unseen.yaml",
-		HideHelpCommand: true,
-		Subcommands:     []*cli.Command{archShowCommand()},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usageError{fmt.Errorf("unknown command \"arch %s\", expected show", c.Args().First())}
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
-	}
+// archOptions are those of `rkd arch show`.
+type archOptions struct {
+	console
+	experimentOptions
+	taskOptions
 }
 
-func archShowCommand() *cli.Command {
+func archCommand(out console) *cli.Command {
+	return group("arch", "what a configuration's student is made of", "rkd arch show examples/mnist-unseen.yaml", archShowCommand(out))
+}
+
+func archShowCommand(out console) *cli.Command {
+	o := archOptions{console: out}
 	return command(cli.Command{
 		Name:      "show",
 		Usage:     "list a student's layers with shapes, parameters and multiply-adds for one sample",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{variantFlag, setFlag, jsonFlag},
-		Action: func(c *cli.Context) error {
-			r, err := loadRunner(c)
-			if err != nil {
-				return err
-			}
-			tasks, err := chooseTasks(c, r.Experiment)
-			if err != nil {
-				return err
-			}
-			students, err := r.Architectures(c.Context, tasks)
-			if err != nil {
-				return err
-			}
-			if c.Bool(jsonFlag.Name) {
-				return printJSON(c, map[string]any{"students": students})
-			}
-			for i, s := range students {
-				if i > 0 {
-					fmt.Fprintln(c.App.Writer)
-				}
-				if err := printArchitecture(c, s); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}, "rkd arch show examples/mnist-unseen.yaml --variant rkd-da --set 'student.arch={preset: resnet8}'")
+		Flags:     []cli.Flag{o.variantFlag(), o.setFlag(), o.jsonFlag()},
+		Action:    func(c *cli.Context) error { return runArchShow(c.Context, o, c.Args().Slice()) },
+	}, onCaches, "rkd arch show examples/mnist-unseen.yaml --variant rkd-da --set 'student.arch={preset: resnet8}'")
+}
+
+func runArchShow(ctx context.Context, o archOptions, args []string) error {
+	file, err := one(args, "arch show", "CONFIG")
+	if err != nil {
+		return err
+	}
+	r, err := o.load(&o.console, file)
+	if err != nil {
+		return err
+	}
+	tasks, err := o.choose(r.Experiment)
+	if err != nil {
+		return err
+	}
+	students, err := r.Architectures(ctx, tasks)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(map[string]any{"students": students})
+	}
+	for i, s := range students {
+		if i > 0 {
+			o.printf("\n")
+		}
+		if err := printArchitecture(&o.console, s); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printArchitecture prints a table with a row for each layer.
-func printArchitecture(c *cli.Context, a pipeline.Architecture) error {
-	fmt.Fprintf(c.App.Writer, "%s: samples of %s\n", strings.Join(a.Variants, ", "), sizes(a.Input))
+func printArchitecture(out *console, a pipeline.Architecture) error {
+	out.printf("%s: samples of %s\n", strings.Join(a.Variants, ", "), sizes(a.Input))
 	width := len("layer")
 	for _, l := range a.Layers {
 		width = max(width, len(layerName(l)))
 	}
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
+	w := out.table(tabwriter.AlignRight)
 	fmt.Fprintf(w, "%-*s\toutput\tparameters\tmultiply-adds\t\n", width, "layer")
 	for _, l := range a.Layers {
 		fmt.Fprintf(w, "%-*s\t%s\t%d\t%d\t\n", width, layerName(l), sizes(l.Output), l.Parameters, l.MultiplyAdds)

@@ -18,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files of testdata")
 func show(t *testing.T, args ...string) (string, error) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	app := newApp(&stdout, &stderr)
+	app := newApp(console{stdout: &stdout, stderr: &stderr})
 	err := app.RunContext(t.Context(), flagsFirst(app, append([]string{"rkd", "arch", "show"}, args...)))
 	return stdout.String(), err
 }
@@ -124,7 +124,7 @@ func TestArchShowRefuses(t *testing.T) {
 		says string
 	}{
 		"no configuration":         {nil, exitUsage, "CONFIG"},
-		"unknown variant":          {[]string{config, "--variant", "c"}, exitUsage, "no task is variant [c]"},
+		"unknown variant":          {[]string{config, "--variant", "c"}, exitUsage, "no training has variant [c]"},
 		"unknown preset":           {[]string{sampleFile, "--set", "student.arch={preset: vgg}"}, exitUsage, `preset is "vgg"`},
 		"layer that does not fit":  {[]string{sampleFile, "--set", "student.arch={layers: [{kind: gelu}]}"}, exitUsage, "flatten or pool"},
 		"channels last":            {[]string{sampleFile, "--set", "student.preprocess={layout: NHWC}"}, exitUsage, "expected NCHW"},
@@ -132,7 +132,7 @@ func TestArchShowRefuses(t *testing.T) {
 		"crop wider than a resize": {[]string{config, "--set", "student.preprocess={color: gray, resize: 16, crop: 32}"}, exitInput, "leaves open"},
 	} {
 		_, err := show(t, test.args...)
-		if err == nil || exitCode(t.Context(), err) != test.code || !strings.Contains(err.Error(), test.says) {
+		if code, _ := exitCode(t.Context(), err); code != test.code || !strings.Contains(err.Error(), test.says) {
 			t.Errorf("%s: error %v, expected exit code %d and %q", name, err, test.code, test.says)
 		}
 	}

@@ -7,8 +7,12 @@ import (
 )
 
 // flagsFirst moves the flags of a command line before its arguments, where the parser wants them, so that
-// "rkd run CONFIG --json" works too. "--" ends the flags.
+// "rkd run CONFIG --json" works too. "--" ends the flags. A shell's request for completions stays as it is: what asks for
+// them is the last word.
 func flagsFirst(app *cli.App, args []string) []string {
+	if len(args) == 0 || args[len(args)-1] == "--"+cli.BashCompletionFlag.Names()[0] {
+		return args
+	}
 	ordered := []string{args[0]}
 	commands, flags := app.Commands, app.Flags
 	rest := args[1:]
@@ -20,6 +24,9 @@ func flagsFirst(app *cli.App, args []string) []string {
 		}
 		ordered = append(ordered, rest[0])
 		commands, flags, rest = c.Subcommands, c.Flags, rest[1:]
+	}
+	if len(commands) > 0 && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
+		return append(ordered, rest[0]) // an unknown command, whose flags nobody knows
 	}
 	var named, positional []string
 	for len(rest) > 0 {

@@ -242,6 +242,17 @@ func TestBadInput(t *testing.T) {
 			prepare: precomputed,
 			args:    []string{"distill", sampleConfig, "--provider-option", "device_id=0"}, code: exitUsage, says: []string{`"cpu"`, "no options"},
 		},
+		"crop of the student larger than its image": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "student.preprocess.crop=64"), code: exitUsage,
+			says: []string{"student.preprocess", "crop is 64 × 64", "28 × 28"},
+		},
+		"crop of the teacher larger than its image": {
+			args: precompute("teacher.preprocess.crop=64"), code: exitUsage, says: []string{"crop is 64 × 64", "28 × 28"},
+		},
+		"cache folder that is a file": {
+			args: precompute("cache.dir=examples/sample.yaml"), code: exitInput, says: []string{"examples/sample.yaml", "not a directory"},
+		},
 		"architecture that does not fit": {
 			prepare: precomputed,
 			args:    onSample(t, "distill", "student.arch.conv=[4, 4, 4, 4, 4]"), code: exitUsage, says: []string{"student.arch", "layer"},

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -10,47 +11,38 @@ import (
 	"rkd/pipeline/cache"
 )
 
-func cacheCommand() *cli.Command {
-	return &cli.Command{
-		Name:            "cache",
-		Usage:           "what a cache holds, and whether every byte of it is right",
-		Description:     "Example:\n   rkd cache verify runs/mnist-unseen/cache",
-		HideHelpCommand: true,
-		Subcommands:     []*cli.Command{cacheInfoCommand(), cacheVerifyCommand(), cacheHeadCommand()},
-		Action: func(c *cli.Context) error {
-			if c.Args().Present() {
-				return usageError{fmt.Errorf("unknown command \"cache %s\", expected info, verify or head", c.Args().First())}
-			}
-			return cli.ShowSubcommandHelp(c)
-		},
-	}
+// cacheOptions are those of the commands on a cache.
+type cacheOptions struct {
+	console
+	Rows int
 }
 
-func cacheInfoCommand() *cli.Command {
+func cacheCommand(out console) *cli.Command {
+	return group("cache", "what a cache holds, and whether every byte of it is right", "rkd cache verify runs/mnist-unseen/cache",
+		cacheInfoCommand(out), cacheVerifyCommand(out), cacheHeadCommand(out))
+}
+
+func cacheInfoCommand(out console) *cli.Command {
+	o := cacheOptions{console: out}
 	return command(cli.Command{
 		Name:      "info",
 		Usage:     "show what a cache holds and what it was made from",
 		ArgsUsage: "DIR",
-		Flags:     []cli.Flag{jsonFlag},
-		Action: func(c *cli.Context) error {
-			dir, err := argument(c, "DIR")
-			if err != nil {
-				return err
-			}
-			found, err := cache.Open(dir)
-			if err != nil {
-				return err
-			}
-			if c.Bool(jsonFlag.Name) {
-				return printJSON(c, found.Manifest())
-			}
-			return printManifest(c, found.Manifest())
-		},
-	}, "rkd cache info runs/mnist-unseen/cache")
+		Flags:     []cli.Flag{o.jsonFlag()},
+		Action:    func(c *cli.Context) error { return runCacheInfo(o, c.Args().Slice()) },
+	}, onCaches, "rkd cache info runs/mnist-unseen/cache")
 }
 
-func printManifest(c *cli.Context, m cache.Manifest) error {
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+func runCacheInfo(o cacheOptions, args []string) error {
+	found, err := openCache(args, "cache info")
+	if err != nil {
+		return err
+	}
+	m := found.Manifest()
+	if o.JSON {
+		return o.printJSON(m)
+	}
+	w := o.table(0)
 	bytes := int64(0)
 	for _, s := range m.Shards {
 		bytes += s.Bytes
@@ -77,61 +69,73 @@ func printManifest(c *cli.Context, m cache.Manifest) error {
 	return w.Flush()
 }
 
-func cacheVerifyCommand() *cli.Command {
+func cacheVerifyCommand(out console) *cli.Command {
+	o := cacheOptions{console: out}
 	return command(cli.Command{
 		Name:      "verify",
-		Usage:     "read every byte of a cache and hold it against the manifest",
+		Usage:     "read every byte of a cache and compare it with the manifest",
 		ArgsUsage: "DIR",
-		Flags:     []cli.Flag{jsonFlag},
-		Action: func(c *cli.Context) error {
-			dir, err := argument(c, "DIR")
-			if err != nil {
-				return err
-			}
-			if err := cache.Verify(c.Context, dir); err != nil {
-				return err
-			}
-			found, err := cache.Open(dir)
-			if err != nil {
-				return err
-			}
-			m := found.Manifest()
-			if c.Bool(jsonFlag.Name) {
-				return printJSON(c, map[string]any{"ok": true, "rows": m.Rows, "shards": len(m.Shards)})
-			}
-			fmt.Fprintf(c.App.Writer, "%s: %d rows in %d shards, every byte as written\n", dir, m.Rows, len(m.Shards))
-			return nil
-		},
-	}, "rkd cache verify runs/mnist-unseen/cache")
+		Flags:     []cli.Flag{o.jsonFlag()},
+		Action:    func(c *cli.Context) error { return runCacheVerify(c.Context, o, c.Args().Slice()) },
+	}, onCaches, "rkd cache verify runs/mnist-unseen/cache")
 }
 
-func cacheHeadCommand() *cli.Command {
-	rows := &cli.IntFlag{Name: "rows", Aliases: []string{"n"}, Usage: "number of rows", Value: 10}
+func runCacheVerify(ctx context.Context, o cacheOptions, args []string) error {
+	dir, err := one(args, "cache verify", "DIR")
+	if err != nil {
+		return err
+	}
+	if err := cache.Verify(ctx, dir); err != nil {
+		return err
+	}
+	found, err := cache.Open(dir)
+	if err != nil {
+		return err
+	}
+	m := found.Manifest()
+	if o.JSON {
+		return o.printJSON(map[string]any{"ok": true, "rows": m.Rows, "shards": len(m.Shards)})
+	}
+	o.printf("%s: %d rows in %d shards, every byte as written\n", dir, m.Rows, len(m.Shards))
+	return nil
+}
+
+func cacheHeadCommand(out console) *cli.Command {
+	o := cacheOptions{console: out}
 	return command(cli.Command{
 		Name:      "head",
 		Usage:     "print the first rows of a cache",
 		ArgsUsage: "DIR",
-		Flags:     []cli.Flag{rows, jsonFlag},
-		Action: func(c *cli.Context) error {
-			dir, err := argument(c, "DIR")
-			if err != nil {
-				return err
-			}
-			n := c.Int(rows.Name)
-			if n < 1 {
-				return usageError{fmt.Errorf("--rows is %d, expected 1 or more", n)}
-			}
-			found, err := cache.Open(dir)
-			if err != nil {
-				return err
-			}
-			table, err := found.Head(c.Context, n)
-			if err != nil {
-				return err
-			}
-			return printTable(c, table, found.Dim())
+		Flags: []cli.Flag{
+			&cli.IntFlag{Name: "rows", Aliases: []string{"n"}, Usage: "number of rows", Value: 10, Destination: &o.Rows},
+			o.jsonFlag(),
 		},
-	}, "rkd cache head runs/mnist-unseen/cache -n 3")
+		Action: func(c *cli.Context) error { return runCacheHead(c.Context, o, c.Args().Slice()) },
+	}, onCaches, "rkd cache head runs/mnist-unseen/cache -n 3")
+}
+
+func runCacheHead(ctx context.Context, o cacheOptions, args []string) error {
+	if o.Rows < 1 {
+		return usage("--rows", "--rows is %d, expected 1 or more", o.Rows)
+	}
+	found, err := openCache(args, "cache head")
+	if err != nil {
+		return err
+	}
+	table, err := found.Head(ctx, o.Rows)
+	if err != nil {
+		return err
+	}
+	return printRows(&o.console, table, found.Dim())
+}
+
+// openCache opens the cache that is a command's argument.
+func openCache(args []string, command string) (*cache.Cache, error) {
+	dir, err := one(args, command, "DIR")
+	if err != nil {
+		return nil, err
+	}
+	return cache.Open(dir)
 }
 
 // row is a row of a cache for machines.
@@ -142,17 +146,17 @@ type row struct {
 	Embedding []float32 `json:"embedding"`
 }
 
-// printTable prints rows, one a line; people get the first few dimensions.
-func printTable(c *cli.Context, t *cache.Table, dim int) error {
-	if c.Bool(jsonFlag.Name) {
+// printRows prints rows, one a line; people get the first few dimensions.
+func printRows(out *console, t *cache.Table, dim int) error {
+	if out.JSON {
 		rows := []row{}
 		for i, id := range t.IDs {
 			rows = append(rows, row{ID: id, View: t.Views[i], Label: t.Labels[i], Embedding: t.Embeddings[i*dim : (i+1)*dim]})
 		}
-		return printJSON(c, rows)
+		return out.printJSON(rows)
 	}
 	const shown = 6
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
+	w := out.table(tabwriter.AlignRight)
 	fmt.Fprintln(w, "id\tview\tlabel\tembedding\t")
 	for i, id := range t.IDs {
 		values := make([]string, 0, shown+1)

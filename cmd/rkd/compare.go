@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"text/tabwriter"
 
@@ -10,52 +11,67 @@ import (
 	"rkd/pipeline/config"
 )
 
-func compareCommand() *cli.Command {
-	configFlag := &cli.StringFlag{
-		Name: "config", Usage: "`CONFIG` whose data a model runs on, and with preprocessing for one that rkd did not export",
-	}
-	k := &cli.IntFlag{Name: "k", Usage: "number of neighbours whose overlap is counted", Value: 10}
-	seed := &cli.Uint64Flag{Name: "seed", Usage: "seed of the rows that are drawn where there are too many", Value: 1}
+// compareOptions are those of `rkd compare`.
+type compareOptions struct {
+	console
+	experimentOptions
+	Config string
+	K      int
+	Seed   uint64
+}
+
+func compareCommand(out console) *cli.Command {
+	o := compareOptions{console: out}
 	return command(cli.Command{
 		Name:      "compare",
-		Usage:     "say how alike two sets of embeddings are: caches, ONNX models or .npy matrices",
+		Usage:     "measure how alike two sets of embeddings are: caches, ONNX models or .npy matrices",
 		ArgsUsage: "A B",
-		Flags:     []cli.Flag{configFlag, k, seed, setFlag, libraryFlag, jsonFlag, quietFlag},
-		Action: func(c *cli.Context) error {
-			if c.NArg() != 2 {
-				return usageError{fmt.Errorf("rkd compare takes two arguments, A and B, but got %d", c.NArg())}
-			}
-			if c.Int(k.Name) < 1 {
-				return usageError{fmt.Errorf("--k is %d, expected 1 or more", c.Int(k.Name))}
-			}
-			o := pipeline.CompareOptions{K: c.Int(k.Name), Seed: c.Uint64(seed.Name), Set: c.StringSlice(setFlag.Name)}
-			var e *config.Experiment
-			if file := c.String(configFlag.Name); file != "" {
-				var err error
-				if e, err = config.Load(file, o.Set); err != nil {
-					return err
-				}
-			}
-			r, err := newRunner(c, e)
-			if err != nil {
-				return err
-			}
-			res, err := r.Compare(c.Context, c.Args().Get(0), c.Args().Get(1), o)
-			if err != nil {
-				return err
-			}
-			if c.Bool(jsonFlag.Name) {
-				return printJSON(c, res)
-			}
-			return printComparison(c, res)
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name: "config", Usage: "`CONFIG` whose data a model runs on, and with preprocessing for one that rkd did not export",
+				Destination: &o.Config,
+			},
+			&cli.IntFlag{Name: "k", Usage: "number of neighbours whose overlap is counted", Value: 10, Destination: &o.K},
+			&cli.Uint64Flag{Name: "seed", Usage: "seed of the rows that are drawn where there are too many", Value: 1, Destination: &o.Seed},
+			o.setFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
-	}, "rkd compare runs/mnist-unseen/cache runs/mnist-unseen/rkd-da/seed-1/student.onnx\n"+
-		"   rkd compare before.npy after.npy --k 20 --json")
+		Action: func(c *cli.Context) error { return runCompare(c.Context, o, c.Args().Slice()) },
+	}, onStages, "rkd compare runs/mnist-unseen/cache runs/mnist-unseen/rkd-da/seed-1/student.onnx",
+		"rkd compare before.npy after.npy --k 20 --json")
+}
+
+func runCompare(ctx context.Context, o compareOptions, args []string) error {
+	if len(args) != 2 {
+		return usage("A B", "compare takes two arguments, A and B, but got %d", len(args))
+	}
+	if o.K < 1 {
+		return usage("--k", "--k is %d, expected 1 or more", o.K)
+	}
+	options := pipeline.CompareOptions{K: o.K, Seed: o.Seed, Set: o.Set.Value()}
+	var e *config.Experiment
+	if o.Config != "" {
+		var err error
+		if e, err = config.Load(o.Config, options.Set); err != nil {
+			return err
+		}
+	}
+	r, err := o.runner(&o.console, e)
+	if err != nil {
+		return err
+	}
+	res, err := r.Compare(ctx, args[0], args[1], options)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(res)
+	}
+	return printComparison(&o.console, res)
 }
 
 // printComparison prints the two sets, then a line for each measure with its value for equal sets and the rows it saw.
-func printComparison(c *cli.Context, res *pipeline.Comparison) error {
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+func printComparison(out *console, res *pipeline.Comparison) error {
+	w := out.table(0)
 	for _, s := range []struct {
 		name string
 		set  pipeline.ComparedSet
@@ -65,9 +81,9 @@ func printComparison(c *cli.Context, res *pipeline.Comparison) error {
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(c.App.Writer, "%d rows compared, matched by %s\n\n", res.Rows, res.MatchedBy)
+	out.printf("%d rows compared, matched by %s\n\n", res.Rows, res.MatchedBy)
 
-	w = tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
+	w = out.table(tabwriter.AlignRight)
 	fmt.Fprintln(w, "measure\tvalue\tequal sets\trows\t")
 	row := func(measure string, value float64, equal int, rows string) {
 		fmt.Fprintf(w, "%s\t%.4f\t%d\t%s\t\n", measure, value, equal, rows)

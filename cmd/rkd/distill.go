@@ -1,63 +1,76 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"slices"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
-	"rkd/pipeline/config"
 	"rkd/student/train"
 )
 
-// Flags that choose among an experiment's tasks.
-var (
-	variantFlag = &cli.StringSliceFlag{Name: "variant", Usage: "only this variant (may be repeated)"}
-	seedFlag    = &cli.Uint64SliceFlag{Name: "seed", Usage: "only this seed (may be repeated)"}
-)
+// distillOptions are those of `rkd distill`.
+type distillOptions struct {
+	console
+	experimentOptions
+	taskOptions
+	Resume, Profile bool
+}
 
-func distillCommand() *cli.Command {
-	resume := &cli.BoolFlag{Name: "resume", Usage: "go on from the last checkpoint, to the same bytes as without a stop"}
-	profile := &cli.BoolFlag{Name: "profile", Usage: "say where the time of a step goes"}
+func distillCommand(out console) *cli.Command {
+	o := distillOptions{console: out}
 	return command(cli.Command{
 		Name:      "distill",
 		Usage:     "train the students against the cache",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{resume, profile, variantFlag, seedFlag, setFlag, engineFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
-		Action: func(c *cli.Context) error {
-			r, err := loadRunner(c)
-			if err != nil {
-				return err
-			}
-			tasks, err := chooseTasks(c, r.Experiment)
-			if err != nil {
-				return err
-			}
-			if err := r.Distill(c.Context, tasks, c.Bool(resume.Name)); err != nil {
-				return err
-			}
-			if c.Bool(profile.Name) {
-				return printProfiles(c, tasks)
-			}
-			folders := []string{}
-			for _, t := range tasks {
-				folders = append(folders, t.Dir())
-			}
-			if c.Bool(jsonFlag.Name) {
-				return printJSON(c, map[string]any{"checkpoints": folders})
-			}
-			for _, f := range folders {
-				fmt.Fprintln(c.App.Writer, f)
-			}
-			return nil
+		Flags: []cli.Flag{
+			&cli.BoolFlag{
+				Name: "resume", Usage: "go on from the last checkpoint, to the same bytes as without a stop", DisableDefaultText: true, Destination: &o.Resume,
+			},
+			&cli.BoolFlag{Name: "profile", Usage: "print where the time of a step goes", DisableDefaultText: true, Destination: &o.Profile},
+			o.variantFlag(), o.seedFlag(),
+			o.setFlag(), o.engineFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
-	}, "rkd distill examples/mnist-unseen.yaml --resume --variant rkd-da")
+		Action: func(c *cli.Context) error { return runDistill(c.Context, o, c.Args().Slice()) },
+	}, onStages, "rkd distill examples/mnist-unseen.yaml --resume --variant rkd-da")
+}
+
+func runDistill(ctx context.Context, o distillOptions, args []string) error {
+	file, err := one(args, "distill", "CONFIG")
+	if err != nil {
+		return err
+	}
+	r, err := o.load(&o.console, file)
+	if err != nil {
+		return err
+	}
+	tasks, err := o.choose(r.Experiment)
+	if err != nil {
+		return err
+	}
+	if err := r.Distill(ctx, tasks, o.Resume); err != nil {
+		return err
+	}
+	if o.Profile {
+		return printProfiles(&o.console, tasks)
+	}
+	folders := []string{}
+	for _, t := range tasks {
+		folders = append(folders, t.Dir())
+	}
+	if o.JSON {
+		return o.printJSON(map[string]any{"checkpoints": folders})
+	}
+	for _, f := range folders {
+		o.printf("%s\n", f)
+	}
+	return nil
 }
 
 // printProfiles prints where the time of each task's steps went, in milliseconds and shares.
-func printProfiles(c *cli.Context, tasks []pipeline.Task) error {
+func printProfiles(out *console, tasks []pipeline.Task) error {
 	type row struct {
 		Checkpoint string        `json:"checkpoint"`
 		StepMillis float64       `json:"step_ms"`
@@ -71,10 +84,10 @@ func printProfiles(c *cli.Context, tasks []pipeline.Task) error {
 		}
 		rows = append(rows, row{t.Dir(), step, p})
 	}
-	if c.Bool(jsonFlag.Name) {
-		return printJSON(c, rows)
+	if out.JSON {
+		return out.printJSON(rows)
 	}
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
+	w := out.table(tabwriter.AlignRight)
 	fmt.Fprintln(w, "ms a step\tload\tforward\tloss\tbackward\toptimizer\tall\t")
 	for i, r := range rows {
 		fmt.Fprintf(w, "%s\t", tasks[i])
@@ -85,17 +98,4 @@ func printProfiles(c *cli.Context, tasks []pipeline.Task) error {
 		fmt.Fprintf(w, "%.2f\t\n", r.StepMillis)
 	}
 	return w.Flush()
-}
-
-// chooseTasks returns the tasks that --variant and --seed leave.
-func chooseTasks(c *cli.Context, e *config.Experiment) ([]pipeline.Task, error) {
-	variants, seeds := c.StringSlice(variantFlag.Name), c.Uint64Slice(seedFlag.Name)
-	all := pipeline.Tasks(e)
-	chosen := slices.DeleteFunc(slices.Clone(all), func(t pipeline.Task) bool {
-		return len(variants) > 0 && !slices.Contains(variants, t.Variant) || len(seeds) > 0 && !slices.Contains(seeds, t.Seed)
-	})
-	if len(chosen) == 0 {
-		return nil, usageError{fmt.Errorf("no task is variant %v and seed %v, expected some of %v", variants, seeds, all)}
-	}
-	return chosen, nil
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"path/filepath"
 
 	"github.com/urfave/cli/v2"
@@ -9,49 +10,63 @@ import (
 	"rkd/pipeline/config"
 )
 
-func evalCommand() *cli.Command {
-	configFlag := &cli.StringFlag{Name: "config", Usage: "`CONFIG` with test data and preprocessing, for a MODEL that rkd did not export"}
+// evalOptions are those of `rkd eval`.
+type evalOptions struct {
+	console
+	experimentOptions
+	Config string
+}
+
+func evalCommand(out console) *cli.Command {
+	o := evalOptions{console: out}
 	return command(cli.Command{
 		Name:      "eval",
 		Usage:     "measure teacher and students side by side, or one ONNX model, on the test data",
 		ArgsUsage: "CONFIG | MODEL.onnx",
-		Flags:     []cli.Flag{configFlag, setFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
-		Action: func(c *cli.Context) error {
-			arg, err := argument(c, "CONFIG or MODEL.onnx")
-			if err != nil {
-				return err
-			}
-			res, err := evaluate(c, arg, c.String(configFlag.Name))
-			if err != nil {
-				return err
-			}
-			return printResults(c, res)
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name: "config", Usage: "`CONFIG` with test data and preprocessing, for a MODEL that rkd did not export", Destination: &o.Config,
+			},
+			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
-	}, "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx")
+		Action: func(c *cli.Context) error { return runEval(c.Context, o, c.Args().Slice()) },
+	}, onStages, "rkd eval examples/mnist-unseen.yaml", "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx")
 }
 
-func evaluate(c *cli.Context, arg, file string) (*pipeline.Results, error) {
+func runEval(ctx context.Context, o evalOptions, args []string) error {
+	arg, err := one(args, "eval", "CONFIG or MODEL.onnx")
+	if err != nil {
+		return err
+	}
+	res, err := evaluate(ctx, o, arg)
+	if err != nil {
+		return err
+	}
+	return printResults(&o.console, res)
+}
+
+func evaluate(ctx context.Context, o evalOptions, arg string) (*pipeline.Results, error) {
 	if filepath.Ext(arg) != ".onnx" {
-		r, err := loadRunner(c)
+		r, err := o.load(&o.console, arg)
 		if err != nil {
 			return nil, err
 		}
-		return r.Evaluate(c.Context)
+		return r.Evaluate(ctx)
 	}
 	var e *config.Experiment
-	if file != "" {
+	if o.Config != "" {
 		var err error
-		if e, err = config.Load(file, overrides(c)); err != nil {
+		if e, err = config.Load(o.Config, o.overrides()); err != nil {
 			return nil, err
 		}
 	}
-	e, options, err := pipeline.ModelOptions(e, arg, overrides(c))
+	e, options, err := pipeline.ModelOptions(e, arg, o.overrides())
 	if err != nil {
 		return nil, err
 	}
-	r, err := newRunner(c, e)
+	r, err := o.runner(&o.console, e)
 	if err != nil {
 		return nil, err
 	}
-	return r.EvaluateModel(c.Context, options)
+	return r.EvaluateModel(ctx, options)
 }

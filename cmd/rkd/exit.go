@@ -3,17 +3,23 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	"rkd/datasets"
 	"rkd/models/onnx"
+	"rkd/models/ort" //nolint:depguard // its sentinel errors only
+	"rkd/pipeline"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
 	"rkd/pipeline/objective"
 	"rkd/student/arch"
+	"rkd/student/engine"
 	"rkd/student/loss"
+	"rkd/student/op"
 	"rkd/student/optim"
 	"rkd/student/sampler"
 	"rkd/student/train"
@@ -27,42 +33,91 @@ const (
 	exitUsage       = 2
 	exitInput       = 3
 	exitMismatch    = 4
+	exitPartial     = 5
+	exitHeld        = 6 // reserved: the lock on folders comes with its first user
 	exitInterrupted = 130
 )
 
-const exitCodesHelp = `Exit codes:
-   0    done
-   1    the machine or the training failed: disk full, no usable ONNX Runtime library, diverged loss
-   2    wrong usage or configuration
-   3    bad input: data, model, cache or checkpoint that is missing or damaged
-   4    the cache was made from another model, preprocessing or data set
-   130  interrupted`
+// exitMeanings says what each exit code means, in the order in which help lists them.
+var exitMeanings = []struct {
+	code    int
+	meaning string
+}{
+	{exitDone, "done"},
+	{exitFailed, "the machine or the training failed: disk full, no usable ONNX Runtime library, diverged loss"},
+	{exitUsage, "wrong usage or configuration"},
+	{exitInput, "bad input: data, model, cache or checkpoint that is missing, damaged or does not fit"},
+	{exitMismatch, "a cache or run folder was made from another model, preprocessing, data set or configuration"},
+	{exitPartial, "partly done: some parts of a cache are missing"},
+	{exitHeld, "the folder is held by another process (reserved)"},
+	{exitInterrupted, "interrupted"},
+}
 
-// exitCode maps an error to the program's exit code: the one place where this is decided.
-func exitCode(ctx context.Context, err error) int {
-	is := func(targets ...error) bool {
-		for _, t := range targets {
-			if errors.Is(err, t) {
-				return true
-			}
-		}
-		return false
-	}
-	var usage usageError
+// sentinels maps every sentinel error of the program to its exit code. An error that wraps several takes the code of the
+// first row that holds one of them. The hint says what to do where the errors' own texts do not.
+var sentinels = []struct {
+	code int
+	hint string
+	errs []error
+}{
+	{exitUsage, "docs/configuration.md explains every key", []error{config.ErrConfig}},
+	{exitUsage, "", []error{
+		datasets.ErrSource, datasets.ErrViews, datasets.ErrPreprocess, onnx.ErrUnknownTensor, ort.ErrProvider,
+		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions, cache.ErrPlan,
+		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
+	}},
+	{exitMismatch, "", []error{cache.ErrMismatch}},
+	{exitPartial, "run 'rkd precompute CONFIG' again: it adds what is missing", []error{cache.ErrIncomplete}},
+	{exitInput, "'rkd precompute CONFIG' fills a cache", []error{cache.ErrNoCache}},
+	{exitInput, "'rkd distill CONFIG' makes a checkpoint", []error{train.ErrNoCheckpoint}},
+	{exitInput, "", []error{
+		datasets.ErrFormat, datasets.ErrDecode, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
+		teacher.ErrShape, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
+		train.ErrCheckpoint, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
+	}},
+	{exitFailed, "", []error{
+		ort.ErrLibraryMissing, ort.ErrLibraryTooOld, ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify,
+		loss.ErrNotFinite, train.ErrDiverged,
+	}},
+}
+
+// exitCode maps an error to the program's exit code, and to a hint where there is one: the one place where this is decided.
+func exitCode(ctx context.Context, err error) (code int, hint string) {
+	var usage *usageError
 	var notFinite *teacher.NotFiniteError
 	switch {
-	case ctx.Err() != nil || is(context.Canceled):
-		return exitInterrupted
-	case errors.As(err, &usage), is(config.ErrConfig, objective.ErrOptions, datasets.ErrSource, teacher.ErrOptions, onnx.ErrUnknownTensor, train.ErrOptions, optim.ErrOptions,
-		arch.ErrConfig, sampler.ErrBatch, loss.ErrOption, loss.ErrBatch, loss.ErrShape):
-		return exitUsage
-	case is(cache.ErrMismatch):
-		return exitMismatch
-	case errors.As(err, &notFinite), is(onnx.ErrFormat, teacher.ErrShape, datasets.ErrFormat, datasets.ErrDecode,
-		cache.ErrNoCache, cache.ErrCorrupt, cache.ErrRows, train.ErrNoCheckpoint, train.ErrCheckpoint, loss.ErrDegenerate, eval.ErrInput, fs.ErrNotExist):
-		return exitInput
+	case err == nil:
+		return exitDone, ""
+	case ctx.Err() != nil || errors.Is(err, context.Canceled):
+		return exitInterrupted, ""
+	case errors.As(err, &usage):
+		return exitUsage, ""
+	case errors.As(err, &notFinite):
+		return exitInput, ""
 	}
-	return exitFailed
+	for _, row := range sentinels {
+		for _, sentinel := range row.errs {
+			if errors.Is(err, sentinel) {
+				return row.code, row.hint
+			}
+		}
+	}
+	return exitFailed, ""
+}
+
+// exitCodesHelp lists the given exit codes, or all, with their meanings.
+func exitCodesHelp(codes ...int) string {
+	text := "Exit codes:\n"
+	for _, m := range exitMeanings {
+		listed := len(codes) == 0
+		for _, code := range codes {
+			listed = listed || code == m.code
+		}
+		if listed {
+			text += fmt.Sprintf("\n    %-3d  %s", m.code, m.meaning)
+		}
+	}
+	return text
 }
 
 // oneLine is an error's text on one line: some libraries' have several.

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"fmt"
+	"context"
 	"os"
 	"path/filepath"
 
@@ -11,61 +11,78 @@ import (
 	"rkd/student/train"
 )
 
-func exportCommand() *cli.Command {
-	output := &cli.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FILE` for the student of a CHECKPOINT; default student.onnx beside it"}
+// exportOptions are those of `rkd export`.
+type exportOptions struct {
+	console
+	experimentOptions
+	taskOptions
+	Output string
+}
+
+func exportCommand(out console) *cli.Command {
+	o := exportOptions{console: out}
 	return command(cli.Command{
 		Name:      "export",
 		Usage:     "write students as ONNX files, verified against their graphs on real samples",
 		ArgsUsage: "CONFIG | CHECKPOINT",
-		Flags:     []cli.Flag{output, variantFlag, seedFlag, setFlag, libraryFlag, jsonFlag, quietFlag},
-		Action: func(c *cli.Context) error {
-			arg, err := argument(c, "CONFIG or CHECKPOINT")
-			if err != nil {
-				return err
-			}
-			exported, err := export(c, arg, c.String(output.Name))
-			if err != nil {
-				return err
-			}
-			if c.Bool(jsonFlag.Name) {
-				return printJSON(c, exported)
-			}
-			for _, e := range exported {
-				if e.UpToDate {
-					fmt.Fprintf(c.App.Writer, "%s is up to date\n", e.Model)
-					continue
-				}
-				fmt.Fprintf(c.App.Writer, "%s: largest difference to the graph %.1e over %d samples\n", e.Model, e.Difference, e.Samples)
-			}
-			return nil
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name: "output", Aliases: []string{"o"}, Usage: "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
+				Destination: &o.Output,
+			},
+			o.variantFlag(), o.seedFlag(), o.setFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
-	}, "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx")
+		Action: func(c *cli.Context) error { return runExport(c.Context, o, c.Args().Slice()) },
+	}, onStages, "rkd export examples/mnist-unseen.yaml", "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx")
 }
 
-func export(c *cli.Context, arg, output string) ([]pipeline.Exported, error) {
+func runExport(ctx context.Context, o exportOptions, args []string) error {
+	arg, err := one(args, "export", "CONFIG or CHECKPOINT")
+	if err != nil {
+		return err
+	}
+	exported, err := export(ctx, o, arg)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(exported)
+	}
+	for _, e := range exported {
+		if e.UpToDate {
+			o.printf("%s is up to date\n", e.Model)
+			continue
+		}
+		o.printf("%s: largest difference to the graph %.1e over %d samples\n", e.Model, e.Difference, e.Samples)
+	}
+	return nil
+}
+
+func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Exported, error) {
 	dir, isCheckpoint := checkpointDir(arg)
 	if !isCheckpoint {
-		r, err := loadRunner(c)
+		r, err := o.load(&o.console, arg)
 		if err != nil {
 			return nil, err
 		}
-		if output != "" {
-			return nil, usageError{fmt.Errorf("--output goes with a CHECKPOINT; a CONFIG's students are written into its run directory")}
+		if o.Output != "" {
+			return nil, usage("--output", "--output goes with a CHECKPOINT; a CONFIG's students are written into its run directory")
 		}
-		tasks, err := chooseTasks(c, r.Experiment)
+		tasks, err := o.choose(r.Experiment)
 		if err != nil {
 			return nil, err
 		}
-		return r.Export(c.Context, tasks)
+		return r.Export(ctx, tasks)
 	}
-	r, err := newRunner(c, nil)
+	r, err := o.runner(&o.console, nil)
 	if err != nil {
 		return nil, err
 	}
+	output := o.Output
 	if output == "" {
 		output = filepath.Join(dir, "student.onnx")
 	}
-	e, err := pipeline.ExportCheckpoint(c.Context, r, dir, output)
+	e, err := pipeline.ExportCheckpoint(ctx, r, dir, output)
 	if err != nil {
 		return nil, err
 	}

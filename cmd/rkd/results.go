@@ -4,17 +4,15 @@ import (
 	"fmt"
 	"text/tabwriter"
 
-	"github.com/urfave/cli/v2"
-
 	"rkd/pipeline"
 )
 
 // printResults prints the table of an evaluation, or its JSON.
-func printResults(c *cli.Context, res *pipeline.Results) error {
-	if c.Bool(jsonFlag.Name) {
-		return printJSON(c, res)
+func printResults(out *console, res *pipeline.Results) error {
+	if out.JSON {
+		return out.printJSON(res)
 	}
-	w := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', tabwriter.AlignRight)
+	w := out.table(tabwriter.AlignRight)
 	fmt.Fprint(w, "model\t")
 	for _, m := range res.Metrics {
 		fmt.Fprintf(w, "%s\t", m)

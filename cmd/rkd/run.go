@@ -1,23 +1,42 @@
 package main
 
-import "github.com/urfave/cli/v2"
+import (
+	"context"
 
-func runCommand() *cli.Command {
+	"github.com/urfave/cli/v2"
+)
+
+// runOptions are those of `rkd run`.
+type runOptions struct {
+	console
+	experimentOptions
+}
+
+func runCommand(out console) *cli.Command {
+	o := runOptions{console: out}
 	return command(cli.Command{
 		Name:      "run",
 		Usage:     "precompute, distill, export and evaluate, skipping what is up to date",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{setFlag, engineFlag, providerFlag, providerOptionFlag, libraryFlag, jsonFlag, quietFlag},
-		Action: func(c *cli.Context) error {
-			r, err := loadRunner(c)
-			if err != nil {
-				return err
-			}
-			res, err := r.Run(c.Context)
-			if err != nil {
-				return err
-			}
-			return printResults(c, res)
+		Flags: []cli.Flag{
+			o.setFlag(), o.engineFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
-	}, "rkd run examples/mnist-unseen.yaml --set seeds=[1,2,3]")
+		Action: func(c *cli.Context) error { return runRun(c.Context, o, c.Args().Slice()) },
+	}, onWriters, "rkd run examples/mnist-unseen.yaml --set 'seeds=[1,2,3]'")
+}
+
+func runRun(ctx context.Context, o runOptions, args []string) error {
+	file, err := one(args, "run", "CONFIG")
+	if err != nil {
+		return err
+	}
+	r, err := o.load(&o.console, file)
+	if err != nil {
+		return err
+	}
+	res, err := r.Run(ctx)
+	if err != nil {
+		return err
+	}
+	return printResults(&o.console, res)
 }

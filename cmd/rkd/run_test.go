@@ -321,20 +321,6 @@ func TestDoctor(t *testing.T) {
 	}
 }
 
-func TestHelpOfEveryCommandHasAnExample(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	if r := must(t, dir, "--help"); !strings.Contains(r.stdout, "Exit codes") {
-		t.Errorf("help lacks the exit codes:\n%s", r.stdout)
-	}
-	for _, name := range []string{"run", "precompute", "distill", "export", "eval", "compare", "cache", "cache info", "cache verify", "cache head", "arch show", "doctor"} {
-		r := must(t, dir, append(strings.Fields(name), "--help")...)
-		if !strings.Contains(r.stdout, "Example") || !strings.Contains(r.stdout, "rkd "+name) {
-			t.Errorf("help of %s lacks an example:\n%s", name, r.stdout)
-		}
-	}
-}
-
 // contents reads every file of a folder by name.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// failure is what the program says about the error that ended it: a sentence for people, or with --json one line of JSON.
+// Both go to stderr and are the last thing there, so that stdout holds results alone.
+type failure struct {
+	// Code is the exit code.
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	// Field is the configuration key, flag or argument that is wrong, where it is known.
+	Field string `json:"field,omitempty"`
+	// Hint says what to do where Message does not.
+	Hint string `json:"hint,omitempty"`
+}
+
+// newFailure describes err. Errors that name the field they are about have a method Field() string, those that know a
+// way out a method Hint() string.
+func newFailure(ctx context.Context, err error) failure {
+	code, hint := exitCode(ctx, err)
+	f := failure{Code: code, Message: oneLine(err), Hint: hint}
+	var fielder interface{ Field() string }
+	if errors.As(err, &fielder) {
+		f.Field = fielder.Field()
+	}
+	var hinter interface{ Hint() string }
+	if errors.As(err, &hinter) && hinter.Hint() != "" {
+		f.Hint = hinter.Hint()
+	}
+	return f
+}
+
+// print writes the failure: "rkd: MESSAGE" and the hint on a line of its own, or JSON.
+func (f failure) print(w io.Writer, asJSON bool) {
+	if asJSON {
+		_ = json.NewEncoder(w).Encode(f) // there is nobody left to tell
+		return
+	}
+	fmt.Fprintf(w, "rkd: %s\n", f.Message)
+	if f.Hint != "" {
+		fmt.Fprintf(w, "     %s\n", f.Hint)
+	}
+}
+
+// usageError is a mistake in the command line.
+type usageError struct {
+	message string
+	field   string // the flag, argument or command that is wrong
+	hint    string
+}
+
+// Error says what is wrong.
+func (e *usageError) Error() string { return e.message }
+
+// Field is the flag, argument or command that is wrong.
+func (e *usageError) Field() string { return e.field }
+
+// Hint says what would be right.
+func (e *usageError) Hint() string { return e.hint }
+
+// usage makes a usageError about a field.
+func usage(field, format string, args ...any) error {
+	return &usageError{message: fmt.Sprintf(format, args...), field: field}
+}
