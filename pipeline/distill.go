@@ -38,13 +38,21 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task, resume bool) error {
 		if err != nil && !errors.Is(err, train.ErrNoCheckpoint) {
 			return fmt.Errorf("%s: %w", t, err)
 		}
-		same := found != nil && found.Key == t.key
+		same, err := t.made(found)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t, err)
+		}
 		if same && found.Done {
 			if _, err := readStudent(t.Dir()); err != nil {
 				return fmt.Errorf("%s: %w", t, err)
 			}
 			r.Progress.Say("distill %s: up to date", t)
 			continue
+		}
+		if resume && same && found.Format < train.CheckpointFormat {
+			if err := found.Adopt(t.Dir(), t.key); err != nil {
+				return fmt.Errorf("%s: %w", t, err)
+			}
 		}
 		if source != t.source {
 			source = t.source
@@ -139,9 +147,25 @@ func (t *training) describe(data datasets.Dataset) error {
 	if err != nil {
 		return err
 	}
-	t.key, err = fingerprint(m.KeyHash, input, start, c.Student, c.Loss, c.Train, c.Engine.Kind, t.Seed, c.Data.Augment, c.Data.ViewSeed,
-		c.Eval.Curve)
+	t.key, err = t.about.key(c, t.source.Rows())
 	return err
+}
+
+// made says whether a checkpoint, which may be nil, is of this training.
+func (t *training) made(c *train.Checkpoint) (bool, error) {
+	if c == nil {
+		return false, nil
+	}
+	if c.Format == train.CheckpointFormat {
+		return c.Key == t.key, nil
+	}
+	// The key of an earlier format is of no use, but what the checkpoint says of its student makes the key of this one.
+	a, made, err := describedStudent(c, t.Dir())
+	if err != nil {
+		return false, err
+	}
+	key, err := a.key(made, t.source.Rows())
+	return key == t.key, err
 }
 
 // train runs one training.

@@ -25,7 +25,7 @@ func (r *Runner) Evaluate(ctx context.Context) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := r.resultsKey(data, tasks)
+	key, err := r.resultsKey(data.Fingerprint(), tasks)
 	if err != nil {
 		return nil, err
 	}
@@ -33,11 +33,11 @@ func (r *Runner) Evaluate(ctx context.Context) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	if old != nil && old.Key == key {
+	if old != nil && (old.Key == key.Hash() || old.Key == key.hashV1()) {
 		r.Progress.Say("evaluate: up to date (%d test samples)", old.Samples)
 		return old, nil
 	}
-	res := &Results{Name: c.Name, Variants: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key}
+	res := &Results{Name: c.Name, Variants: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash()}
 	r.Progress.Start("evaluate", "images", 0, (1+len(tasks))*data.Len())
 	defer r.Progress.Finish()
 	m, err := r.measure(ctx, data, c.Teacher, res)
@@ -75,32 +75,6 @@ func (r *Runner) EvaluateModel(ctx context.Context, o teacher.Options) (*Results
 	}
 	res.Teacher = *m
 	return res, nil
-}
-
-// resultsKey identifies what an evaluation measures.
-func (r *Runner) resultsKey(data datasets.Dataset, tasks []Task) (string, error) {
-	c := &r.Experiment.Base
-	model, err := onnx.Load(c.Teacher.Model)
-	if err != nil {
-		return "", err
-	}
-	hash, err := model.Hash()
-	if err != nil {
-		return "", err
-	}
-	parts := []any{data.Fingerprint(), c.Eval, c.Teacher, hash}
-	for _, t := range tasks {
-		m, err := onnx.Load(t.Model())
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", t, err)
-		}
-		hash, err := m.Hash()
-		if err != nil {
-			return "", err
-		}
-		parts = append(parts, t.row(), t.Seed, hash)
-	}
-	return fingerprint(parts...)
 }
 
 // measureVariant measures a variant's students, one a seed.

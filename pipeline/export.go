@@ -25,8 +25,6 @@ var ErrVerify = errors.New("export does not agree with the student's graph")
 
 const (
 	opset = 17
-	// exportFormat changes when the same student is exported differently.
-	exportFormat = 2
 	// verifySamples real samples are compared; verifyLimit is the largest absolute difference allowed.
 	verifySamples = 64
 	verifyLimit   = 1e-4
@@ -80,12 +78,14 @@ func (r *Runner) exportStudent(ctx context.Context, dir, path string, o config.E
 	if err != nil {
 		return nil, err
 	}
-	key, err := fingerprint(exportFormat, s.file.SHA256, s.about, o)
+	key, err := s.exportKey(o)
 	if err != nil {
 		return nil, err
 	}
-	if m, err := onnx.Load(path); err == nil && m.Metadata()[metadataPrefix+"export_key"] == key {
-		return &Exported{Model: path, UpToDate: true}, nil
+	if m, err := onnx.Load(path); err == nil {
+		if made := m.Metadata()[metadataPrefix+"export_key"]; made == key || made == s.exportKeyV1(o) {
+			return &Exported{Model: path, UpToDate: true}, nil
+		}
 	}
 	m, err := s.model(o, r.Version, key)
 	if err != nil {

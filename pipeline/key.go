@@ -1,18 +1,101 @@
 package pipeline
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+
+	"rkd/models/onnx"
+	"rkd/pipeline/config"
 )
 
-// fingerprint is the SHA-256 of values' JSON: what a stage's result was made from.
-func fingerprint(values ...any) (string, error) {
-	data, err := json.Marshal(values)
-	if err != nil {
-		return "", fmt.Errorf("fingerprinting: %w", err)
+const (
+	// exportKeyVersion is raised when the same student is exported differently.
+	exportKeyVersion = 3
+	// resultsKeyVersion is raised when the same models are measured differently.
+	resultsKeyVersion = 2
+)
+
+// exportKey identifies what an export of the student with options o holds.
+func (s *student) exportKey(o config.Export) (string, error) {
+	description := map[string]any{}
+	decoder := json.NewDecoder(bytes.NewReader(s.text))
+	decoder.UseNumber() // seeds are large
+	if err := decoder.Decode(&description); err != nil {
+		return "", fmt.Errorf("making the key of an export: %w", err)
 	}
+	options, err := config.SectionKey("export", o)
+	if err != nil {
+		return "", err
+	}
+	return config.Key{
+		"format_version": exportKeyVersion, "weights": s.file.SHA256, "about": description, "export": options,
+	}.Hash(), nil
+}
+
+// resultsKey is what decides the figures of an evaluation.
+type resultsKey struct {
+	config.Key
+	config *config.Config
+	data   string // fingerprint of the test data
+	// teacher is the SHA-256 of the teacher's model.
+	teacher  string
+	students []measuredStudent
+}
+
+type measuredStudent struct {
+	row   string // of the table
+	seed  uint64
+	model string // SHA-256
+}
+
+// resultsKey identifies what an evaluation measures on the test data of that fingerprint.
+func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
+	k := &resultsKey{config: &r.Experiment.Base, data: data}
+	var err error
+	if k.teacher, err = modelHash(k.config.Teacher.Model); err != nil {
+		return nil, err
+	}
+	var students []any
+	for _, t := range tasks {
+		hash, err := modelHash(t.Model())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		k.students = append(k.students, measuredStudent{t.row(), t.Seed, hash})
+		students = append(students, map[string]any{"name": t.row(), "seed": t.Seed, "model": hash})
+	}
+	teacher, err := config.SectionKey("teacher", k.config.Teacher)
+	if err != nil {
+		return nil, err
+	}
+	teacher["model"] = k.teacher // its bytes, not its path
+	metrics := k.config.Eval
+	metrics.Curve = false // belongs to trainings
+	measured, err := config.SectionKey("eval", metrics)
+	if err != nil {
+		return nil, err
+	}
+	k.Key = config.Key{
+		"format_version": resultsKeyVersion, "data": data, "eval": measured, "teacher": teacher, "students": students,
+	}
+	return k, nil
+}
+
+// modelHash is the SHA-256 of the model in a file, its external data included.
+func modelHash(path string) (string, error) {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return "", err
+	}
+	return m.Hash()
+}
+
+// sha256JSON is the form of keys of version 1: the SHA-256 of values' JSON.
+func sha256JSON(values ...any) string {
+	data, _ := json.Marshal(values) // strings, numbers and structs of such always encode
 	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
+	return hex.EncodeToString(sum[:])
 }

@@ -115,9 +115,33 @@ type about struct {
 	Config  string `json:"config"`                 // the variant's resolved configuration, YAML
 }
 
+// key identifies the training of the student with configuration c on a cache of so many rows.
+func (a *about) key(c *config.Config, rows int) (string, error) {
+	k, err := c.TrainingKey(config.Training{Cache: a.Cache, Rows: rows, Input: a.Input, Start: a.Start, Seed: a.Seed})
+	if err != nil {
+		return "", err
+	}
+	return k.Hash(), nil
+}
+
+// describedStudent returns what the checkpoint in dir says of its student, and the configuration of that.
+func describedStudent(c *train.Checkpoint, dir string) (*about, *config.Config, error) {
+	a := new(about)
+	if err := json.Unmarshal(c.About, a); err != nil {
+		return nil, nil, fmt.Errorf("%w: %q (format %d) does not describe its student: %w", train.ErrCheckpoint, dir, c.Format, err)
+	}
+	resolved, err := config.Parse(filepath.Join(dir, train.CheckpointFile), []byte(a.Config), nil)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %q (format %d) holds a configuration that this version does not read: %s", train.ErrCheckpoint, dir,
+			c.Format, err.Error()) // damaged input, not a wrong configuration of the user's
+	}
+	return a, &resolved.Base, nil
+}
+
 // student is a trained student, read from its checkpoint.
 type student struct {
-	about   about
+	about   *about
+	text    []byte // about, as the checkpoint has it
 	config  *config.Config
 	network *arch.Network
 	weights *arch.Weights
@@ -164,15 +188,10 @@ func readStudent(dir string) (*student, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &student{file: c.Chosen(), dir: dir}
-	if err := json.Unmarshal(c.About, &s.about); err != nil {
-		return nil, fmt.Errorf("%w: %q does not describe its student: %w", train.ErrCheckpoint, dir, err)
-	}
-	resolved, err := config.Parse(filepath.Join(dir, train.CheckpointFile), []byte(s.about.Config), nil)
-	if err != nil {
+	s := &student{text: c.About, file: c.Chosen(), dir: dir}
+	if s.about, s.config, err = describedStudent(c, dir); err != nil {
 		return nil, err
 	}
-	s.config = &resolved.Base
 	var start string
 	if s.network, start, err = newNetwork(s.config, s.about.Input); err != nil {
 		return nil, err

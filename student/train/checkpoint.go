@@ -28,6 +28,7 @@ var (
 
 // Checkpoint is the JSON half of a checkpoint. It is written last: a tensor file that it does not name does not count.
 type Checkpoint struct {
+	// Format is CheckpointFormat; 1 is the same but for the key, which then is a hash of another form.
 	Format int `json:"format"`
 	// Key identifies what is trained: data, teacher rows, architecture, losses, options and seed.
 	Key string `json:"key"`
@@ -53,7 +54,8 @@ type TensorFile struct {
 	Score  float64 `json:"score,omitempty"`
 }
 
-const checkpointFormat = 1
+// CheckpointFormat is the format of the checkpoints that are written.
+const CheckpointFormat = 2
 
 // ReadCheckpoint reads the checkpoint of a folder. It returns ErrNoCheckpoint where there is none and ErrCheckpoint, naming
 // the file, where it is damaged. Tensor files are checked when they are loaded.
@@ -70,10 +72,19 @@ func ReadCheckpoint(dir string) (*Checkpoint, error) {
 	if err := json.Unmarshal(data, c); err != nil {
 		return nil, fmt.Errorf("%w: %q is no complete JSON document: %w", ErrCheckpoint, path, err)
 	}
-	if c.Format != checkpointFormat {
-		return nil, fmt.Errorf("%w: %q has format %d, expected %d", ErrCheckpoint, path, c.Format, checkpointFormat)
+	if c.Format < 1 || c.Format > CheckpointFormat {
+		return nil, fmt.Errorf("%w: %q has format %d, expected 1 to %d: it was written by another version of rkd", ErrCheckpoint, path,
+			c.Format, CheckpointFormat)
 	}
 	return c, nil
+}
+
+// Adopt gives a checkpoint of an earlier format the key of this one, so that Run resumes it. The caller has made sure that it
+// is the same training.
+func (c *Checkpoint) Adopt(dir, key string) error {
+	adopted := *c
+	adopted.Format, adopted.Key = CheckpointFormat, key
+	return (&store{dir: dir}).describe(&adopted)
 }
 
 // Chosen is the file with the student that a training ends with: the best where a selection was made, else the last.
@@ -146,14 +157,19 @@ func (s *store) save(c *Checkpoint) error {
 	}
 	last.Step = c.Step
 	c.Last = last
+	if err := s.describe(c); err != nil {
+		return err
+	}
+	return s.tidy(c)
+}
+
+// describe writes the JSON file that makes tensor files a checkpoint.
+func (s *store) describe(c *Checkpoint) error {
 	data, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the checkpoint: %w", err)
 	}
-	if err := s.replace(CheckpointFile, append(data, '\n')); err != nil {
-		return err
-	}
-	return s.tidy(c)
+	return s.replace(CheckpointFile, append(data, '\n'))
 }
 
 func (s *store) write(name string, t map[string]tensorView) (TensorFile, error) {

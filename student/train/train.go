@@ -183,7 +183,7 @@ func (r *run) resume() error {
 	c, err := ReadCheckpoint(r.Dir)
 	switch {
 	case !r.Resume, errors.Is(err, ErrNoCheckpoint):
-		c = &Checkpoint{Format: checkpointFormat, Key: r.Key, About: r.About}
+		c = &Checkpoint{Format: CheckpointFormat, Key: r.Key, About: r.About}
 		r.checkpoint = c
 		return r.store.tidy(nil)
 	case err != nil:

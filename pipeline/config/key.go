@@ -1,0 +1,162 @@
+package config
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Key is what decides a result: values by canonical names, those of the configuration file. Two results with equal keys are
+// equal. What has its default is left out, so that a field may be added, with the default that means what was done before
+// it, without a change of any key.
+type Key map[string]any
+
+// Hash returns the hexadecimal SHA-256 of the key's canonical JSON: names sorted, no spaces.
+func (k Key) Hash() string {
+	sum := sha256.Sum256(k.canonical())
+	return hex.EncodeToString(sum[:])
+}
+
+func (k Key) canonical() []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(k) // what comes from YAML, strings and numbers always encode
+	return bytes.TrimSpace(b.Bytes())
+}
+
+// TrainingKeyVersion is part of every training's key. Raise it when an unchanged configuration trains another student: all
+// trainings then start again. (Version 1 was a hash of Go structs.)
+const TrainingKeyVersion = 2
+
+// Training is what a training is made from beside its configuration.
+type Training struct {
+	Cache string // hash of the cache's key: teacher, views, preprocessing, data
+	Rows  int    // of the cache
+	Input []int  // shape of a student's sample
+	Start string // SHA-256 of the ONNX file that the network starts from, empty without one
+	Seed  uint64
+}
+
+// TrainingKey returns what decides the bytes of a training: neither folders nor names, and of the options only those that
+// the weights or the figures in metrics.jsonl depend on.
+func (c *Config) TrainingKey(t Training) (Key, error) {
+	options := c.Train.WithDefaults(t.Rows)
+	options.CheckpointSteps = 0 // when checkpoints are written changes none of them
+	student := c.Student
+	student.Preprocess = nil
+	k := Key{
+		"format_version": TrainingKeyVersion, "cache": t.Cache, "input": t.Input, "seed": t.Seed,
+		"preprocess": c.Student.Preprocess.Canonical(),
+	}
+	for name, section := range map[string]any{"student": student, "loss": c.Loss, "train": options} {
+		values, err := SectionKey(name, section)
+		if err != nil {
+			return nil, err
+		}
+		if name == "loss" {
+			leaveOutWeightless(values)
+		}
+		k[name] = values
+	}
+	if t.Start != "" {
+		k["start"] = t.Start
+	}
+	if c.Engine.Kind != EngineONNXRuntime {
+		k["engine"] = c.Engine.Kind
+	}
+	if c.Eval.Curve {
+		k["curve"] = true
+	}
+	return k, nil
+}
+
+// SectionKey returns the values of a section as a key holds them: by the names of the file, in nested maps and lists,
+// without those that are zero or what keyDefaults has for them.
+func SectionKey(name string, section any) (map[string]any, error) {
+	data, err := yaml.Marshal(section)
+	values := map[string]any{}
+	if err == nil {
+		err = yaml.Unmarshal(data, &values)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("making the key of section %s: %w", name, err)
+	}
+	leaveOut(values, name)
+	return values, nil
+}
+
+// keyDefaults are values that keys leave out. What stands here is for ever: when the default of a field changes, the new one
+// gets into keys because it is not the value here. A field that is added with a default other than zero is added here too.
+// Elements of lists are named without their number.
+var keyDefaults = map[string]any{
+	"eval.episodes":          600,
+	"eval.queries":           15,
+	"export.fold_batch_norm": true,
+	"loss.task.miner":        "distance_weighted",
+	"student.arch.head":      "flatten",
+	"student.arch.norm":      "batch",
+	"student.arch.pool":      "max",
+	"student.head.kind":      "linear",
+	"student.normalize":      "none",
+	"teacher.normalize":      "none",
+	"train.batch.classes":    5,
+	"train.batch.kind":       "pk",
+	"train.batch.per_class":  13,
+	"train.batch.queries":    5,
+	"train.batch.shots":      1,
+	"train.batch.ways":       5,
+	"train.epochs":           10,
+	"train.lr":               0.001,
+	"train.optimizer":        "adam",
+	"train.schedule.kind":    "constant",
+	"train.selection":        0.1,
+}
+
+// leaveOut removes from values what has its default, and the sections of which nothing is left.
+func leaveOut(values map[string]any, path string) {
+	for _, name := range slices.Collect(maps.Keys(values)) {
+		at := path + "." + name
+		switch value := values[name].(type) {
+		case map[string]any:
+			leaveOut(value, at)
+			if len(value) == 0 {
+				delete(values, name)
+			}
+		case []any:
+			for _, item := range value {
+				if section, ok := item.(map[string]any); ok {
+					leaveOut(section, at)
+				}
+			}
+		default:
+			if standard, ok := keyDefaults[at]; ok && fmt.Sprint(value) == fmt.Sprint(standard) {
+				delete(values, name)
+			}
+		}
+	}
+}
+
+// leaveOutWeightless removes the losses without a weight, which are not computed.
+func leaveOutWeightless(losses map[string]any) {
+	weightless := func(loss any) bool {
+		section, ok := loss.(map[string]any)
+		return ok && section["weight"] == nil
+	}
+	for name, value := range losses {
+		list, ok := value.([]any)
+		if ok {
+			list = slices.DeleteFunc(list, weightless)
+			losses[name] = list
+		}
+		if weightless(value) || ok && len(list) == 0 {
+			delete(losses, name)
+		}
+	}
+}
