@@ -237,7 +237,7 @@ func TestDecodeColours(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(Image{1, 1, len(tt.want), tt.want}, got); diff != "" {
+			if diff := cmp.Diff(Image{Height: 1, Width: 1, Channels: len(tt.want), Pixels: tt.want}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})

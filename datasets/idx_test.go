@@ -208,7 +208,7 @@ func TestIDXSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(Image{1, 2, 3, []uint8{7, 8, 9, 10, 11, 12}}, got); diff != "" {
+	if diff := cmp.Diff(Image{Height: 1, Width: 2, Channels: 3, Pixels: []uint8{7, 8, 9, 10, 11, 12}}, got); diff != "" {
 		t.Errorf("image (-want +got):\n%s", diff)
 	}
 	if want := filepath.Join(dir, trainImages+".gz#1"); byDir.Path(1) != want {

@@ -4,30 +4,49 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
-	"slices"
-	"strconv"
-	"strings"
+
+	"rkd/datasets/internal/resample"
 )
 
 // ErrPreprocess reports preprocessing that is configured wrongly or does not fit an image.
 var ErrPreprocess = errors.New("preprocessing")
 
-// Preprocess turns an image into the numbers that a model takes: resize, centre crop, colour, normalisation, layout, in
-// this order. The zero value divides by 255 and keeps everything else.
+// Preprocess turns an image into the numbers that a model takes: what the file carries settled (orientation, alpha, 16 bits),
+// padding to a square, resize, centre crop, colour, normalisation, layout, in this order. The zero value turns pictures
+// upright, drops transparency, divides by 255 and keeps everything else.
 //
-// The first three steps work on 8-bit pixels and give 8-bit pixels (see Pixels). Normalisation is
+// All steps before normalisation work on 8-bit pixels and give 8-bit pixels (see Pixels). Normalisation is
 //
 //	x' = (x·scale − mean) / std
 //
 // with each of the three operations rounded to float32, and scale, mean and std rounded to float32 before: an ONNX graph
 // of Cast, Mul, Sub and Div gives the same bits.
 type Preprocess struct {
+	// Preset names the family whose values UsePreset filled in; it is a remark, and nothing reads it.
+	Preset string `yaml:"preset,omitempty"`
+	// Orientation is exif (default): the picture as people see it, or ignore: as it is stored.
+	Orientation string `yaml:"orientation,omitempty"`
+	// Alpha is what becomes of transparency. Default drop, as PIL.Image.convert("RGB").
+	Alpha Alpha `yaml:"alpha,omitempty"`
+	// Range maps [low, high] of 16-bit channels to 0–255. Default the upper 8 bits. Files of 8 bits are left alone.
+	Range []int `yaml:"range,flow,omitempty"`
+	// Pad is empty, or square: the shorter side is padded on both sides with Fill, before resizing.
+	Pad string `yaml:"pad,omitempty"`
+	// Fill is the colour of padding and of what a crop takes from outside the image. Default black.
+	Fill RGB `yaml:"fill,omitempty"`
 	// Resize: one number makes the shorter side that long and keeps the aspect ratio, the longer side being
 	// ⌊number·long/short⌋ as in torchvision; [height, width] resizes to exactly that; nothing keeps the size.
 	Resize Size `yaml:"resize,omitempty"`
+	// MaxSize bounds the longer side where Resize is one number: where it would be longer it is MaxSize, and the shorter
+	// one ⌊MaxSize·short/long⌋. 0 does not bound it.
+	MaxSize int `yaml:"max_size,omitempty"`
+	// Interpolation is nearest, box, bilinear (default), hamming, bicubic or lanczos, each with Pillow's bits.
+	Interpolation string `yaml:"interpolation,omitempty"`
+	// Antialias false interpolates between the nearest pixels however much an image shrinks, as PyTorch's interpolate and
+	// OpenCV do; for bilinear and bicubic. Default true.
+	Antialias *bool `yaml:"antialias,omitempty"`
 	// Crop cuts out the centre; one number is a square. Where the margin is odd, its half is rounded to even, as in
-	// torchvision. An image smaller than the crop is an error.
+	// torchvision. Where the image is smaller than the crop, Fill surrounds it.
 	Crop Size `yaml:"crop,omitempty"`
 	// Color is empty (the sample's own channels), rgb, bgr or gray. Gray becomes colour by replication; colour becomes gray
 	// as ITU-R 601 luma in the fixed-point form of Pillow's mode L, (19595·R + 38470·G + 7471·B + 2¹⁵) / 2¹⁶.
@@ -42,6 +61,13 @@ type Preprocess struct {
 }
 
 const (
+	orientationExif   = "exif"
+	orientationIgnore = "ignore"
+
+	padSquare = "square"
+
+	interpolationDefault = string(resample.Bilinear)
+
 	colorRGB  = "rgb"
 	colorBGR  = "bgr"
 	colorGray = "gray"
@@ -50,61 +76,13 @@ const (
 	layoutNHWC = "NHWC"
 )
 
-// Validate checks every field. Its errors wrap ErrPreprocess.
-func (p Preprocess) Validate() error {
-	if err := p.Resize.check(); err != nil {
-		return fmt.Errorf("%w: resize is %w", ErrPreprocess, err)
-	}
-	if err := p.Crop.check(); err != nil {
-		return fmt.Errorf("%w: crop is %w", ErrPreprocess, err)
-	}
-	switch p.Color {
-	case "", colorRGB, colorBGR, colorGray:
-	default:
-		return fmt.Errorf("%w: color is %q, expected rgb, bgr, gray or nothing", ErrPreprocess, p.Color)
-	}
-	switch p.Layout {
-	case "", layoutNCHW, layoutNHWC:
-	default:
-		return fmt.Errorf("%w: layout is %q, expected NCHW or NHWC", ErrPreprocess, p.Layout)
-	}
-	if scale := float32(p.Scale); p.Scale != 0 && !(scale > 0) || !finite(p.Scale) {
-		return fmt.Errorf("%w: scale is %v, expected a positive number", ErrPreprocess, p.Scale)
-	}
-	for i, m := range p.Mean {
-		if !finite(m) {
-			return fmt.Errorf("%w: mean[%d] is %v, expected a finite number", ErrPreprocess, i, m)
-		}
-	}
-	for i, s := range p.Std {
-		if !(float32(s) > 0) || !finite(s) {
-			return fmt.Errorf("%w: std[%d] is %v, expected a positive number", ErrPreprocess, i, s)
-		}
-	}
-	return cmp.Or(p.checkCount("mean", len(p.Mean)), p.checkCount("std", len(p.Std)))
-}
-
-// checkCount checks a number of values against the channels that Color allows.
-func (p Preprocess) checkCount(field string, n int) error {
-	if n <= 1 || n == 3 && p.Color != colorGray {
-		return nil
-	}
-	if p.Color == colorGray {
-		return fmt.Errorf("%w: %s has %d values, expected one for color gray", ErrPreprocess, field, n)
-	}
-	return fmt.Errorf("%w: %s has %d values, expected one, or one for each of 3 channels", ErrPreprocess, field, n)
-}
-
-// finite reports whether x is finite as a float32.
-func finite(x float64) bool { return math.Abs(x) <= math.MaxFloat32 }
-
-// Shape returns the shape of one sample after preprocessing, (C,H,W) or (H,W,C). Only the dimensions of img are read. Its
-// errors wrap ErrPreprocess: the crop does not fit, or mean or std do not fit the channels.
+// Shape returns the shape of one sample after preprocessing, (C,H,W) or (H,W,C). The pixels of img are
+// not read. Its errors wrap ErrPreprocess: mean or std do not fit the channels, or the size is absurd.
 func (p Preprocess) Shape(img Image) ([]int, error) {
 	if err := img.checkShape(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPreprocess, err)
 	}
-	g, err := p.plan(img)
+	g, err := p.plan(p.developed(img))
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +98,7 @@ func (p Preprocess) Apply(img Image, dst []float32) error {
 	if err := img.check(); err != nil {
 		return fmt.Errorf("%w: %w", ErrPreprocess, err)
 	}
+	img = p.Develop(img)
 	g, err := p.plan(img)
 	if err != nil {
 		return err
@@ -128,7 +107,7 @@ func (p Preprocess) Apply(img Image, dst []float32) error {
 		return fmt.Errorf("%w: room for %d numbers, expected %d × %d × %d", ErrPreprocess,
 			len(dst), g.channels, g.cropHeight, g.cropWidth)
 	}
-	img, g = p.resized(img, g)
+	img, g = p.shaped(img, g)
 	scale := float32(cmp.Or(p.Scale, 1.0/255))
 	for k := range g.channels {
 		mean, std := float32(channelValue(p.Mean, k, 0)), float32(channelValue(p.Std, k, 1))
@@ -142,17 +121,18 @@ func (p Preprocess) Apply(img Image, dst []float32) error {
 	return nil
 }
 
-// Pixels applies only resize, crop and colour, and gives 8-bit pixels in the channel order of Color: what a model with
+// Pixels applies all but normalisation, and gives 8-bit pixels in the channel order of Color: what a model with
 // normalisation baked in takes. Where nothing is to be done the result shares the memory of img.
 func (p Preprocess) Pixels(img Image) (Image, error) {
 	if err := img.check(); err != nil {
 		return Image{}, fmt.Errorf("%w: %w", ErrPreprocess, err)
 	}
+	img = p.Develop(img)
 	g, err := p.plan(img)
 	if err != nil {
 		return Image{}, err
 	}
-	img, g = p.resized(img, g)
+	img, g = p.shaped(img, g)
 	sameColor := g.channels == img.Channels && (g.channels == 1 || p.Color != colorBGR)
 	if sameColor && g.cropHeight == img.Height && g.cropWidth == img.Width {
 		return img, nil
@@ -197,46 +177,6 @@ func (p Preprocess) Normalization(channels int) (scale float32, mean, std []floa
 		std = append(std, float32(channelValue(p.Std, k, 1)))
 	}
 	return float32(cmp.Or(p.Scale, 1.0/255)), mean, std
-}
-
-// Canonical writes the effective values in one fixed form, for a cache key: configurations that compute the same numbers
-// in other words give equal texts. Numbers are those of float32, and one value stands for equal values of all channels.
-func (p Preprocess) Canonical() string {
-	resize := "keep"
-	if len(p.Resize) > 0 {
-		resize = "bilinear:" + joinInts(p.Resize)
-	}
-	crop := "keep"
-	if len(p.Crop) > 0 {
-		h, w := p.Crop.pair()
-		crop = joinInts([]int{h, w})
-	}
-	return fmt.Sprintf("resize=%s crop=%s color=%s layout=%s scale=%s mean=%s std=%s", resize, crop,
-		cmp.Or(p.Color, "keep"), cmp.Or(p.Layout, layoutNCHW),
-		joinFloats([]float64{cmp.Or(p.Scale, 1.0/255)}, 0), joinFloats(p.Mean, 0), joinFloats(p.Std, 1))
-}
-
-func joinInts(values []int) string {
-	words := make([]string, len(values))
-	for i, v := range values {
-		words[i] = strconv.Itoa(v)
-	}
-	return strings.Join(words, "x")
-}
-
-func joinFloats(values []float64, missing float64) string {
-	if len(values) == 0 {
-		values = []float64{missing}
-	}
-	var words []string
-	for _, v := range values {
-		v = float64(float32(v)) + 0 // −0 + 0 = 0
-		words = append(words, strconv.FormatFloat(v, 'g', -1, 32))
-	}
-	if slices.Equal(words[1:], words[:len(words)-1]) {
-		words = words[:1]
-	}
-	return strings.Join(words, ",")
 }
 
 // channelValue is the value of channel k out of none, one, or one per channel.

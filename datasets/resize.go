@@ -1,38 +1,47 @@
 package datasets
 
 import (
-	"image"
+	"cmp"
 
-	"golang.org/x/image/draw"
+	"rkd/datasets/internal/resample"
 )
 
-// resize scales img to height × width with the bilinear (triangle) kernel and returns the given window of the result. The
-// kernel widens when it shrinks an image, as Pillow's and torchvision's does with antialiasing; values differ from
-// Pillow's, which rounds twice, by one level at most.
-func resize(img Image, height, width int, window image.Rectangle) Image {
-	scaled := image.NewRGBA(window)
-	draw.BiLinear.Scale(scaled, image.Rect(0, 0, width, height), img.standard(), image.Rect(0, 0, img.Width, img.Height), draw.Src, nil)
-	out := Image{
-		Height: window.Dy(), Width: window.Dx(), Channels: img.Channels,
-		Pixels: make([]uint8, window.Dy()*window.Dx()*img.Channels),
+// resize scales img to height × width and returns the given window of the result, with Pillow's resampling (see package
+// resample) or, without antialiasing, PyTorch's plain interpolation.
+func (p Preprocess) resize(img Image, height, width int, window resample.Window) Image {
+	src := resample.Image{Height: img.Height, Width: img.Width, Channels: img.Channels, Pixels: img.Pixels}
+	filter := resample.Filter(cmp.Or(p.Interpolation, interpolationDefault))
+	var out resample.Image
+	if p.antialiased() {
+		out = resample.Resize(src, height, width, window, filter)
+	} else {
+		out = resample.Plain(src, height, width, window, filter)
 	}
-	for i := range window.Dy() * window.Dx() {
-		copy(out.Pixels[i*img.Channels:(i+1)*img.Channels], scaled.Pix[4*i:])
+	return Image{Height: out.Height, Width: out.Width, Channels: out.Channels, Pixels: out.Pixels}
+}
+
+func (p Preprocess) antialiased() bool { return p.Antialias == nil || *p.Antialias }
+
+// filled is a picture of one colour.
+func filled(height, width, channels int, fill RGB) Image {
+	out := Image{Height: height, Width: width, Channels: channels, Pixels: make([]uint8, height*width*channels)}
+	color := fill.bytes()
+	if channels == 1 {
+		color[0] = luma(color[0], color[1], color[2])
+	}
+	if color == [3]uint8{} {
+		return out
+	}
+	for i := range out.Pixels {
+		out.Pixels[i] = color[i%channels]
 	}
 	return out
 }
 
-// standard is the image in the form of the standard library.
-func (img Image) standard() image.Image {
-	bounds := image.Rect(0, 0, img.Width, img.Height)
-	if img.Channels == 1 {
-		return &image.Gray{Pix: img.Pixels, Stride: img.Width, Rect: bounds}
+// put copies the whole of img to (top, left) of the picture.
+func (m Image) put(img Image, top, left int) {
+	n := img.Width * img.Channels
+	for y := range img.Height {
+		copy(m.Pixels[((top+y)*m.Width+left)*m.Channels:], img.Pixels[y*n:(y+1)*n])
 	}
-	rgba := image.NewRGBA(bounds)
-	for i := range img.Width * img.Height {
-		p := rgba.Pix[4*i : 4*i+4]
-		copy(p, img.Pixels[3*i:3*i+3])
-		p[3] = 255
-	}
-	return rgba
 }

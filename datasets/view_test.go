@@ -13,8 +13,8 @@ import (
 )
 
 func TestViewsApply(t *testing.T) {
-	gray := Image{3, 3, 1, []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9}}
-	color := Image{1, 2, 3, []uint8{1, 2, 3, 4, 5, 6}}
+	gray := Image{Height: 3, Width: 3, Channels: 1, Pixels: []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9}}
+	color := Image{Height: 1, Width: 2, Channels: 3, Pixels: []uint8{1, 2, 3, 4, 5, 6}}
 	// What the draws of a (seed, id, view) are is settled by the golden file; here each possible one must be right.
 	for name, tt := range map[string]struct {
 		img  Image
@@ -29,7 +29,7 @@ func TestViewsApply(t *testing.T) {
 			"\x00\x00\x00\x02\x03\x00\x05\x06\x00": true, "\x00\x00\x00\x01\x02\x03\x04\x05\x06": true,
 			"\x00\x00\x00\x00\x01\x02\x00\x04\x05": true,
 		}},
-		"shift and flip": {Image{1, 2, 1, []uint8{1, 2}}, Views{Flip: true, Shift: 1}, map[string]bool{
+		"shift and flip": {Image{Height: 1, Width: 2, Channels: 1, Pixels: []uint8{1, 2}}, Views{Flip: true, Shift: 1}, map[string]bool{
 			"\x01\x02": true, "\x02\x01": true, "\x00\x01": true, "\x01\x00": true, "\x02\x00": true,
 			"\x00\x02": true, "\x00\x00": true,
 		}},
@@ -67,7 +67,7 @@ func TestViewZeroIsTheImage(t *testing.T) {
 }
 
 func TestViewShiftedOutIsEmpty(t *testing.T) {
-	img := Image{1, 1, 1, []uint8{9}}
+	img := Image{Height: 1, Width: 1, Channels: 1, Pixels: []uint8{9}}
 	empty := 0
 	for id := range int64(20) {
 		if (Views{Shift: 1000, Flip: true}).Apply(img, 1, id, 1).Pixels[0] == 0 {

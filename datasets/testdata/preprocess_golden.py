@@ -1,7 +1,7 @@
 """Golden values of datasets.Preprocess from torchvision and Pillow.
 
-Run it with Debian's python3 (torch 1.13, torchvision 0.14, Pillow 9.4, NumPy 1.24); it writes preprocess_golden.json
-beside itself. Pixels are hexadecimal, (H,W,C) from the top left; values are float32 in row-major order, hexadecimal too
+Run it with torchvision 0.14 or newer and Pillow 13 or newer: `python3 preprocess_golden.py`. It writes
+preprocess_golden.json beside itself. Pixels are hexadecimal, (H,W,C) from the top left; values are float32 in row-major order, hexadecimal too
 (little-endian), so that they are compared bit for bit.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torchvision.transforms as T
+import torchvision.transforms.functional as F
 from PIL import Image
 
 MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -76,6 +77,25 @@ def main() -> None:
         cases.append(record(name, source, T.Resize(size, bilinear)(source), resize=size))
     cases.append(record("shorter side up, then centre crop", tall, T.CenterCrop(16)(T.Resize(20, bilinear)(tall)),
                         resize=20, crop=16))
+    for name, source, size, longest in [
+        ("shorter side, bounded by max_size", tall, 12, 15),
+        ("max_size that does not bind", tall, 12, 30),
+    ]:
+        cases.append(record(name, source, T.Resize(size, bilinear, max_size=longest)(source)))
+    for name, source, size in [
+        ("crop larger than both sides", rgb, [16, 17]),
+        ("crop larger than the height", rgb, [14, 9]),
+        ("crop larger than the width, gray", gray, [5, 14]),
+    ]:
+        cases.append(record(name, source, T.CenterCrop(size)(source)))
+    for name, source, color in [("padded to a square", tall, (9, 200, 30)), ("gray padded to a square", gray, 128)]:
+        side = max(source.size)
+        left, top = (side - source.width) // 2, (side - source.height) // 2
+        square = F.pad(source, [left, top, side - source.width - left, side - source.height - top], fill=color)
+        cases.append(record(name, source, T.Resize(8, bilinear)(square)))
+    for mode in ("nearest", "box", "hamming", "bicubic", "lanczos"):
+        resize = T.Resize(9, T.InterpolationMode(mode))
+        cases.append(record("shorter side by " + mode + ", cropped", tall, T.CenterCrop([7, 8])(resize(tall))))
     out = Path(__file__).with_suffix(".json")
     out.write_text("[\n" + ",\n".join(json.dumps(c) for c in cases) + "\n]\n")
 

@@ -5,3 +5,7 @@
 //
 // It knows neither files nor configuration. The passes stand in portable Go and, with the same bits, in AVX2.
 package resample
+
+// Version changes when any picture is resized to other pixels than before; caches name it. Version 1 was
+// golang.org/x/image/draw, which rounds once.
+const Version = 2

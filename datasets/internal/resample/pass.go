@@ -1,18 +1,33 @@
 package resample
 
-// horizontal resamples rows of src along their width into dst.
-func horizontal(dst, src plane, rows, channels int, w *weights) {
+// horizontal resamples rows of src, which begin at column left of the picture, along their width into dst.
+func horizontal(dst, src plane, rows, channels, left int, w *weights) {
+	if left > 0 {
+		moved := *w
+		moved.starts = make([]int32, len(w.starts))
+		for i, start := range w.starts {
+			moved.starts[i] = start - int32(left)
+		}
+		w = &moved
+	}
 	done := 0
 	if channels == 3 {
 		done = horizontalFast(dst, src, rows, w)
 	}
 	for y := done; y < rows; y++ {
-		in, out := src.pixels[y*src.stride:(y+1)*src.stride], dst.pixels[y*dst.stride:]
 		if channels == 3 {
-			horizontalRGB(out, in, w)
+			horizontalRGB(dst.row(y), src.row(y), w)
 		} else {
-			horizontalGray(out, in, w)
+			horizontalGray(dst.row(y), src.row(y), w)
 		}
+	}
+}
+
+// vertical resamples columns of src, whose first row is row top of the picture, into rows of dst.
+func vertical(dst, src plane, rows, top int, w *weights) {
+	for y := range rows {
+		start := (int(w.starts[y]) - top) * src.stride
+		verticalRow(dst.row(y), src.pixels[start:], src.stride, w, y)
 	}
 }
 

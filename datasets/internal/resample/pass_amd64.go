@@ -28,8 +28,8 @@ func horizontalFast(dst, src plane, rows int, w *weights) int {
 			row := min(y+k, rows-1)
 			source := src.pixels[row*src.stride:]
 			if row == rows-1 {
-				spare := make([]uint8, src.stride+8)
-				copy(spare, source)
+				spare := make([]uint8, src.width+8)
+				copy(spare, source[:src.width])
 				source = spare
 			}
 			in[k] = &source[0]

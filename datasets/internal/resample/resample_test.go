@@ -105,8 +105,8 @@ func TestFastPassesEqualPortable(t *testing.T) {
 			stride := 3*n + spare
 			a := plane{make([]uint8, stride*src.Height), stride, 3 * n}
 			b := plane{make([]uint8, stride*src.Height), stride, 3 * n}
-			horizontal(a, in, src.Height, 3, fast)
-			horizontal(b, in, src.Height, 3, &portable)
+			horizontal(a, in, src.Height, 3, 0, fast)
+			horizontal(b, in, src.Height, 3, 0, &portable)
 			for y := range src.Height {
 				if !bytes.Equal(a.pixels[y*stride:y*stride+3*n], b.pixels[y*stride:y*stride+3*n]) {
 					t.Fatalf("horizontal, %d to %d with %s: row %d differs", src.Width, n, f, y)

@@ -1,6 +1,6 @@
 """What Pillow makes of small pictures: pillow.golden.json, a SHA-256 of the pixels for each case.
 
-    python3 pillow.py > pillow.golden.json      # Pillow 11 or newer, numpy
+    python3 pillow.py > pillow.golden.json      # Pillow 13 or newer, numpy
 
 The pictures are made of a linear congruential generator, so that a test in another language has the same ones.
 """
@@ -24,6 +24,7 @@ SIZES = [  # height, width of the source and of the result
     ((17, 23), (8, 11)), ((17, 23), (40, 51)), ((9, 64), (9, 20)), ((64, 9), (20, 9)), ((37, 53), (36, 52)),
     ((2, 2), (7, 5)), ((1, 1), (3, 4)), ((1, 90), (1, 7)), ((90, 1), (7, 1)), ((300, 500), (3, 2)), ((5, 7), (64, 48)),
     ((100, 133), (64, 85)), ((375, 500), (256, 341)), ((800, 3), (2, 3)),
+    ((40, 40), (30, 35)), ((40, 40), (29, 35)), ((11, 14), (7, 20)), ((60, 40), (8, 90)), ((14, 60), (20, 7)), ((26, 30), (43, 53)),
 ]
 
 

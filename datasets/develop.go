@@ -1,0 +1,68 @@
+package datasets
+
+import "math"
+
+// Develop settles what a file carries beside 8-bit pixels: 16-bit channels become 8 bits as Range says, transparency is
+// dropped or laid over Alpha, and the picture is turned upright unless Orientation is ignore. The result has nothing left
+// to settle; an image that has nothing is returned as it is. Views come after it, and the methods of Preprocess begin
+// with it themselves.
+func (p Preprocess) Develop(img Image) Image {
+	if img.plain() {
+		return img
+	}
+	if img.Deep != nil && len(p.Range) == 2 {
+		img.Pixels = narrow(img.Deep, p.Range[0], p.Range[1])
+	}
+	img.Deep = nil
+	if img.Alpha != nil && len(p.Alpha) > 0 {
+		img = over(img, RGB(p.Alpha))
+	}
+	img.Alpha = nil
+	if p.Orientation != orientationIgnore && img.Orientation.turns() {
+		img.Pixels = upright(img.Orientation, img.Pixels, img.Height, img.Width, img.Channels)
+		if img.Orientation.swaps() {
+			img.Height, img.Width = img.Width, img.Height
+		}
+	}
+	img.Orientation = 0
+	return img
+}
+
+// developed is the shape of Develop's result, without pixels.
+func (p Preprocess) developed(img Image) Image {
+	if p.Orientation != orientationIgnore && img.Orientation.swaps() {
+		img.Height, img.Width = img.Width, img.Height
+	}
+	if img.Alpha != nil && !RGB(p.Alpha).gray() {
+		img.Channels = 3
+	}
+	return Image{Height: img.Height, Width: img.Width, Channels: img.Channels}
+}
+
+// narrow maps low to 0 and high to 255, linearly, rounded to nearest, and clips the rest.
+func narrow(deep []uint16, low, high int) []uint8 {
+	out := make([]uint8, len(deep))
+	for i, v := range deep {
+		scaled := float64(int(v)-low) * 255 / float64(high-low)
+		out[i] = uint8(math.Round(min(max(scaled, 0), 255)))
+	}
+	return out
+}
+
+// over lays img over a background, as Pillow pastes through a mask: (pixel·alpha + background·(255−alpha)) / 255, rounded.
+func over(img Image, background RGB) Image {
+	if !background.gray() {
+		img = img.colored()
+	}
+	below := background.bytes()
+	out := make([]uint8, len(img.Pixels))
+	for i, a := range img.Alpha {
+		for c := range img.Channels {
+			at := i*img.Channels + c
+			sum := uint32(img.Pixels[at])*uint32(a) + uint32(below[c])*(255-uint32(a)) + 128
+			out[at] = uint8((sum>>8 + sum) >> 8)
+		}
+	}
+	img.Pixels = out
+	return img
+}
