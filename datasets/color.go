@@ -37,9 +37,11 @@ func (c *RGB) UnmarshalYAML(node *yaml.Node) error {
 			}
 		}
 	}
-	return fmt.Errorf("line %d: colour is %s, expected black, white, a number, [red, green, blue] or \"#rrggbb\"",
-		node.Line, describe(node))
+	return fmt.Errorf("line %d: colour is %s, expected %s", node.Line, describe(node), c.Expects())
 }
+
+// Expects describes the values that UnmarshalYAML reads.
+func (RGB) Expects() string { return `black, white, a number, [red, green, blue] or "#rrggbb"` }
 
 // MarshalYAML writes the colour as a list.
 func (c RGB) MarshalYAML() (any, error) {
@@ -85,11 +87,14 @@ func (a *Alpha) UnmarshalYAML(node *yaml.Node) error {
 		*a = nil
 		return nil
 	}
-	if err := (*RGB)(a).UnmarshalYAML(node); err != nil {
-		return fmt.Errorf("%w, or drop", err)
+	if (*RGB)(a).UnmarshalYAML(node) != nil {
+		return fmt.Errorf("line %d: alpha is %s, expected %s", node.Line, describe(node), a.Expects())
 	}
 	return nil
 }
+
+// Expects describes the values that UnmarshalYAML reads.
+func (Alpha) Expects() string { return "drop, " + RGB{}.Expects() }
 
 // MarshalYAML writes what UnmarshalYAML reads.
 func (a Alpha) MarshalYAML() (any, error) {

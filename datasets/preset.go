@@ -44,3 +44,13 @@ func (p *Preprocess) UsePreset(name string) error {
 	p.Mean, p.Std, p.Resize, p.Crop = slices.Clone(p.Mean), slices.Clone(p.Std), slices.Clone(p.Resize), slices.Clone(p.Crop)
 	return nil
 }
+
+// Shorthand is the key that a lone word stands for: `preprocess: clip` is `preprocess: {preset: clip}`.
+func (Preprocess) Shorthand() string { return "preset" }
+
+// MarshalYAML writes the values that a preset stands for and not its name, which would fill in again what was cleared.
+func (p Preprocess) MarshalYAML() (any, error) {
+	type values Preprocess
+	p.Preset = ""
+	return values(p), nil
+}

@@ -75,6 +75,42 @@ func TestStudentPreprocessesAsTheTeacherButForTheLayout(t *testing.T) {
 	}
 }
 
+func TestPresetOfPreprocessing(t *testing.T) {
+	for set, want := range map[string]string{
+		"teacher.preprocess=dinov2": "resize=bicubic@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 " +
+			"mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
+		"teacher.preprocess={resize: 0, mean: [0], preset: siglip, std: [1], interpolation: box}": "resize=keep crop=keep color=rgb layout=NCHW " +
+			"scale=0.003921569 mean=0 std=1",
+	} {
+		e, err := config.Parse("x.yaml", []byte(text), []string{set})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := e.Base.Teacher.Preprocess.Canonical(); got != want {
+			t.Errorf("%s: %s\nexpected %s", set, got, want)
+		}
+		data, err := yaml.Marshal(e.Base)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := config.Parse("x.yaml", data, nil)
+		if err != nil || again.Base.Teacher.Preprocess.Canonical() != want {
+			t.Errorf("%s: written and read again it is %v (%v)", set, again, err)
+		}
+	}
+	for set, want := range map[string]string{
+		"teacher.preprocess={preset: vgg}":          `teacher.preprocess: preprocessing: preset is "vgg", expected one of arcface, clip,`,
+		"teacher.preprocess={alpha: green}":         `teacher.preprocess.alpha is "green", expected drop, black, white, a number,`,
+		"teacher.preprocess={fill: [1, 2]}":         `expected black, white, a number, [red, green, blue] or "#rrggbb"`,
+		"teacher.preprocess={orientation: upright}": `orientation is "upright", expected exif or ignore`,
+		"teacher.preprocess={antialias: maybe}":     `teacher.preprocess.antialias is "maybe", expected true or false`,
+	} {
+		if _, err := config.Parse("x.yaml", []byte(text), []string{set}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, expected %q", set, err, want)
+		}
+	}
+}
+
 // A resolved configuration, written out and read again, is the same: checkpoints and models carry it.
 func TestResolvedConfigurationReadsBack(t *testing.T) {
 	files, err := filepath.Glob("../../examples/*.yaml")

@@ -145,6 +145,12 @@ func (d *document) decodeInto(node *yaml.Node, v reflect.Value, path string) err
 // shorthand is a section that may be written as a single value: that of the key it names.
 type shorthand interface{ Shorthand() string }
 
+// preset is a section whose key "preset" names values for the others, which the keys beside it replace.
+type preset interface{ UsePreset(name string) error }
+
+// expectant is a value of a form of its own, which it describes.
+type expectant interface{ Expects() string }
+
 // single is a list that may be written as its only element.
 type single interface{ Single() }
 
@@ -165,6 +171,13 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 		if name != "" && name != "-" {
 			fields[name] = field.Index
 			known = append(known, name)
+		}
+	}
+	if p, ok := v.Addr().Interface().(preset); ok {
+		if name := lookup(node, "preset"); name != nil && name.Value != "" {
+			if err := p.UsePreset(name.Value); err != nil {
+				return fmt.Errorf("%w: %s: %s: %w", ErrConfig, d.at(name), path, err)
+			}
 		}
 	}
 	seen := map[string]bool{}
@@ -188,6 +201,9 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 
 func (d *document) decodeLeaf(node *yaml.Node, v reflect.Value, path string) error {
 	if err := node.Decode(v.Addr().Interface()); err != nil {
+		if e, ok := v.Addr().Interface().(expectant); ok {
+			return d.wrong(node, path, e.Expects())
+		}
 		return d.wrong(node, path, expected(v.Type()))
 	}
 	return nil
