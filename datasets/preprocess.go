@@ -32,7 +32,8 @@ type Preprocess struct {
 	Range []int `yaml:"range,flow,omitempty"`
 	// Pad is empty, or square: the shorter side is padded on both sides with Fill, before resizing.
 	Pad string `yaml:"pad,omitempty"`
-	// Fill is the colour of padding and of what a crop takes from outside the image. Default black.
+	// Fill is the colour of padding, black by default, and of what a crop takes from outside the image: without it a crop
+	// larger than the image is an error.
 	Fill RGB `yaml:"fill,omitempty"`
 	// Resize: one number makes the shorter side that long and keeps the aspect ratio, the longer side being
 	// ⌊number·long/short⌋ as in torchvision; [height, width] resizes to exactly that; nothing keeps the size.
@@ -46,7 +47,7 @@ type Preprocess struct {
 	// OpenCV do; for bilinear and bicubic. Default true.
 	Antialias *bool `yaml:"antialias,omitempty"`
 	// Crop cuts out the centre; one number is a square. Where the margin is odd, its half is rounded to even, as in
-	// torchvision. Where the image is smaller than the crop, Fill surrounds it.
+	// torchvision. Where the image is smaller than the crop, Fill surrounds it, as torchvision pads.
 	Crop Size `yaml:"crop,omitempty"`
 	// Color is empty (the sample's own channels), rgb, bgr or gray. Gray becomes colour by replication; colour becomes gray
 	// as ITU-R 601 luma in the fixed-point form of Pillow's mode L, (19595·R + 38470·G + 7471·B + 2¹⁵) / 2¹⁶.
@@ -77,7 +78,8 @@ const (
 )
 
 // Shape returns the shape of one sample after preprocessing, (C,H,W) or (H,W,C). The pixels of img are
-// not read. Its errors wrap ErrPreprocess: mean or std do not fit the channels, or the size is absurd.
+// not read. Its errors wrap ErrPreprocess: the crop does not fit, mean or std do not fit
+// the channels, or the size is absurd.
 func (p Preprocess) Shape(img Image) ([]int, error) {
 	if err := img.checkShape(); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrPreprocess, err)
