@@ -3,6 +3,7 @@ package ort
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
 
@@ -24,7 +25,7 @@ var environment struct {
 
 // Init loads the library at path and makes the environment that all sessions of the process share. Once it has
 // succeeded, another call with the same path does nothing, and one with another path is an error. The runtime sends no
-// telemetry and writes nothing to stderr: whatever fails is returned.
+// telemetry, see telemetryOff, and writes nothing to stderr: whatever fails is returned.
 //
 // Errors wrap ErrLibraryMissing when the file is not there or is no such library, and ErrLibraryTooOld when it is older
 // than 1.24.
@@ -36,6 +37,9 @@ func Init(path string) error {
 			return fmt.Errorf("loading ONNX Runtime from %q: the process already uses %q", path, environment.path)
 		}
 		return nil
+	}
+	if err := os.Setenv(telemetryOff, "1"); err != nil {
+		return fmt.Errorf("loading ONNX Runtime from %q: disabling telemetry: %w", path, err)
 	}
 	lib, err := load(path)
 	if err != nil {
@@ -51,6 +55,11 @@ func Init(path string) error {
 	environment.path, environment.library = path, lib
 	return nil
 }
+
+// telemetryOff is the environment variable that the library looks at while it is loaded. Without it the library starts its
+// telemetry in a constructor, before any of its functions can be called: it writes a log to /tmp and a database to the home
+// folder, and looks its collector up. The program sets it whatever it was set to before.
+const telemetryOff = "ORT_DISABLE_TELEMETRY"
 
 // load opens the library at path and checks its version.
 func load(path string) (library, error) {

@@ -1,6 +1,7 @@
 package ort
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -108,7 +109,10 @@ func (s *Session) Outputs() []onnx.Tensor { return slices.Clone(s.outputs) }
 
 // Run computes outputs from inputs, both in the session's order. An output that is nil is made by the runtime and is the
 // caller's to close; one that is a tensor of the right shape is written in place, without a copy or an allocation.
-func (s *Session) Run(inputs, outputs []Value) error {
+//
+// When ctx ends, the runtime stops after the operator under way, which ends a model that loops for ever, and Run returns
+// ctx's error.
+func (s *Session) Run(ctx context.Context, inputs, outputs []Value) error {
 	if len(inputs) != len(s.inputs) || len(outputs) != len(s.outputs) {
 		return fmt.Errorf("running the model: %d inputs and %d outputs, expected %d and %d",
 			len(inputs), len(outputs), len(s.inputs), len(s.outputs))
@@ -125,11 +129,14 @@ func (s *Session) Run(inputs, outputs []Value) error {
 			out[i] = v.value()
 		}
 	}
-	if err := s.s.Run(in, out); err != nil {
+	if err := s.runUntil(ctx, in, out); err != nil {
 		for i, v := range out { // of those that the runtime made before it failed the last can be a nil pointer
 			if v != nil && outputs[i] == nil && !reflect.ValueOf(v).IsNil() {
 				err = errors.Join(err, v.Destroy())
 			}
+		}
+		if ctx.Err() != nil {
+			return fmt.Errorf("running the model: %w", ctx.Err())
 		}
 		err = clean(err)
 		if why, ok := strings.CutPrefix(err.Error(), "Error creating tensor from ort: "); ok {
@@ -143,6 +150,27 @@ func (s *Session) Run(inputs, outputs []Value) error {
 		}
 	}
 	return nil
+}
+
+// runUntil runs the model and stops the run when ctx ends.
+func (s *Session) runUntil(ctx context.Context, in, out []ort.Value) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	options, err := ort.NewRunOptions()
+	if err != nil {
+		return err
+	}
+	terminated := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(terminated)
+		_ = options.Terminate() // fails on options that are gone, and these are not
+	})
+	err = s.s.RunWithOptions(in, out, options)
+	if !stop() {
+		<-terminated // the options are in use until then
+	}
+	return errors.Join(err, options.Destroy())
 }
 
 // Close gives the session back.

@@ -73,7 +73,7 @@ func tensor[T Element](t testing.TB, data []T, shape ...int) *Tensor[T] {
 func run(t testing.TB, s *Session, inputs ...Value) Value {
 	t.Helper()
 	out := make([]Value, 1)
-	if err := s.Run(inputs, out); err != nil {
+	if err := s.Run(t.Context(), inputs, out); err != nil {
 		t.Fatal(err)
 	}
 	return out[0]
@@ -163,7 +163,7 @@ func TestTensorsInsideAModelCanBeTapped(t *testing.T) {
 		t.Fatalf("the file says that the tapped tensor is %s: this test is about one of unknown type", e)
 	}
 	out := make([]Value, 2)
-	if err := session(t, m, Options{}).Run([]Value{tensor(t, g.Input, 2, 1, 6, 6)}, out); err != nil {
+	if err := session(t, m, Options{}).Run(t.Context(), []Value{tensor(t, g.Input, 2, 1, 6, 6)}, out); err != nil {
 		t.Fatal(err)
 	}
 	if got, want := out[0].Shape(), []int{2, 4, 4, 4}; !slices.Equal(got, want) {
@@ -180,7 +180,7 @@ func TestTensorsInsideAModelCanBeTapped(t *testing.T) {
 func TestHalfPrecisionIsSeenAndCast(t *testing.T) {
 	x := tensor(t, []float32{1, 0, 0, 0, 0, 2, 0, 0}, 2, 4)
 	m := loadModel(t, "half.onnx")
-	if err := session(t, m, Options{}).Run([]Value{x}, make([]Value, 1)); !errors.Is(err, ErrElement) {
+	if err := session(t, m, Options{}).Run(t.Context(), []Value{x}, make([]Value, 1)); !errors.Is(err, ErrElement) {
 		t.Errorf("got error %v, want ErrElement", err)
 	}
 	if err := m.CastToFloat("y"); err != nil {
@@ -195,7 +195,7 @@ func TestBoundOutputsAreWrittenInPlace(t *testing.T) {
 	g := readGolden(t)
 	s := session(t, loadModel(t, "conv_bn.onnx"), Options{})
 	result := make([]float32, 6)
-	err := s.Run([]Value{tensor(t, g.Input, 2, 1, 6, 6)}, []Value{tensor(t, result, 2, 3)})
+	err := s.Run(t.Context(), []Value{tensor(t, g.Input, 2, 1, 6, 6)}, []Value{tensor(t, result, 2, 3)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestOneBatchGivesTheSameBits(t *testing.T) {
 	g := readGolden(t)
 	s := session(t, loadModel(t, "conv_bn.onnx"), Options{Threads: 3})
 	first := make([]float32, 6)
-	if err := s.Run([]Value{tensor(t, g.Input, 2, 1, 6, 6)}, []Value{tensor(t, first, 2, 3)}); err != nil {
+	if err := s.Run(t.Context(), []Value{tensor(t, g.Input, 2, 1, 6, 6)}, []Value{tensor(t, first, 2, 3)}); err != nil {
 		t.Fatal(err)
 	}
 	var group sync.WaitGroup
@@ -215,7 +215,7 @@ func TestOneBatchGivesTheSameBits(t *testing.T) {
 		out := tensor(t, result, 2, 3)
 		group.Go(func() {
 			for range 20 {
-				if err := s.Run([]Value{in}, []Value{out}); err != nil {
+				if err := s.Run(t.Context(), []Value{in}, []Value{out}); err != nil {
 					t.Error(err)
 					return
 				}
@@ -252,11 +252,11 @@ func TestMistakesAreErrorsOfOneLine(t *testing.T) {
 		is   error
 		want string
 	}{
-		"wrong shape":        {s.Run([]Value{tensor(t, g.Input, 2, 36)}, make([]Value, 1)), nil, "running the model: "},
-		"wrong element type": {s.Run([]Value{tensor(t, make([]float64, 72), 2, 1, 6, 6)}, make([]Value, 1)), nil, "running the model: "},
-		"no input":           {s.Run(nil, make([]Value, 1)), nil, "0 inputs and 1 outputs, expected 1 and 1"},
-		"nil input":          {s.Run([]Value{nil}, make([]Value, 1)), nil, `no value for input "input" float32 (N,1,6,6)`},
-		"wrong output shape": {s.Run([]Value{in}, []Value{tensor(t, make([]float32, 6), 3, 2)}), nil, "running the model: "},
+		"wrong shape":        {s.Run(t.Context(), []Value{tensor(t, g.Input, 2, 36)}, make([]Value, 1)), nil, "running the model: "},
+		"wrong element type": {s.Run(t.Context(), []Value{tensor(t, make([]float64, 72), 2, 1, 6, 6)}, make([]Value, 1)), nil, "running the model: "},
+		"no input":           {s.Run(t.Context(), nil, make([]Value, 1)), nil, "0 inputs and 1 outputs, expected 1 and 1"},
+		"nil input":          {s.Run(t.Context(), []Value{nil}, make([]Value, 1)), nil, `no value for input "input" float32 (N,1,6,6)`},
+		"wrong output shape": {s.Run(t.Context(), []Value{in}, []Value{tensor(t, make([]float32, 6), 3, 2)}), nil, "running the model: "},
 		"unknown operator":   {broken(func(g *onnx.GraphProto) { g.Node[0].OpType = new("Convolute") }), nil, "Convolute"},
 		"no outputs":         {broken(func(g *onnx.GraphProto) { g.Output = nil }), nil, "0 outputs"},
 		"missing data file":  {externalErr, nil, "external.bin"},
@@ -289,7 +289,7 @@ func BenchmarkRun(b *testing.B) {
 	s := session(b, loadModel(b, "conv_bn.onnx"), Options{})
 	in, out := []Value{tensor(b, g.Input, 2, 1, 6, 6)}, []Value{tensor(b, make([]float32, 6), 2, 3)}
 	for b.Loop() {
-		if err := s.Run(in, out); err != nil {
+		if err := s.Run(b.Context(), in, out); err != nil {
 			b.Fatal(err)
 		}
 	}
