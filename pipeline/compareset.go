@@ -146,7 +146,7 @@ func (r *Runner) comparedData(ctx context.Context, beside *embeddingSet) (datase
 
 // embedSet runs a model over a data set.
 func (r *Runner) embedSet(ctx context.Context, o teacher.Options, data datasets.Dataset, skip bool) (*embeddingSet, error) {
-	model, err := r.openTeacher(o, data, skip)
+	model, err := r.openTeacher(ctx, o, data, skip)
 	if err != nil {
 		return nil, err
 	}

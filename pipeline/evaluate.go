@@ -128,7 +128,7 @@ func studentOptions(path string, c *config.Config) teacher.Options {
 // measure embeds the test data with a model and computes the metrics.
 func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options, res *Results) (*ModelResult, error) {
 	skip := r.Experiment.Base.Data.Test.OnError == "skip"
-	model, err := r.openTeacher(o, data, skip)
+	model, err := r.openTeacher(ctx, o, data, skip)
 	if err != nil {
 		return nil, err
 	}

@@ -181,7 +181,7 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 	}
 	options := studentOptions(path, s.config)
 	options.Batch, options.Provider, options.ProviderOptions = len(images), "", nil
-	model, err := teacher.Open(options, images[0])
+	model, err := teacher.Open(ctx, options, images[0])
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func firstImage(d datasets.Dataset, skip bool) (datasets.Image, error) {
 }
 
 // openTeacher opens a model for the samples of d.
-func (r *Runner) openTeacher(o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Model, error) {
+func (r *Runner) openTeacher(ctx context.Context, o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Model, error) {
 	if err := r.runtime(); err != nil {
 		return nil, err
 	}
@@ -77,5 +77,5 @@ func (r *Runner) openTeacher(o teacher.Options, d datasets.Dataset, skip bool) (
 	if err != nil {
 		return nil, err
 	}
-	return teacher.Open(o, img)
+	return teacher.Open(ctx, o, img)
 }

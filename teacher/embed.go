@@ -50,7 +50,7 @@ func (m *Model) Run(ctx context.Context, b Batch) (Embeddings, error) {
 		return Embeddings{}, err
 	}
 	results := m.room(b)
-	if err := m.compute(b, results); err != nil {
+	if err := m.compute(ctx, b, results); err != nil {
 		return Embeddings{}, err
 	}
 	for i, o := range m.outputs {
@@ -72,7 +72,7 @@ func (m *Model) Run(ctx context.Context, b Batch) (Embeddings, error) {
 }
 
 // compute runs the model once, into memory of the results.
-func (m *Model) compute(b Batch, results [][]float32) (err error) {
+func (m *Model) compute(ctx context.Context, b Batch, results [][]float32) (err error) {
 	var values []ort.Value // the input, then the outputs
 	defer func() {
 		for _, v := range values {
@@ -91,7 +91,7 @@ func (m *Model) compute(b Batch, results [][]float32) (err error) {
 		}
 		values = append(values, v)
 	}
-	return m.session.Run(values[:1], values[1:])
+	return m.session.Run(ctx, values[:1], values[1:])
 }
 
 // room is memory for the outputs of a batch, one slice each.
@@ -138,7 +138,7 @@ func (m *Model) Latency(ctx context.Context, image datasets.Image, runs int) (fl
 			return 0, err
 		}
 		start := time.Now()
-		if err := m.compute(b, results); err != nil {
+		if err := m.compute(ctx, b, results); err != nil {
 			return 0, err
 		}
 		if i >= warmUps {

@@ -41,7 +41,7 @@ func TestInputShapesThatMeanTheSame(t *testing.T) {
 				b.NodeTo("y", "Flatten", []string{x})
 				b.Output("y", onnx.Float32, "", "")
 			})
-			m, err := Open(Options{Model: path, Preprocess: test.preprocess}, gray(1, 2, 3, 4))
+			m, err := Open(t.Context(), Options{Model: path, Preprocess: test.preprocess}, gray(1, 2, 3, 4))
 			if !test.fits {
 				if !errors.Is(err, ErrShape) || !strings.Contains(err.Error(), "the preprocessed sample is (N,1,2,2)") {
 					t.Errorf("got error %v, want ErrShape with both shapes", err)
@@ -148,7 +148,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		"provider":             {Options{Model: path, Output: "sum", Provider: "abacus"}, ort.ErrProvider, `"abacus"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Open(test.options, gray(1, 2, 3, 4))
+			_, err := Open(t.Context(), test.options, gray(1, 2, 3, 4))
 			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got error %v\nwant one line, %v with %q", err, test.is, test.want)
 			}

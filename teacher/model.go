@@ -2,6 +2,7 @@ package teacher
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"sync"
@@ -44,7 +45,7 @@ type output struct {
 //
 // Errors wrap ErrOptions when the configuration cannot work with the model (no name where there are several tensors, no
 // such execution provider), ErrShape when model and sample do not fit, and those of onnx.Load and onnx.Model.Tap.
-func Open(o Options, sample datasets.Image) (*Model, error) {
+func Open(ctx context.Context, o Options, sample datasets.Image) (*Model, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -53,13 +54,13 @@ func Open(o Options, sample datasets.Image) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{options: o, parameters: graph.Parameters()}
-	if err := m.open(graph, sample); err != nil {
+	if err := m.open(ctx, graph, sample); err != nil {
 		return nil, fmt.Errorf("opening model %q: %w", o.Model, err)
 	}
 	return m, nil
 }
 
-func (m *Model) open(graph *onnx.Model, sample datasets.Image) (err error) {
+func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Image) (err error) {
 	if m.hash, err = graph.Hash(); err != nil {
 		return err
 	}
@@ -84,12 +85,12 @@ func (m *Model) open(graph *onnx.Model, sample datasets.Image) (err error) {
 		return fmt.Errorf("%w: a batch of %d samples of %d numbers, expected %d numbers at most", ErrOptions, m.batch,
 			m.input.size, maxNumbers)
 	}
-	return m.start(graph, sample)
+	return m.start(ctx, graph, sample)
 }
 
 // start makes the session and learns the shapes of its outputs from a probe. The type of a tensor inside a graph is often
 // known to the runtime only: where the probe finds that it is no float32, it is cast and the session made again.
-func (m *Model) start(graph *onnx.Model, sample datasets.Image) error {
+func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Image) error {
 	for again := false; ; again = true {
 		var err error
 		m.session, err = ort.NewSession(graph, ort.Options{
@@ -103,7 +104,7 @@ func (m *Model) start(graph *onnx.Model, sample datasets.Image) error {
 		case err != nil:
 			return fmt.Errorf("%w: %w", onnx.ErrFormat, err)
 		}
-		cast, err := m.probe(sample)
+		cast, err := m.probe(ctx, sample)
 		if err == nil && len(cast) == 0 {
 			return nil
 		}
@@ -119,7 +120,7 @@ func (m *Model) start(graph *onnx.Model, sample datasets.Image) error {
 }
 
 // probe runs the sample through the model and fills in m.outputs. It names the outputs that are to be cast first.
-func (m *Model) probe(sample datasets.Image) (cast []string, err error) {
+func (m *Model) probe(ctx context.Context, sample datasets.Image) (cast []string, err error) {
 	rows := min(2, m.batch) // two, so that an output that does not grow with the batch shows
 	samples := make([]datasets.Image, rows)
 	for i := range samples {
@@ -137,7 +138,7 @@ func (m *Model) probe(sample datasets.Image) (cast []string, err error) {
 	defer in.Close()
 	described := m.session.Outputs()
 	values := make([]ort.Value, len(described))
-	if err := m.session.Run([]ort.Value{in}, values); err != nil {
+	if err := m.session.Run(ctx, []ort.Value{in}, values); err != nil {
 		if errors.Is(err, ort.ErrElement) { // perhaps a precision that Go lacks: cast what is not known to be float32
 			for _, o := range described {
 				if o.Elem != onnx.Float32 {

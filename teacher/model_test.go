@@ -73,7 +73,7 @@ func gray(pixels ...uint8) datasets.Image {
 func open(t testing.TB, o Options, sample datasets.Image) *Model {
 	t.Helper()
 	orttest.Start(t)
-	m, err := Open(o, sample)
+	m, err := Open(t.Context(), o, sample)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,7 +259,7 @@ func ExampleModel_Embed() {
 		return
 	}
 	image := datasets.Image{Height: 6, Width: 6, Channels: 1, Pixels: make([]uint8, 36)}
-	model, err := Open(Options{Model: "../models/onnx/testdata/conv_bn.onnx", Normalize: "l2"}, image)
+	model, err := Open(context.Background(), Options{Model: "../models/onnx/testdata/conv_bn.onnx", Normalize: "l2"}, image)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -107,7 +107,7 @@ func runLowered(t *testing.T, network *arch.Network, weights *arch.Weights, inpu
 	}
 	defer in.Close()
 	out := make([]ort.Value, 1)
-	if err := session.Run([]ort.Value{in}, out); err != nil {
+	if err := session.Run(t.Context(), []ort.Value{in}, out); err != nil {
 		t.Fatal(err)
 	}
 	defer out[0].Close()

@@ -125,7 +125,7 @@ func original(tb testing.TB, m *onnx.Model, output string, shape []int, x []floa
 	}
 	defer func() { _ = in.Close() }()
 	out := make([]ort.Value, 1)
-	if err := s.Run([]ort.Value{in}, out); err != nil {
+	if err := s.Run(tb.Context(), []ort.Value{in}, out); err != nil {
 		tb.Fatal(err)
 	}
 	defer func() { _ = out[0].Close() }()

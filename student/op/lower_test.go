@@ -75,7 +75,7 @@ func lowered(t *testing.T, y *gorgonia.Node, inputs []array) array {
 	}
 	defer func() { _ = s.Close() }()
 	out := make([]ort.Value, 1)
-	if err := s.Run(values, out); err != nil {
+	if err := s.Run(t.Context(), values, out); err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = out[0].Close() }()
