@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -148,20 +149,21 @@ func TestWait(t *testing.T) {
 // Holders that come and go remove the lock's file: at no time may two hold the folder.
 func TestOneAtATime(t *testing.T) {
 	dir := t.TempDir()
-	var inside, most, holds atomic.Int32
+	var inside, most atomic.Int32
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			for range 200 {
+			for held := 0; held < 25; {
 				l, err := Hold(dir, Exclusive)
 				if errors.Is(err, ErrHeld) {
+					runtime.Gosched()
 					continue
 				}
 				if err != nil {
 					t.Error(err)
 					return
 				}
-				holds.Add(1)
+				held++
 				if n := inside.Add(1); n > most.Load() {
 					most.Store(n)
 				}
@@ -173,7 +175,7 @@ func TestOneAtATime(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if most.Load() != 1 || holds.Load() < 200 {
-		t.Errorf("%d holders at a time in %d holds, want 1 in 200 or more", most.Load(), holds.Load())
+	if most.Load() != 1 {
+		t.Errorf("%d holders at a time, want 1", most.Load())
 	}
 }
