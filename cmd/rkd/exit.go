@@ -15,6 +15,7 @@ import (
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
+	"rkd/pipeline/lock"
 	"rkd/pipeline/objective"
 	"rkd/student/arch"
 	"rkd/student/engine"
@@ -34,7 +35,7 @@ const (
 	exitInput       = 3
 	exitMismatch    = 4
 	exitPartial     = 5
-	exitHeld        = 6 // reserved: the lock on folders comes with its first user
+	exitHeld        = 6
 	exitInterrupted = 130
 )
 
@@ -49,7 +50,7 @@ var exitMeanings = []struct {
 	{exitInput, "bad input: data, model, cache or checkpoint that is missing, damaged or does not fit"},
 	{exitMismatch, "a cache or run folder was made from another model, preprocessing, data set or configuration"},
 	{exitPartial, "partly done: some parts of a cache are missing"},
-	{exitHeld, "the folder is held by another process (reserved)"},
+	{exitHeld, "the folder is held by another process"},
 	{exitInterrupted, "interrupted"},
 }
 
@@ -67,6 +68,7 @@ var sentinels = []struct {
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
 	{exitMismatch, "", []error{cache.ErrMismatch}},
+	{exitHeld, "", []error{lock.ErrHeld}},
 	{exitPartial, "run 'rkd precompute CONFIG' again: it adds what is missing", []error{cache.ErrIncomplete}},
 	{exitInput, "'rkd precompute CONFIG' fills a cache", []error{cache.ErrNoCache}},
 	{exitInput, "'rkd distill CONFIG' makes a checkpoint", []error{train.ErrNoCheckpoint}},
@@ -77,7 +79,7 @@ var sentinels = []struct {
 	}},
 	{exitFailed, "", []error{
 		ort.ErrLibraryMissing, ort.ErrLibraryTooOld, ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify,
-		loss.ErrNotFinite, train.ErrDiverged,
+		loss.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported,
 	}},
 }
 
