@@ -1,0 +1,100 @@
+package jpeg
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// golden is what Pillow makes of a picture, see testdata/golden.py.
+type golden struct {
+	Width, Height, Channels int
+	SHA256                  string
+	Orientation             int
+	Error                   string
+	Scaled                  map[int]string // by the divisor: width × height and hash
+}
+
+func readGolden(t testing.TB) map[string]golden {
+	t.Helper()
+	data, err := os.ReadFile("testdata/golden.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct{ Pictures map[string]golden }
+	if err := json.Unmarshal(data, &file); err != nil {
+		t.Fatal(err)
+	}
+	if len(file.Pictures) < 100 {
+		t.Fatalf("%d golden pictures, expected at least 100", len(file.Pictures))
+	}
+	return file.Pictures
+}
+
+func readPicture(t testing.TB, name string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", name+".jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// refused are the golden pictures that are not decoded, and why.
+var refused = map[string]error{
+	"arithmetic":      ErrUnsupported,
+	"sampling_321":    ErrUnsupported, // by Pillow, too
+	"cut":             ErrTruncated,   // by Pillow, too
+	"no_end":          ErrTruncated,   // by Pillow, too
+	"progressive_cut": ErrTruncated,   // by Pillow, too
+}
+
+func TestPixelsEqualPillow(t *testing.T) {
+	for name, want := range readGolden(t) {
+		t.Run(name, func(t *testing.T) {
+			data := readPicture(t, name)
+			img, err := Decode(data, Options{})
+			if want := refused[name]; want != nil || err != nil {
+				if !errors.Is(err, want) {
+					t.Fatalf("error is %v, expected %v", err, want)
+				}
+				return
+			}
+			if img.Width != want.Width || img.Height != want.Height || img.Channels != want.Channels {
+				t.Fatalf("%d × %d × %d, expected %d × %d × %d", img.Height, img.Width, img.Channels,
+					want.Height, want.Width, want.Channels)
+			}
+			if sum := sha256.Sum256(img.Pixels); hex.EncodeToString(sum[:]) != want.SHA256 {
+				t.Error("the pixels differ from Pillow's")
+			}
+			c, err := DecodeConfig(data)
+			if err != nil || c.Width != img.Width || c.Height != img.Height || c.Channels != img.Channels {
+				t.Errorf("the configuration is %+v (%v) for %d × %d × %d", c, err, img.Height, img.Width, img.Channels)
+			}
+			if o := max(1, want.Orientation); c.Orientation != o {
+				t.Errorf("orientation %d, expected %d", c.Orientation, o)
+			}
+		})
+	}
+}
+
+func TestScaledPixelsEqualLibjpeg(t *testing.T) {
+	for name, want := range readGolden(t) {
+		for scale, want := range want.Scaled {
+			t.Run(fmt.Sprintf("%s/%d", name, scale), func(t *testing.T) {
+				img, err := Decode(readPicture(t, name), Options{Scale: scale})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := fmt.Sprintf("%dx%d %x", img.Width, img.Height, sha256.Sum256(img.Pixels)); got != want {
+					t.Errorf("%s, expected %s", got, want)
+				}
+			})
+		}
+	}
+}

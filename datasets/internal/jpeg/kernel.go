@@ -1,0 +1,14 @@
+package jpeg
+
+import "encoding/binary"
+
+func putUint64(b []uint8, v uint64) { binary.LittleEndian.PutUint64(b, v) }
+
+func inverse8(coef, quant *[blockLen]int16, dst []uint8, stride int) {
+	inverse8Go(coef, quant, dst, stride)
+}
+
+func widen(dst, src []uint8, n int)            { widenGo(dst, src, n) }
+func blend(dst, near, far []uint8, bias int)   { blendGo(dst, near, far, bias) }
+func widenBlend(dst, near, far []uint8, n int) { widenBlendGo(dst, near, far, n) }
+func yccToRGB(dst, y, cb, cr []uint8)          { yccToRGBGo(dst, y, cb, cr) }

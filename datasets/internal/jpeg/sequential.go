@@ -1,0 +1,138 @@
+package jpeg
+
+// scan is the state of entropy decoding.
+type scan struct {
+	bits    bitReader
+	tables  *[2][4]huffmanTable
+	last    [maxComponents]int32 // DC coefficients before the current ones
+	endRun  int                  // blocks of a progressive scan that have ended early and are still to come
+	togo    int                  // MCUs to the next restart
+	restart uint8                // number of the next restart marker
+	starved bool                 // the segment ended early: what is left of it is taken for zeros
+}
+
+// startScan builds the tables of the scan that has been announced and loads its first segment. Which tables it needs
+// depends on its kind.
+func (d *decoder) startScan(needDC, needAC bool) error {
+	if d.tables == nil {
+		d.tables = new([2][4]huffmanTable)
+	}
+	blocks := 0
+	for _, m := range d.scanMembers {
+		c := &d.components[m]
+		blocks += c.h * c.v
+		if err := d.latch(c); err != nil {
+			return err
+		}
+		if needDC {
+			if err := d.buildTable(0, c.dc); err != nil {
+				return err
+			}
+		}
+		if needAC {
+			if err := d.buildTable(1, c.ac); err != nil {
+				return err
+			}
+		}
+	}
+	if len(d.scanMembers) > 1 && blocks > len(d.mcu) {
+		return damaged("an MCU has %d blocks, expected at most %d", blocks, len(d.mcu))
+	}
+	d.scan = scan{tables: d.tables, togo: d.header.restart}
+	d.src.readSegment()
+	d.bits.reset(&d.src)
+	return nil
+}
+
+func (d *decoder) buildTable(class int, n uint8) error {
+	if n > 3 {
+		return damaged("a scan uses Huffman table %d, expected 0 to 3", n)
+	}
+	spec := &d.huffman[class][n]
+	if !spec.defined {
+		if n > 1 || d.progressive {
+			return damaged("Huffman table %d is missing", n)
+		}
+		spec = &standardTables[class][n]
+	}
+	return d.tables[class][n].build(spec, class == 0)
+}
+
+// beginMCU prepares for the next MCU: where a restart is due, it goes on behind its marker.
+func (d *decoder) beginMCU() error {
+	if d.header.restart == 0 {
+		return nil
+	}
+	if d.togo == 0 {
+		proceed, err := d.src.restart(d.scan.restart)
+		if err != nil {
+			return err
+		}
+		d.scan.restart = (d.scan.restart + 1) & 7
+		d.last = [maxComponents]int32{}
+		d.endRun = 0
+		d.togo = d.header.restart
+		if proceed {
+			d.starved = false
+		}
+		d.src.readSegment()
+		d.bits.reset(&d.src)
+	}
+	d.togo--
+	return nil
+}
+
+// endMCU notes whether the segment has ended too early. Behind a marker that is damage, which libjpeg forgives; at the
+// end of the file the picture is truncated. libjpeg loads up to 57 bits before it needs them, and Pillow takes it for
+// truncated where they are not there.
+func (d *decoder) endMCU(row int) error {
+	left := d.bits.left()
+	if d.src.open && left < 57 {
+		return truncated("the file ends in row %d of %d of its blocks", row, d.mcusDown)
+	}
+	if left < 0 {
+		d.starved = true
+	}
+	return nil
+}
+
+// decodeStrips decodes a picture of one sequential scan, strip by strip.
+func (d *decoder) decodeStrips() error {
+	if err := d.startScan(true, true); err != nil {
+		return err
+	}
+	for row := range d.mcusDown {
+		for column := range d.mcusAcross {
+			if err := d.beginMCU(); err != nil {
+				return err
+			}
+			d.decodeMCU(row, column)
+			if err := d.endMCU(row); err != nil {
+				return err
+			}
+		}
+		d.emit(row)
+	}
+	return nil
+}
+
+// decodeMCU decodes an MCU of all components into the strip.
+func (d *decoder) decodeMCU(row, column int) {
+	for i, m := range d.scanMembers {
+		c := &d.components[m]
+		dc, ac := &d.tables[0][c.dc&3], &d.tables[1][c.ac&3]
+		for y := range c.v {
+			for x := range c.h {
+				coef := &d.mcu[0]
+				*coef = [blockLen]int16{}
+				highest := 0
+				if !d.starved {
+					highest = d.bits.block(coef, dc, ac, &d.last[i])
+				}
+				if col := column*c.h + x; col < c.across && row*c.v+y < c.down {
+					c.inverse(coef, highest, c.strip(d.minSize, col, y))
+				}
+			}
+		}
+	}
+}
