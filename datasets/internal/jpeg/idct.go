@@ -1,5 +1,7 @@
 package jpeg
 
+import "encoding/binary"
+
 // inverse dequantises a block and writes its samples to dst, whose rows are c.stride apart. highest is the place in the
 // file of the last coefficient that may not be zero.
 func (c *component) inverse(coef *[blockLen]int16, highest int, dst []uint8) {
@@ -42,7 +44,7 @@ const (
 func flat(dc int16, dst []uint8, stride int) {
 	v := uint64(sample(int32(dc<<passBits)<<constBits, constBits+passBits+3)) * 0x0101010101010101
 	for y := range blockSize {
-		putUint64(dst[y*stride:], v)
+		binary.LittleEndian.PutUint64(dst[y*stride:], v)
 	}
 }
 

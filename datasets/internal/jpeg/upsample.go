@@ -16,8 +16,8 @@ func widenGo(dst, src []uint8, n int) {
 }
 
 // blend makes a row between two: ¾ of the near one, ¼ of the far one, bias to be added before the division by 4.
-func blendGo(dst, near, far []uint8, bias int) {
-	near, far = near[:len(dst)], far[:len(dst)]
+func blendGo(dst, near, far []uint8, n, bias int) {
+	dst, near, far = dst[:n], near[:n], far[:n]
 	for i := range dst {
 		dst[i] = uint8((3*int(near[i]) + int(far[i]) + bias) >> 2)
 	}
@@ -103,7 +103,7 @@ func (d *decoder) emitRow(y, group, origin int) {
 		case upsampleH2V1:
 			widen(c.row, c.samples[near-1:], c.width)
 		case upsampleH1V2:
-			blend(c.row[:c.width], c.samples[near:], c.samples[far:], bias)
+			blend(c.row, c.samples[near:], c.samples[far:], c.width, bias)
 		case upsampleH2V2:
 			widenBlend(c.row, c.samples[near-1:], c.samples[far-1:], c.width)
 		case upsampleRepeat:
