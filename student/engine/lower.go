@@ -62,37 +62,17 @@ func (l *lowering) add(n *gorgonia.Node) (string, error) {
 	if name, err := l.leaf(n); name != "" || err != nil {
 		return name, err
 	}
-	if !lowers(n) {
+	operator := op.Of(n)
+	if operator == nil || !operator.Lowers() {
 		return "", fmt.Errorf("%w: node %q is a %v", ErrOperator, n.Name(), n.Op())
 	}
 	var inputs []string
-	for _, child := range children(n) {
+	for _, child := range op.Inputs(n) {
 		name, err := l.node(child)
 		if err != nil {
 			return "", err
 		}
 		inputs = append(inputs, name)
 	}
-	if lowerer, ok := n.Op().(op.Lowerer); ok {
-		return lowerer.Lower(l.builder, inputs)
-	}
-	return l.builder.Node("Add", inputs), nil
-}
-
-// lowers says whether a node has an ONNX counterpart.
-func lowers(n *gorgonia.Node) bool {
-	_, ok := n.Op().(op.Lowerer)
-	return ok || op.IsSum(n, children(n))
-}
-
-// children are the inputs of a node's operator, in its order.
-func children(n *gorgonia.Node) []*gorgonia.Node {
-	var list []*gorgonia.Node
-	for it := n.Graph().From(n.ID()); it.Next(); {
-		list = append(list, it.Node().(*gorgonia.Node))
-	}
-	for len(list) > 0 && len(list) < n.Op().Arity() { // a child that is given twice is listed once
-		list = append(list, list[0])
-	}
-	return list
+	return operator.Lower(l.builder, inputs)
 }

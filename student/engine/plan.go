@@ -23,10 +23,10 @@ type value struct {
 // task is the computing of one value: a node of an ONNX model, or a kernel in Go.
 type task struct {
 	output *value
-	op     gorgonia.Op // of output's node, or what it was fused into
+	op     op.Operator // of output's node, or what it was fused into
 	inputs []*value
 	kernel bool
-	plans  bool // a kernel that is prepared by op.Planner
+	plans  bool // a kernel that is prepared by op.Operator.Plan
 	phase  int  // 0: forward, 1: backward
 	// stage is the number of changes between kernels and models on the way to this task within its phase.
 	stage int
@@ -68,31 +68,27 @@ func (p *plan) count(roots []*gorgonia.Node) {
 	for _, n := range roots {
 		p.uses[n]++
 		if p.uses[n] == 1 && !n.IsVar() {
-			p.count(children(n))
+			p.count(op.Inputs(n))
 		}
 	}
 }
 
-// fuse returns n's operator and its inputs or, on a processor, those of an operator that does the work of an input too.
-func (p *plan) fuse(n *gorgonia.Node) (_ gorgonia.Op, inputs []*gorgonia.Node, fused bool) {
-	inputs = children(n)
-	if p.processor && op.IsSum(n, inputs) {
-		return op.Sum(n.Dims()), inputs, true
-	}
-	fuser, ok := n.Op().(op.Fuser)
-	if !ok || !p.processor {
-		return n.Op(), inputs, false
+// fuse returns the operator of n and its inputs; on a processor that may be an operator which does the work of an input too.
+func (p *plan) fuse(n *gorgonia.Node) (_ op.Operator, inputs []*gorgonia.Node, fused bool) {
+	operator, inputs := op.Of(n), op.Inputs(n)
+	if operator == nil || !p.processor {
+		return operator, inputs, false
 	}
 	for _, inner := range inputs {
-		if inner.IsVar() || p.values[inner] != nil { // what is computed already is there to be read
+		if inner.IsVar() || p.values[inner] != nil { // a value that is computed already can be read
 			continue
 		}
-		both, of := fuser.Fuse(inputs, inner, p.uses[inner] == 1, children)
+		both, of := operator.Fuse(op.Site{Node: n, Inner: inner, Exclusive: p.uses[inner] == 1})
 		if both != nil {
 			return both, of, true
 		}
 	}
-	return n.Op(), inputs, false
+	return operator, inputs, false
 }
 
 // add returns the value of n after those of its inputs.
@@ -112,6 +108,9 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 		return v, nil
 	}
 	operator, inputs, fused := p.fuse(n)
+	if operator == nil {
+		return nil, fmt.Errorf("%w: node %q is a %v, which has no kernel either", ErrOperator, n.Name(), n.Op())
+	}
 	t := &task{output: v, op: operator, phase: phase}
 	for _, child := range inputs {
 		in, err := p.add(child, phase)
@@ -121,19 +120,14 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 		t.inputs = append(t.inputs, in)
 	}
 	p.values[n] = v
-	if _, ok := n.Op().(op.Reshaper); ok {
+	if operator.IsView() {
 		v.base = t.inputs[0].base
 		return v, nil
 	}
-	t.plans = p.processor && plans(operator, inputs)
-	if native, ok := operator.(interface{ Native() bool }); t.plans || fused || p.processor && ok && native.Native() {
-		t.kernel = true
-	} else if !lowers(n) {
-		if _, ok := n.Op().(doer); !ok {
-			return nil, fmt.Errorf("%w: node %q is a %v, which has no kernel either", ErrOperator, n.Name(), n.Op())
-		}
-		t.kernel = true
+	if p.processor {
+		t.plans = operator.Plans(shapes(inputs))
 	}
+	t.kernel = t.plans || fused || p.processor && operator.Native() || !operator.Lowers()
 	v.task = t
 	for _, in := range t.inputs {
 		if before := in.base.task; before != nil && before.phase == phase {
@@ -148,17 +142,12 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 	return v, nil
 }
 
-// plans says whether an operator is fastest as a kernel that is prepared.
-func plans(operator gorgonia.Op, inputs []*gorgonia.Node) bool {
-	planner, ok := operator.(op.Planner)
-	if !ok {
-		return false
+func shapes(nodes []*gorgonia.Node) []tensor.Shape {
+	list := make([]tensor.Shape, len(nodes))
+	for i, n := range nodes {
+		list[i] = n.Shape()
 	}
-	shapes := make([]tensor.Shape, len(inputs))
-	for i, in := range inputs {
-		shapes[i] = in.Shape()
-	}
-	return planner.Plans(shapes)
+	return list
 }
 
 // schedule puts the tasks into runs: of each stage all kernels, one by one, and then everything else, as one model.

@@ -191,7 +191,7 @@ func plansDepthwise(t *testing.T) bool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return y.Op().(op.Planner).Plans([]tensor.Shape{x.Shape(), w.Shape()})
+	return op.Of(y).Plans([]tensor.Shape{x.Shape(), w.Shape()})
 }
 
 // Convolutions take in the rectifier that follows them, and their gradients that of the one before: of MobileNet's blocks with

@@ -8,7 +8,6 @@ import (
 	"rkd/models/onnx"
 	"rkd/models/ort"
 	"rkd/student/internal/parallel"
-	"rkd/student/op"
 )
 
 // products are matrix products on ONNX Runtime, for kernels in Go: one session for each shape, which computes on the
@@ -100,7 +99,7 @@ func (p *products) close() error {
 	return err
 }
 
-// planned is an operator that is prepared by op.Planner.
+// planned is an operator that is prepared by op.Operator.Plan.
 type planned struct {
 	what    string
 	execute func() error
@@ -111,7 +110,7 @@ func newPlanned(t *task, p *products, team *parallel.Team) (*planned, error) {
 	for i, in := range t.inputs {
 		inputs[i] = dense(in)
 	}
-	execute, err := t.op.(op.Planner).Plan(p, team, dense(t.output), inputs)
+	execute, err := t.op.Plan(p, team, dense(t.output), inputs)
 	return &planned{t.op.String(), execute}, err
 }
 

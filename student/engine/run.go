@@ -11,6 +11,7 @@ import (
 	"rkd/models/onnx"
 	"rkd/models/ort"
 	"rkd/student/internal/parallel"
+	"rkd/student/op"
 )
 
 // run is a piece of a plan that is ready to be executed, on memory that it shares with the others.
@@ -63,21 +64,16 @@ func closeAll(runs []run) error {
 	return err
 }
 
-// doer is an operator whose kernel computes on a team; all of package op's are.
-type doer interface {
-	UseTeamDo(team *parallel.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error)
-}
-
 // kernel is an operator's own Go.
 type kernel struct {
-	op     doer
+	op     op.Operator
 	team   *parallel.Team
 	output gorgonia.Value
 	inputs []gorgonia.Value
 }
 
 func newKernel(t *task, team *parallel.Team) *kernel {
-	k := &kernel{op: t.op.(doer), team: team, output: dense(t.output)}
+	k := &kernel{op: t.op, team: team, output: dense(t.output)}
 	for _, in := range t.inputs {
 		k.inputs = append(k.inputs, dense(in))
 	}
@@ -89,8 +85,7 @@ func dense(v *value) *tensor.Dense {
 }
 
 func (k *kernel) run() error {
-	_, err := k.op.UseTeamDo(k.team, k.output, k.inputs...)
-	return err
+	return k.op.Compute(k.team, k.output, k.inputs...)
 }
 
 func (*kernel) close() error { return nil }

@@ -3,7 +3,6 @@ package op
 import (
 	"gorgonia.org/gorgonia"
 
-	"rkd/models/onnx"
 	"rkd/student/internal/blas"
 )
 
@@ -24,6 +23,7 @@ func newAdd(rank int) *add {
 		infer:  sameShape,
 		exec:   kernels(addForward[float32], addForward[float64]),
 		native: true,
+		lower:  onnxNode("Add"),
 	}}
 }
 
@@ -40,9 +40,4 @@ func (*add) DiffWRT(inputs int) []bool { return all(inputs) }
 // SymDiff returns gy twice.
 func (*add) SymDiff(_ gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	return gorgonia.Nodes{gy, gy}, nil
-}
-
-// Lower adds an Add.
-func (o *add) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return o.lowerTo(b, "Add", inputs)
 }

@@ -34,6 +34,10 @@ func AvgPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	includePad := int64(1)
+	if opts.ExcludePad {
+		includePad = 0
+	}
 	return apply(&avgPool{opts: opts, operator: operator{
 		name:  fmt.Sprintf("AvgPool2D{%v}", opts),
 		ranks: []int{4, 4},
@@ -41,6 +45,8 @@ func AvgPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { avgPoolForward(a, opts) },
 			func(a args[float64]) { avgPoolForward(a, opts) }),
+		lower: onnxNode("AveragePool", pair("kernel_shape", opts.Kernel), pair("strides", opts.Stride), pads(opts.Pad),
+			onnx.Int("count_include_pad", includePad)),
 	}}, x)
 }
 
@@ -106,14 +112,4 @@ func avgPoolBackward[T blas.Float](a args[T], o PoolOptions) {
 			}
 		}
 	})
-}
-
-// Lower adds an AveragePool.
-func (p *avgPool) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	includePad := onnx.Int("count_include_pad", 1)
-	if p.opts.ExcludePad {
-		includePad = onnx.Int("count_include_pad", 0)
-	}
-	return p.lowerTo(b, "AveragePool", inputs, pair("kernel_shape", p.opts.Kernel), pair("strides", p.opts.Stride),
-		pads(p.opts.Pad), includePad)
 }

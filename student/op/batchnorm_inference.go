@@ -44,6 +44,9 @@ func BatchNormInference(x, mean, variance, gamma, beta *gorgonia.Node, eps float
 		exec: kernels(
 			func(a args[float32]) { batchNormInferenceForward(a, eps) },
 			func(a args[float64]) { batchNormInferenceForward(a, eps) }),
+		lower: func(b *onnx.Builder, in []string) string {
+			return b.Node("BatchNormalization", []string{in[0], in[3], in[4], in[1], in[2]}, onnx.Float("epsilon", float32(eps)))
+		},
 	}}, x, mean, variance, gamma, beta)
 }
 
@@ -119,12 +122,4 @@ func batchNormInferenceScaleBackward[T blas.Float](a args[T], eps float64, s *pa
 	for c, variance := range a.in[2] {
 		a.out[c] = T(sums[c] / math.Sqrt(float64(variance)+eps))
 	}
-}
-
-// Lower adds a BatchNormalization, whose inputs stand in another order.
-func (b *batchNormInference) Lower(builder *onnx.Builder, inputs []string) (string, error) {
-	if len(inputs) == b.Arity() {
-		inputs = []string{inputs[0], inputs[3], inputs[4], inputs[1], inputs[2]}
-	}
-	return b.lowerTo(builder, "BatchNormalization", inputs, onnx.Float("epsilon", float32(b.eps)))
 }

@@ -68,16 +68,14 @@ func channelSum(x *gorgonia.Node) (*gorgonia.Node, error) {
 		return nil, err
 	}
 	buffers := new(parallel.Scratch)
-	return apply(&gradient{
-		operator: operator{
-			name:  "ChannelSum",
-			ranks: []int{rank(x), 1},
-			infer: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][1]}, nil },
-			exec: kernels(
-				func(a args[float32]) { sumChannels(a, buffers) },
-				func(a args[float64]) { sumChannels(a, buffers) }),
-			native: x.Dims() > 2,
-		},
+	return apply(&operator{
+		name:  "ChannelSum",
+		ranks: []int{rank(x), 1},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) { return tensor.Shape{in[0][1]}, nil },
+		exec: kernels(
+			func(a args[float32]) { sumChannels(a, buffers) },
+			func(a args[float64]) { sumChannels(a, buffers) }),
+		native: x.Dims() > 2,
 		lower: func(b *onnx.Builder, in []string) string {
 			if samples, channels := x.Shape()[0], x.Shape()[1]; x.Dims() == 2 { // a product is faster than ReduceSum here
 				ones := b.Float32("ones", []int{1, samples}, slices.Repeat([]float32{1}, samples))

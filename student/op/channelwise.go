@@ -25,7 +25,8 @@ func Scale(x, s *gorgonia.Node) (*gorgonia.Node, error) {
 	}
 	return apply(&scale{operator{
 		name: "Scale", ranks: []int{rank(x), 1, rank(x)}, infer: inferChannelwise,
-		exec: kernels(scaleForward[float32], scaleForward[float64]),
+		exec:  kernels(scaleForward[float32], scaleForward[float64]),
+		lower: channelwise("Mul", rank(x), -1),
 	}}, x, s)
 }
 
@@ -39,7 +40,8 @@ func Gate(x, g *gorgonia.Node) (*gorgonia.Node, error) {
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
 			return in[0].Clone(), expectShape(in, 1, in[0][:2]...)
 		},
-		exec: kernels(scaleForward[float32], scaleForward[float64]),
+		exec:  kernels(scaleForward[float32], scaleForward[float64]),
+		lower: channelwise("Mul", 4, 0, -1),
 	}}, x, g)
 }
 
@@ -52,7 +54,8 @@ func Shift(x, b *gorgonia.Node) (*gorgonia.Node, error) {
 	}
 	return apply(&shift{operator{
 		name: "Shift", ranks: []int{rank(x), 1, rank(x)}, infer: inferChannelwise,
-		exec: kernels(shiftForward[float32], shiftForward[float64]),
+		exec:  kernels(shiftForward[float32], shiftForward[float64]),
+		lower: channelwise("Add", rank(x), -1),
 	}}, x, b)
 }
 
@@ -122,15 +125,13 @@ func dots(name string, x, gy *gorgonia.Node, outRank int) (*gorgonia.Node, error
 		axes = []int64{0, 2, 3}
 	}
 	axes = axes[outRank-1:]
-	return apply(&gradient{
-		operator: operator{
-			name:  name,
-			ranks: []int{rank(x), rank(x), outRank},
-			infer: func(in []tensor.Shape) (tensor.Shape, error) {
-				return in[0][2-outRank : 2].Clone(), expectShape(in, 1, in[0]...)
-			},
-			exec: kernels(dotsForward[float32], dotsForward[float64]),
+	return apply(&operator{
+		name:  name,
+		ranks: []int{rank(x), rank(x), outRank},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			return in[0][2-outRank : 2].Clone(), expectShape(in, 1, in[0]...)
 		},
+		exec: kernels(dotsForward[float32], dotsForward[float64]),
 		lower: func(b *onnx.Builder, in []string) string {
 			list := b.Int64("axes", []int{len(axes)}, axes)
 			return b.Node("ReduceSum", []string{b.Node("Mul", in), list}, onnx.Int("keepdims", 0))
@@ -158,31 +159,15 @@ func dotsForward[T blas.Float](a args[T]) {
 	})
 }
 
-// Lower adds a Mul.
-func (o *scale) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return o.lowerChannelwise(b, "Mul", inputs, -1)
-}
-
-// Lower adds a Mul.
-func (o *gate) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return o.lowerChannelwise(b, "Mul", inputs, 0, -1)
-}
-
-// Lower adds an Add.
-func (o *shift) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return o.lowerChannelwise(b, "Add", inputs, -1)
-}
-
-// lowerChannelwise adds the operator between x and numbers of channels, whose own dimensions are kept and, for images,
-// followed by two of 1.
-func (o *operator) lowerChannelwise(b *onnx.Builder, name string, inputs []string, keep ...int64) (string, error) {
-	if err := o.expectInputs(inputs); err != nil {
-		return "", err
+// channelwise is an ONNX operator of x and a number for each channel. keep are the dimensions of the numbers; for images two
+// of size 1 are added to them, so that they broadcast.
+func channelwise(name string, rank int, keep ...int64) lowering {
+	return func(b *onnx.Builder, in []string) string {
+		numbers := in[1]
+		if rank == 4 {
+			shape := append(keep[:len(keep):len(keep)], 1, 1)
+			numbers = b.Node("Reshape", []string{numbers, b.Int64("shape", []int{len(shape)}, shape)})
+		}
+		return b.Node(name, []string{in[0], numbers})
 	}
-	numbers := inputs[1]
-	if o.ranks[0] == 4 {
-		shape := append(keep, 1, 1)
-		numbers = b.Node("Reshape", []string{numbers, b.Int64("shape", []int{len(shape)}, shape)})
-	}
-	return b.Node(name, []string{inputs[0], numbers}), nil
 }

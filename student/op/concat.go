@@ -46,6 +46,13 @@ func Concat(inputs ...*gorgonia.Node) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { concatForward(a, order) },
 			func(a args[float64]) { concatForward(a, order) }),
+		lower: func(b *onnx.Builder, in []string) string {
+			var ordered []string
+			for _, i := range order {
+				ordered = append(ordered, in[i])
+			}
+			return b.Node("Concat", ordered, onnx.Int("axis", 1))
+		},
 	}}, distinct...)
 }
 
@@ -97,18 +104,6 @@ func (c *concat) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.
 		from += channels
 	}
 	return grads, nil
-}
-
-// Lower adds a Concat.
-func (c *concat) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	if err := c.expectInputs(inputs); err != nil {
-		return "", err
-	}
-	var ordered []string
-	for _, i := range c.order {
-		ordered = append(ordered, inputs[i])
-	}
-	return b.Node("Concat", ordered, onnx.Int("axis", 1)), nil
 }
 
 // channelRangeForward copies the channels of x that begin with from and are as many as those of y.

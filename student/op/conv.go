@@ -71,8 +71,7 @@ func (o ConvOptions) geometry(x, w, y tensor.Shape) conv.Geometry {
 // convolution is the operator of Conv2D, with an activation fused into it or without.
 type convolution struct {
 	operator
-	opts  ConvOptions
-	after conv.Activation
+	opts ConvOptions
 }
 
 // Conv2D is the two-dimensional convolution (cross-correlation, as everywhere in the field)
@@ -99,7 +98,7 @@ func Conv2D(x, w, b *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 
 func newConvolution(opts ConvOptions, after conv.Activation, inputs int) *convolution {
 	buffers := new(parallel.Scratch)
-	c := &convolution{opts: opts, after: after, operator: operator{
+	c := &convolution{opts: opts, operator: operator{
 		name:  fmt.Sprintf("%vConv2D{%v}", after, opts),
 		ranks: []int{4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
@@ -113,7 +112,13 @@ func newConvolution(opts ConvOptions, after conv.Activation, inputs int) *convol
 		exec: kernels(
 			func(a args[float32]) { convForward(a, opts, after, buffers) },
 			func(a args[float64]) { convForward(a, opts, after, buffers) }),
+		plans: func(in []tensor.Shape) bool { return conv.Prepared(conv.Convolution, in[1], opts.Groups) },
+		plan:  planConv(conv.Convolution, opts, after),
 	}}
+	if after == conv.Linear {
+		c.lower = onnxNode("Conv", pair("strides", opts.Stride), opts.pads(), pair("dilations", opts.Dilation),
+			onnx.Int("group", int64(opts.Groups)))
+	}
 	if inputs == 3 {
 		c.ranks = []int{4, 4, 1, 4}
 	}
@@ -154,12 +159,11 @@ func (c *convolution) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorg
 	return grads, nil
 }
 
-// convGrad is a gradient of a convolution with respect to x or w.
-type convGrad struct {
+// convInputGradient is the gradient of a convolution with respect to x.
+type convInputGradient struct {
 	operator
-	opts  ConvOptions
-	kind  conv.Kind
-	after conv.Activation // fused into the gradient with respect to x
+	opts     ConvOptions
+	geometry conv.Geometry
 }
 
 // convInputGrad is gx, the adjoint of the convolution in x, applied to gy. x is an input for its shape only.
@@ -170,14 +174,20 @@ func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, e
 // newConvInputGrad is gx; after an activation, whose output x then is, it is masked: the gradient on the activation's input.
 func newConvInputGrad(opts ConvOptions, after conv.Activation, g conv.Geometry) *convInputGradient {
 	buffers := new(parallel.Scratch)
-	return &convInputGradient{geometry: g, convGrad: convGrad{opts: opts, kind: conv.InputGradient, after: after, operator: operator{
+	c := &convInputGradient{opts: opts, geometry: g, operator: operator{
 		name:  fmt.Sprintf("%vConv2DInputGrad{%v}", after, opts),
 		ranks: []int{4, 4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 0) },
 		exec: kernels(
 			func(a args[float32]) { convInputBackward(a, opts, after, buffers) },
 			func(a args[float64]) { convInputBackward(a, opts, after, buffers) }),
-	}}}
+		plans: func(in []tensor.Shape) bool { return conv.Prepared(conv.InputGradient, in[1], opts.Groups) },
+		plan:  planConv(conv.InputGradient, opts, after),
+	}}
+	if after == conv.Linear {
+		c.lower = lowerConvInputGrad(g)
+	}
+	return c
 }
 
 func convInputBackward[T blas.Float](a args[T], opts ConvOptions, after conv.Activation, buffers *parallel.Scratch) {
@@ -189,14 +199,16 @@ func convInputBackward[T blas.Float](a args[T], opts ConvOptions, after conv.Act
 // convWeightGrad is gw, the adjoint of the convolution in w, applied to gy. w is an input for its shape only.
 func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	buffers := new(parallel.Scratch)
-	return apply(&convGrad{opts: opts, kind: conv.WeightGradient, operator: operator{
+	return apply(&operator{
 		name:  fmt.Sprintf("Conv2DWeightGrad{%v}", opts),
 		ranks: []int{4, 4, 4, 4},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return opts.inferGrad(in, 1) },
 		exec: kernels(
 			func(a args[float32]) { convWeightBackward(a, opts, buffers) },
 			func(a args[float64]) { convWeightBackward(a, opts, buffers) }),
-	}}, x, w, gy)
+		plans: func(in []tensor.Shape) bool { return conv.Prepared(conv.WeightGradient, in[1], opts.Groups) },
+		plan:  planConv(conv.WeightGradient, opts, conv.Linear),
+	}, x, w, gy)
 }
 
 func convWeightBackward[T blas.Float](a args[T], opts ConvOptions, buffers *parallel.Scratch) {
@@ -221,39 +233,30 @@ func (o ConvOptions) inferGrad(in []tensor.Shape, wrt int) (tensor.Shape, error)
 	return in[wrt].Clone(), nil
 }
 
-// Lower adds a Conv.
-func (c *convolution) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return c.lowerTo(b, "Conv", inputs, pair("strides", c.opts.Stride), c.opts.pads(),
-		pair("dilations", c.opts.Dilation), onnx.Int("group", int64(c.opts.Groups)))
-}
-
-// Plans reports whether a plan is faster than ONNX Runtime's convolution.
-func (c *convolution) Plans(in []tensor.Shape) bool {
-	return conv.Prepared(conv.Convolution, in[1], c.opts.Groups)
-}
-
-// Plan prepares the convolution.
-func (c *convolution) Plan(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
-	return planConv(conv.Convolution, c.opts, c.after, out.Shape(), m, team, out, in)
-}
-
-// Plans reports whether a plan is faster than ONNX Runtime's convolution.
-func (c *convGrad) Plans(in []tensor.Shape) bool { return conv.Prepared(c.kind, in[1], c.opts.Groups) }
-
-// Plan prepares the gradient.
-func (c *convGrad) Plan(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
-	return planConv(c.kind, c.opts, c.after, in[2].Shape(), m, team, out, in)
-}
-
-// planConv prepares a kind of convolution, whose output has shape y.
-func planConv(
-	kind conv.Kind, o ConvOptions, after conv.Activation, y tensor.Shape,
-	m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense,
-) (func() error, error) {
-	arrays, err := float32s(append(slices.Clone(in), out))
-	if err != nil {
-		return nil, fmt.Errorf("planning a convolution: %w", err)
+// planConv prepares a kind of convolution.
+func planConv(kind conv.Kind, o ConvOptions, after conv.Activation) planning {
+	return func(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (func() error, error) {
+		arrays, err := float32s(append(slices.Clone(in), out))
+		if err != nil {
+			return nil, fmt.Errorf("planning a convolution: %w", err)
+		}
+		y, last := out.Shape(), len(in)
+		if kind != conv.Convolution {
+			y = in[2].Shape()
+		}
+		return conv.Plan(kind, o.geometry(in[0].Shape(), in[1].Shape(), y), after, m, team, arrays[last], arrays[:last])
 	}
-	last := len(in)
-	return conv.Plan(kind, o.geometry(in[0].Shape(), in[1].Shape(), y), after, m, team, arrays[last], arrays[:last])
+}
+
+// float32s are the arrays of tensors.
+func float32s(tensors []*tensor.Dense) ([][]float32, error) {
+	list := make([][]float32, len(tensors))
+	for i, t := range tensors {
+		data, err := elements[float32](t)
+		if err != nil {
+			return nil, fmt.Errorf("tensor %d: %w", i, err)
+		}
+		list[i] = data
+	}
+	return list, nil
 }

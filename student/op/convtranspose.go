@@ -91,6 +91,8 @@ func ConvTranspose2D(x, w, b *gorgonia.Node, opts ConvTransposeOptions) (*gorgon
 		exec: kernels(
 			func(a args[float32]) { convTransposeForward(a, opts, buffers) },
 			func(a args[float64]) { convTransposeForward(a, opts, buffers) }),
+		lower: onnxNode("ConvTranspose", pair("strides", opts.Stride), pads(opts.Pad), pair("dilations", opts.Dilation),
+			pair("output_padding", opts.OutputPad), onnx.Int("group", int64(opts.Groups))),
 	}}
 	inputs := []*gorgonia.Node{x, w}
 	if b != nil {
@@ -142,10 +144,4 @@ func (c *convTranspose) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (go
 		grads = append(grads, gb)
 	}
 	return grads, nil
-}
-
-// Lower adds a ConvTranspose.
-func (c *convTranspose) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return c.lowerTo(b, "ConvTranspose", inputs, pair("strides", c.opts.Stride), pads(c.opts.Pad),
-		pair("dilations", c.opts.Dilation), pair("output_padding", c.opts.OutputPad), onnx.Int("group", int64(c.opts.Groups)))
 }

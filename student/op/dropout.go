@@ -9,7 +9,6 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"rkd/models/onnx"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/parallel"
 )
@@ -66,6 +65,7 @@ func Dropout(x, step *gorgonia.Node, opts DropoutOptions) (*gorgonia.Node, error
 		ranks: []int{rank(x), rank(x), rank(x)},
 		infer: sameShape,
 		exec:  kernels(mulForward[float32], mulForward[float64]),
+		lower: onnxNode("Mul"),
 	}}, x, mask)
 }
 
@@ -117,9 +117,4 @@ func (*dropout) DiffWRT(int) []bool { return []bool{true, false} }
 func (*dropout) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	gx, err := Mul(gy, inputs[1])
 	return gorgonia.Nodes{gx, nil}, err
-}
-
-// Lower adds a Mul with the mask.
-func (d *dropout) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return d.lowerTo(b, "Mul", inputs)
 }

@@ -109,7 +109,7 @@ func TestDropoutLowersToAProductWithTheMask(t *testing.T) {
 		if n.IsVar() || n.Value() == nil {
 			continue
 		}
-		if _, ok := n.Op().(Lowerer); !ok {
+		if o := Of(n); o == nil || !o.Lowers() {
 			continue
 		}
 		var inputs []array

@@ -24,7 +24,9 @@ func Flatten(x *gorgonia.Node) (*gorgonia.Node, error) {
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
 			return tensor.Shape{in[0][0], in[0].TotalSize() / in[0][0]}, nil
 		},
-		exec: kernels(copyElements[float32], copyElements[float64]),
+		exec:  kernels(copyElements[float32], copyElements[float64]),
+		view:  true,
+		lower: onnxNode("Flatten", onnx.Int("axis", 1)),
 	}}, x)
 }
 
@@ -36,36 +38,15 @@ func (*flatten) DiffWRT(inputs int) []bool { return all(inputs) }
 // SymDiff returns gy in x's shape.
 func (*flatten) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	dims := inputs[0].Shape()[1:].Clone()
-	shape := []int64{-1}
-	for _, d := range dims {
-		shape = append(shape, int64(d))
-	}
-	gx, err := apply(&unflatten{gradient{
-		operator: operator{
-			name:  fmt.Sprintf("Unflatten{%v}", dims),
-			ranks: []int{2, 1 + len(dims)},
-			infer: func(in []tensor.Shape) (tensor.Shape, error) {
-				return append(tensor.Shape{in[0][0]}, dims...), expectShape(in, 0, in[0][0], dims.TotalSize())
-			},
-			exec: kernels(copyElements[float32], copyElements[float64]),
+	gx, err := apply(&operator{
+		name:  fmt.Sprintf("Unflatten{%v}", dims),
+		ranks: []int{2, 1 + len(dims)},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			return append(tensor.Shape{in[0][0]}, dims...), expectShape(in, 0, in[0][0], dims.TotalSize())
 		},
-		lower: func(b *onnx.Builder, in []string) string {
-			return b.Node("Reshape", []string{in[0], b.Int64("shape", []int{len(shape)}, shape)})
-		},
-	}}, gy)
+		exec:  kernels(copyElements[float32], copyElements[float64]),
+		view:  true,
+		lower: reshapeTo(append([]int{-1}, dims...)),
+	}, gy)
 	return gorgonia.Nodes{gx}, err
-}
-
-// unflatten is the gradient of flatten.
-type unflatten struct{ gradient }
-
-// Reshapes says that elements stay where they are.
-func (*flatten) Reshapes() {}
-
-// Reshapes says that elements stay where they are.
-func (*unflatten) Reshapes() {}
-
-// Lower adds a Flatten.
-func (f *flatten) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return f.lowerTo(b, "Flatten", inputs, onnx.Int("axis", 1))
 }

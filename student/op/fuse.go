@@ -1,209 +1,224 @@
 package op
 
 import (
-	"slices"
-	"strings"
-
 	"gorgonia.org/gorgonia"
 
 	"rkd/student/internal/conv"
 )
 
-// Fuser is an operator that can be computed together with the one that makes one of its inputs, in one pass over memory.
-type Fuser interface {
-	// Fuse returns one operator for this one, of inputs, and for that of inner, one of them, with that operator's inputs; or
-	// nil. What inner fuses with can be taken in, too. alone says that nobody else reads inner, which then is never computed; else inner's work is done once
-	// more for everybody who takes it in, and pays only where that is less than reading what it made. children gives the
-	// inputs of a node.
-	Fuse(
-		inputs []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
-	) (gorgonia.Op, []*gorgonia.Node)
+// Site is a place in a graph where two operators may be fused: the operator of Node reads the output of Inner.
+type Site struct {
+	Node, Inner *gorgonia.Node
+	// Exclusive is set if nothing else reads Inner, so that it need not be computed. Otherwise its work is done again by each
+	// operator that it is fused with.
+	Exclusive bool
 }
 
-// Fuse takes a convolution in, a batch normalisation, or the sum of one and something else, a residual connection's end.
-func (r *relu) Fuse(
-	_ []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	if !alone {
-		return nil, nil
-	}
-	switch o := inner.Op().(type) {
-	case *convolution:
-		return o.with(conv.ReLU, children(inner))
-	case *batchNorm:
-		return newBatchNorm(rank(inner), o.eps, thenReLU), children(inner)
-	case *add:
-		terms := children(inner)
-		for i, term := range terms {
-			if norm, ok := term.Op().(*batchNorm); ok {
-				return newBatchNormAddReLU(rank(inner), norm.eps), append(children(term), terms[1-i])
-			}
+// fusion is a rule: an operator that outer matches and the producer, which inner matches, of one of its inputs are merged
+// by merge.
+type fusion struct {
+	outer, inner func(n *gorgonia.Node) bool
+	// exclusive says that the rule pays only if nothing else reads inner.
+	exclusive bool
+	// merge returns the fused operator and its inputs, or nil where the rule does not apply after all. A producer of inner may
+	// be merged, too.
+	merge func(s Site) (Operator, []*gorgonia.Node)
+}
+
+// fusions are all rules. At most one applies to a site.
+var fusions = []fusion{
+	// Activations become the epilogue of what precedes them.
+	{is[*relu], is[*convolution], true, func(s Site) (Operator, []*gorgonia.Node) { return activatedConv(s, conv.ReLU) }},
+	{is[*relu6], is[*convolution], true, func(s Site) (Operator, []*gorgonia.Node) { return activatedConv(s, conv.ReLU6) }},
+	{is[*relu], is[*batchNorm], true, normReLU},
+	{is[*relu], is[*add], true, normAddReLU},
+	{is[*maxPool], is[*relu], false, reluMaxPool},
+	// Their masks become the epilogue of input gradients.
+	{is[*reluGrad], is[*convInputGradient], true, func(s Site) (Operator, []*gorgonia.Node) { return maskedConvGrad(s, conv.ReLU) }},
+	{is[*relu6Grad], is[*convInputGradient], true, func(s Site) (Operator, []*gorgonia.Node) { return maskedConvGrad(s, conv.ReLU6) }},
+	{is[*reluGrad], is[*maxPoolGrad], true, maskedMaxPoolGrad},
+	{is[*reluGrad], isGorgoniaSum, true, maskedSum},
+	// Gradients of a batch normalisation recompute the mask of its epilogue.
+	{is[*batchNormSums], is[*reluGrad], false, maskedSums},
+	{is[*batchNormInputGrad], is[*reluGrad], false, maskedNormGrad},
+}
+
+// fuse applies the rule for a site.
+func fuse(s Site) (Operator, []*gorgonia.Node) {
+	for _, f := range fusions {
+		if (s.Exclusive || !f.exclusive) && f.outer(s.Node) && f.inner(s.Inner) {
+			return f.merge(s)
 		}
 	}
 	return nil, nil
 }
 
-// Fuse takes a ReLU in, and the batch normalisation before it, where windows are halves: the gradient does without what they
-// make, too.
-func (p *maxPool) Fuse(
-	_ []*gorgonia.Node, inner *gorgonia.Node, _ bool, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	if _, ok := inner.Op().(*relu); !ok || p.opts != halves {
+// is reports whether the operator of n is an O.
+func is[O gorgonia.Op](n *gorgonia.Node) bool {
+	_, ok := n.Op().(O)
+	return ok
+}
+
+// isGorgoniaSum reports whether n is the sum of two tensors of one shape that gorgonia.Backpropagate makes where a value is
+// used twice: the only operator in a student's graph that is not of this package.
+func isGorgoniaSum(n *gorgonia.Node) bool {
+	if n.IsVar() || n.Op().Arity() != 2 || n.Dims() == 0 {
+		return false
+	}
+	for _, in := range Inputs(n) {
+		if !in.Shape().Eq(n.Shape()) {
+			return false
+		}
+	}
+	g := gorgonia.NewGraph()
+	term := func(name string) *gorgonia.Node {
+		return gorgonia.NewTensor(g, n.Dtype(), n.Dims(), gorgonia.WithShape(n.Shape()...), gorgonia.WithName(name))
+	}
+	sum, err := gorgonia.Add(term("a"), term("b"))
+	return err == nil && sum.Op() == n.Op()
+}
+
+// Inputs are the nodes that the operator of n reads, in its order.
+func Inputs(n *gorgonia.Node) []*gorgonia.Node {
+	var list []*gorgonia.Node
+	for it := n.Graph().From(n.ID()); it.Next(); {
+		list = append(list, it.Node().(*gorgonia.Node))
+	}
+	for len(list) > 0 && len(list) < n.Op().Arity() { // an input that is given twice is listed once
+		list = append(list, list[0])
+	}
+	return list
+}
+
+// activatedConv is the convolution of s with an activation.
+func activatedConv(s Site, a conv.Activation) (Operator, []*gorgonia.Node) {
+	if !conv.HasDirect() {
 		return nil, nil
 	}
-	of := children(inner)
+	inputs := Inputs(s.Inner)
+	return newConvolution(s.Inner.Op().(*convolution).opts, a, len(inputs)), inputs
+}
+
+// maskedConvGrad is the input gradient of a convolution that follows an activation, with the activation's mask.
+func maskedConvGrad(s Site, a conv.Activation) (Operator, []*gorgonia.Node) {
+	grad, y, inputs := s.Inner.Op().(*convInputGradient), Inputs(s.Node)[0], Inputs(s.Inner)
+	if !conv.HasDirect() || Inputs(s.Node)[1] != s.Inner || inputs[0] != y {
+		return nil, nil
+	}
+	return newConvInputGrad(grad.opts, a, grad.geometry), inputs
+}
+
+// normReLU is a batch normalisation with ReLU.
+func normReLU(s Site) (Operator, []*gorgonia.Node) {
+	return newBatchNorm(rank(s.Inner), s.Inner.Op().(*batchNorm).eps, thenReLU), Inputs(s.Inner)
+}
+
+// normAddReLU is a batch normalisation, the sum of it and something else, and ReLU: the end of a residual block.
+func normAddReLU(s Site) (Operator, []*gorgonia.Node) {
+	terms := Inputs(s.Inner)
+	for i, term := range terms {
+		if norm, ok := term.Op().(*batchNorm); ok {
+			return newBatchNormAddReLU(rank(s.Inner), norm.eps), append(Inputs(term), terms[1-i])
+		}
+	}
+	return nil, nil
+}
+
+// reluMaxPool is ReLU and 2×2 max pooling, after a batch normalisation if there is one. The gradient does not need what lies
+// between them either.
+func reluMaxPool(s Site) (Operator, []*gorgonia.Node) {
+	if s.Node.Op().(*maxPool).opts != halves {
+		return nil, nil
+	}
+	of := Inputs(s.Inner)
 	if norm, ok := of[0].Op().(*batchNorm); ok {
-		return newBatchNorm(rank(inner), norm.eps, thenReLUAndHalves), children(of[0])
+		return newBatchNorm(rank(s.Inner), norm.eps, thenReLUAndHalves), Inputs(of[0])
 	}
 	return newReLUMaxPool(), of
 }
 
-// Sum is the operator of the sum of two tensors of a rank, for nodes that IsSum.
-func Sum(rank int) gorgonia.Op { return newAdd(rank) }
-
-// IsSum says whether a node is the sum of two tensors of one shape that gorgonia.Backpropagate makes where a value was used
-// twice: the one operator in a student's graph that is not of this package.
-func IsSum(n *gorgonia.Node, children []*gorgonia.Node) bool {
-	if _, ours := n.Op().(Lowerer); ours || n.Op().Arity() != 2 || !strings.HasPrefix(n.Op().String(), "+ ") {
-		return false
-	}
-	return !slices.ContainsFunc(children, func(c *gorgonia.Node) bool { return !c.Shape().Eq(n.Shape()) })
-}
-
-// Fuse takes the gradient of a convolution of ReLU's output in; or that of a maximum pooling, whose maxima that are not above 0
-// pass nothing on; or the sum of two gradients.
-func (r *reluGrad) Fuse(
-	inputs []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	if !alone || inputs[1] != inner {
+// maskedMaxPoolGrad is the gradient of max pooling with the mask of the ReLU before it: maxima that are not above 0 pass
+// nothing on.
+func maskedMaxPoolGrad(s Site) (Operator, []*gorgonia.Node) {
+	x := Inputs(s.Node)[0]
+	pool, ok := poolGradOf(s.Inner, x)
+	if !ok || Inputs(s.Node)[1] != s.Inner {
 		return nil, nil
 	}
-	if both, of := rectified(inputs, inner, conv.ReLU, children); both != nil {
-		return both, of
-	}
-	pool, ok := poolBelow(inputs, children)
-	if !ok {
-		if terms := children(inner); IsSum(inner, terms) {
-			return newAddReLUGrad(rank(inner)), append([]*gorgonia.Node{inputs[0]}, terms...)
-		}
-		return nil, nil
-	}
-	x, gy := inputs[0], children(inner)[1]
-	if _, ok := x.Op().(*relu); ok && pool.opts == halves {
-		if before := children(x)[0]; !isBatchNorm(before) { // else it is the normalisation that is never computed
+	if is[*relu](x) && pool.opts == halves {
+		if before := Inputs(x)[0]; !is[*batchNorm](before) { // the output of a normalisation is not computed here
 			x = before
 		}
 	}
-	return newMaxPoolGrad(pool.opts, true), []*gorgonia.Node{x, gy}
+	return newMaxPoolGrad(pool.opts, true), []*gorgonia.Node{x, Inputs(s.Inner)[1]}
 }
 
-// Fuse takes a convolution in.
-func (r *relu6) Fuse(
-	_ []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	if c, ok := inner.Op().(*convolution); ok && alone {
-		return c.with(conv.ReLU6, children(inner))
-	}
-	return nil, nil
+// poolGradOf reports whether n is the gradient of max pooling of x.
+func poolGradOf(n, x *gorgonia.Node) (*maxPoolGrad, bool) {
+	pool, ok := n.Op().(*maxPoolGrad)
+	return pool, ok && Inputs(n)[0] == x
 }
 
-// Fuse takes the gradient of a convolution of ReLU6's output in.
-func (r *relu6Grad) Fuse(
-	inputs []*gorgonia.Node, inner *gorgonia.Node, alone bool, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	if !alone || inputs[1] != inner {
+// maskedSum is the sum of two gradients with the mask of ReLU.
+func maskedSum(s Site) (Operator, []*gorgonia.Node) {
+	if Inputs(s.Node)[1] != s.Inner {
 		return nil, nil
 	}
-	return rectified(inputs, inner, conv.ReLU6, children)
+	return newAddReLUGrad(rank(s.Inner)), append([]*gorgonia.Node{Inputs(s.Node)[0]}, Inputs(s.Inner)...)
 }
 
-// with is a convolution that takes a rectifier in, of the same inputs, or nil where it cannot.
-func (c *convolution) with(r conv.Activation, inputs []*gorgonia.Node) (gorgonia.Op, []*gorgonia.Node) {
-	if !conv.HasDirect() {
-		return nil, nil
-	}
-	return newConvolution(c.opts, r, len(inputs)), inputs
-}
-
-// rectified is the gradient of a convolution of a rectifier's output y that takes the rectifier's gradient, of (y, gy), in;
-// or nil.
-func rectified(
-	of []*gorgonia.Node, inner *gorgonia.Node, r conv.Activation, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	grad, ok := inner.Op().(*convInputGradient)
-	if !ok || !conv.HasDirect() || children(inner)[0] != of[0] {
-		return nil, nil
-	}
-	return newConvInputGrad(grad.opts, r, grad.geometry), children(inner)
-}
-
-func isBatchNorm(n *gorgonia.Node) bool {
-	_, ok := n.Op().(*batchNorm)
-	return ok
-}
-
-// poolBelow is the gradient of a maximum pooling which that of the ReLU before it, of (y, gy), takes in.
-func poolBelow(of []*gorgonia.Node, children func(*gorgonia.Node) []*gorgonia.Node) (*maxPoolGrad, bool) {
-	pool, ok := of[1].Op().(*maxPoolGrad)
-	return pool, ok && children(of[1])[0] == of[0]
-}
-
-// Fuse takes the gradient of what follows in.
-func (b *batchNormSums) Fuse(
-	inputs []*gorgonia.Node, inner *gorgonia.Node, _ bool, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	x, stats, gy := inputs[0], inputs[1], inputs[2]
-	r, ok := gradientAfter(inner, children)
-	if !ok || b.after != nothing || gy != inner || r.x != x || r.stats != stats || r.eps != b.eps {
+// maskedSums are the gradients of a batch normalisation's scale and shift from the gradient on its epilogue.
+func maskedSums(s Site) (Operator, []*gorgonia.Node) {
+	b, of := s.Node.Op().(*batchNormSums), Inputs(s.Node)
+	x, stats, gy := of[0], of[1], of[2]
+	r, ok := epilogueGrad(s.Inner)
+	if !ok || b.after != nothing || gy != s.Inner || r.x != x || r.stats != stats || r.eps != b.eps {
 		return nil, nil
 	}
 	return newBatchNormSums(rank(x), b.eps, r.after), []*gorgonia.Node{x, stats, r.gy, r.gamma, r.beta}
 }
 
-// Fuse takes the gradient of what follows in.
-func (b *batchNormInputGrad) Fuse(
-	inputs []*gorgonia.Node, inner *gorgonia.Node, _ bool, children func(*gorgonia.Node) []*gorgonia.Node,
-) (gorgonia.Op, []*gorgonia.Node) {
-	x, stats, gamma, sums, gy := inputs[0], inputs[1], inputs[2], inputs[3], inputs[4]
-	r, ok := gradientAfter(inner, children)
-	if !ok || b.after != nothing || gy != inner || r.x != x || r.stats != stats || r.gamma != gamma || r.eps != b.eps {
+// maskedNormGrad is the input gradient of a batch normalisation from the gradient on its epilogue.
+func maskedNormGrad(s Site) (Operator, []*gorgonia.Node) {
+	b, of := s.Node.Op().(*batchNormInputGrad), Inputs(s.Node)
+	x, stats, gamma, sums, gy := of[0], of[1], of[2], of[3], of[4]
+	r, ok := epilogueGrad(s.Inner)
+	if !ok || b.after != nothing || gy != s.Inner || r.x != x || r.stats != stats || r.gamma != gamma || r.eps != b.eps {
 		return nil, nil
 	}
 	return newBatchNormInputGrad(rank(x), b.eps, r.after), []*gorgonia.Node{x, stats, gamma, sums, r.gy, r.beta}
 }
 
-// normGrad is the gradient gy on what follows a batch normalisation; the other nodes are the normalisation's inputs.
+// normGrad is the gradient gy on the output of a batch normalisation's epilogue; the other nodes are the normalisation's
+// inputs.
 type normGrad struct {
 	after                     follower
 	gy, x, stats, gamma, beta *gorgonia.Node
 	eps                       float64
 }
 
-// gradientAfter is how grad, on a batch normalisation's output, came about from the gradient on what directly follows: a
-// ReLU, whose mask costs next to nothing to compute once more, with halves behind it or without. Of other poolings, whose
-// gradient takes ReLU's in, it is none.
-func gradientAfter(grad *gorgonia.Node, children func(*gorgonia.Node) []*gorgonia.Node) (g normGrad, ok bool) {
-	if _, ok := grad.Op().(*reluGrad); !ok {
-		return g, false
-	}
-	of := children(grad)
+// epilogueGrad takes grad, the gradient on the output of a batch normalisation, back to the gradient on its epilogue's: ReLU
+// alone, whose mask is cheap to compute again, or ReLU and 2×2 max pooling. ok is false for anything else; the gradient of
+// other pooling is fused with ReLU's instead.
+func epilogueGrad(grad *gorgonia.Node) (g normGrad, ok bool) {
+	of := Inputs(grad)
 	y := of[0]
 	g.after, g.gy = thenReLU, of[1]
-	if pool, ok := poolBelow(of, children); ok {
+	if pool, ok := poolGradOf(of[1], y); ok {
 		if pool.opts != halves {
 			return g, false
 		}
-		g.after, g.gy = thenReLUAndHalves, children(of[1])[1]
+		g.after, g.gy = thenReLUAndHalves, Inputs(of[1])[1]
 	}
 	if _, ok := y.Op().(*relu); !ok {
 		return g, false
 	}
-	normalised := children(y)[0]
+	normalised := Inputs(y)[0]
 	norm, ok := normalised.Op().(*batchNorm)
 	if !ok {
 		return g, false
 	}
-	in := children(normalised)
+	in := Inputs(normalised)
 	g.x, g.stats, g.gamma, g.beta, g.eps = in[0], in[1], in[2], in[3], norm.eps
 	return g, true
 }

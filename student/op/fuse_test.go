@@ -82,12 +82,6 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 			fused := 0
 			values := make(map[*gorgonia.Node]gorgonia.Value)
 			var value func(n *gorgonia.Node) gorgonia.Value
-			children := func(n *gorgonia.Node) (list []*gorgonia.Node) {
-				for it := g.From(n.ID()); it.Next(); {
-					list = append(list, it.Node().(*gorgonia.Node))
-				}
-				return list
-			}
 			do := func(op gorgonia.Op, of []*gorgonia.Node, shape tensor.Shape) []float32 {
 				var in []gorgonia.Value
 				for _, n := range of {
@@ -107,13 +101,13 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 				if n.IsVar() {
 					return n.Value()
 				}
-				want := do(n.Op(), children(n), n.Shape())
-				if f, ok := n.Op().(Fuser); ok {
-					for _, inner := range children(n) {
+				want := do(n.Op(), Inputs(n), n.Shape())
+				if f := Of(n); f != nil {
+					for _, inner := range Inputs(n) {
 						if inner.IsVar() {
 							continue
 						}
-						op, of := f.Fuse(children(n), inner, true, children)
+						op, of := f.Fuse(Site{Node: n, Inner: inner, Exclusive: true})
 						if op == nil {
 							continue
 						}

@@ -23,7 +23,8 @@ func inferGlobal(in []tensor.Shape) (tensor.Shape, error) { return in[0][:2].Clo
 func GlobalAvgPool(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return apply(&globalAvgPool{operator{
 		name: "GlobalAvgPool", ranks: []int{4, 2}, infer: inferGlobal,
-		exec: kernels(globalAvgForward[float32], globalAvgForward[float64]),
+		exec:  kernels(globalAvgForward[float32], globalAvgForward[float64]),
+		lower: globalPool("GlobalAveragePool"),
 	}}, x)
 }
 
@@ -34,7 +35,8 @@ func GlobalAvgPool(x *gorgonia.Node) (*gorgonia.Node, error) {
 func GlobalMaxPool(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return apply(&globalMaxPool{operator{
 		name: "GlobalMaxPool", ranks: []int{4, 2}, infer: inferGlobal,
-		exec: kernels(globalMaxForward[float32], globalMaxForward[float64]),
+		exec:  kernels(globalMaxForward[float32], globalMaxForward[float64]),
+		lower: globalPool("GlobalMaxPool"),
 	}}, x)
 }
 
@@ -102,21 +104,9 @@ func globalMaxBackward[T blas.Float](a args[T]) {
 	}
 }
 
-// Lower adds a GlobalAveragePool and a Flatten.
-func (p *globalAvgPool) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return p.lowerGlobal(b, "GlobalAveragePool", inputs)
-}
-
-// Lower adds a GlobalMaxPool and a Flatten.
-func (p *globalMaxPool) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return p.lowerGlobal(b, "GlobalMaxPool", inputs)
-}
-
-// lowerGlobal adds a global pooling, whose output is (N,C,1,1) in ONNX, and makes it (N,C).
-func (o *operator) lowerGlobal(b *onnx.Builder, operator string, inputs []string) (string, error) {
-	y, err := o.lowerTo(b, operator, inputs)
-	if err != nil {
-		return "", err
+// globalPool is an ONNX global pooling, whose output is (N,C,1,1), and a Flatten to (N,C).
+func globalPool(operator string) lowering {
+	return func(b *onnx.Builder, in []string) string {
+		return b.Node("Flatten", []string{b.Node(operator, in)}, onnx.Int("axis", 1))
 	}
-	return b.Node("Flatten", []string{y}, onnx.Int("axis", 1)), nil
 }

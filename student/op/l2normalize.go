@@ -36,6 +36,11 @@ func L2Normalize(x *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { l2normalizeForward(a, eps) },
 			func(a args[float64]) { l2normalizeForward(a, eps) }),
+		lower: func(b *onnx.Builder, in []string) string {
+			length := b.Node("ReduceL2", in, onnx.Ints("axes", 1), onnx.Int("keepdims", 1))
+			floor := b.Float32("norm_epsilon", []int{1, 1}, []float32{float32(eps)})
+			return b.Node("Div", []string{in[0], b.Node("Max", []string{length, floor})})
+		},
 	}}, x)
 }
 
@@ -90,14 +95,4 @@ func l2normalizeBackward[T blas.Float](a args[T], eps float64) {
 			gx[i] = T(scale*float64(gy[i]) - along*float64(v))
 		}
 	})
-}
-
-// Lower adds a ReduceL2, a Max with eps and a Div. (LpNormalization has no eps.)
-func (l *l2normalize) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	length, err := l.lowerTo(b, "ReduceL2", inputs, onnx.Ints("axes", 1), onnx.Int("keepdims", 1))
-	if err != nil {
-		return "", err
-	}
-	eps := b.Float32("norm_epsilon", []int{1, 1}, []float32{float32(l.eps)})
-	return b.Node("Div", []string{inputs[0], b.Node("Max", []string{length, eps})}), nil
 }

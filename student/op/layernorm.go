@@ -48,6 +48,7 @@ func LayerNorm(x, gamma, beta *gorgonia.Node, eps float64) (*gorgonia.Node, erro
 		exec: kernels(
 			func(a args[float32]) { layerNormForward(a, eps) },
 			func(a args[float64]) { layerNormForward(a, eps) }),
+		lower: onnxNode("LayerNormalization", onnx.Int("axis", int64(-rank(gamma))), onnx.Float("epsilon", float32(eps))),
 	}}, x, gamma, beta)
 }
 
@@ -209,9 +210,4 @@ func leadingSums[T blas.Float](a args[T], buffers *parallel.Scratch) {
 			sum[i] += float64(v)
 		}
 	})
-}
-
-// Lower adds a LayerNormalization.
-func (l *layerNorm) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return l.lowerTo(b, "LayerNormalization", inputs, onnx.Int("axis", int64(-l.ranks[1])), onnx.Float("epsilon", float32(l.eps)))
 }

@@ -30,7 +30,8 @@ func Linear(x, w, b *gorgonia.Node) (*gorgonia.Node, error) {
 			}
 			return tensor.Shape{in[0][0], in[1][0]}, nil
 		},
-		exec: kernels(linearForward[float32], linearForward[float64]),
+		exec:  kernels(linearForward[float32], linearForward[float64]),
+		lower: onnxNode("Gemm", onnx.Int("transB", 1)),
 	}}
 	inputs := []*gorgonia.Node{x, w}
 	if b != nil {
@@ -82,20 +83,18 @@ func product(a, b *gorgonia.Node, transposeA bool) (*gorgonia.Node, error) {
 	if transposeA {
 		name, rows, inner = "TransposedProduct", 1, 0
 	}
-	return apply(&gradient{
-		operator: operator{
-			name:  name,
-			ranks: []int{2, 2, 2},
-			infer: func(in []tensor.Shape) (tensor.Shape, error) {
-				if err := expectShape(in, 1, in[0][inner], in[1][1]); err != nil {
-					return nil, err
-				}
-				return tensor.Shape{in[0][rows], in[1][1]}, nil
-			},
-			exec: kernels(
-				func(a args[float32]) { productKernel(a, transposeA) },
-				func(a args[float64]) { productKernel(a, transposeA) }),
+	return apply(&operator{
+		name:  name,
+		ranks: []int{2, 2, 2},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			if err := expectShape(in, 1, in[0][inner], in[1][1]); err != nil {
+				return nil, err
+			}
+			return tensor.Shape{in[0][rows], in[1][1]}, nil
 		},
+		exec: kernels(
+			func(a args[float32]) { productKernel(a, transposeA) },
+			func(a args[float64]) { productKernel(a, transposeA) }),
 		lower: func(b *onnx.Builder, in []string) string {
 			return b.Node("Gemm", in, onnx.Int("transA", int64(inner^1)))
 		},
@@ -105,9 +104,4 @@ func product(a, b *gorgonia.Node, transposeA bool) (*gorgonia.Node, error) {
 func productKernel[T blas.Float](a args[T], transposeA bool) {
 	m, n, k := a.outShape[0], a.outShape[1], a.inShape[1][0]
 	blas.Gemm(transposeA, false, m, n, k, 1, a.in[0], a.inShape[0][1], a.in[1], n, 0, a.out, n)
-}
-
-// Lower adds a Gemm.
-func (l *linear) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return l.lowerTo(b, "Gemm", inputs, onnx.Int("transB", 1))
 }

@@ -1,6 +1,7 @@
 package op
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -56,7 +57,7 @@ func lowered(t *testing.T, y *gorgonia.Node, inputs []array) array {
 	for len(names) < y.Op().Arity() { // one node given twice
 		names = append(names, names[0])
 	}
-	name, err := y.Op().(Lowerer).Lower(b, names)
+	name, err := Of(y).Lower(b, names)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +97,7 @@ func TestLoweredOperatorsAgreeWithTheKernels(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.HasPrefix(y.Op().String(), "BatchNorm{") {
-			if _, ok := y.Op().(Lowerer); ok {
+			if Of(y).Lowers() {
 				t.Error("batch normalisation with the batch's statistics has no place in an inference graph")
 			}
 			return
@@ -116,10 +117,8 @@ func TestLowerRefusesAWrongNumberOfInputs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if l, ok := y.Op().(Lowerer); ok {
-			if _, err := l.Lower(onnx.NewBuilder("test", 17), nil); err == nil {
-				t.Error("no error for no inputs")
-			}
+		if _, err := Of(y).Lower(onnx.NewBuilder("test", 17), nil); !errors.Is(err, ErrLower) {
+			t.Errorf("error %v for no inputs, want %v", err, ErrLower)
 		}
 	})
 }

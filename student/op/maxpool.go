@@ -6,7 +6,6 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"rkd/models/onnx"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/vector"
 )
@@ -35,6 +34,7 @@ func MaxPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { maxPoolForward(a, opts) },
 			func(a args[float64]) { maxPoolForward(a, opts) }),
+		lower: onnxNode("MaxPool", pair("kernel_shape", opts.Kernel), pair("strides", opts.Stride), pads(opts.Pad)),
 	}}, x)
 }
 
@@ -169,9 +169,4 @@ func maxPoolBackward[T blas.Float](a args[T], o PoolOptions, rectified bool) {
 			}
 		}
 	})
-}
-
-// Lower adds a MaxPool.
-func (p *maxPool) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return p.lowerTo(b, "MaxPool", inputs, pair("kernel_shape", p.opts.Kernel), pair("strides", p.opts.Stride), pads(p.opts.Pad))
 }

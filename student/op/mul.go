@@ -3,7 +3,6 @@ package op
 import (
 	"gorgonia.org/gorgonia"
 
-	"rkd/models/onnx"
 	"rkd/student/internal/blas"
 )
 
@@ -19,6 +18,7 @@ func Mul(a, b *gorgonia.Node) (*gorgonia.Node, error) {
 		ranks: []int{rank(a), rank(a), rank(a)},
 		infer: sameShape,
 		exec:  kernels(mulForward[float32], mulForward[float64]),
+		lower: onnxNode("Mul"),
 	}}, a, b)
 }
 
@@ -42,9 +42,4 @@ func (*mul) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes
 	}
 	gb, err := Mul(gy, inputs[0])
 	return gorgonia.Nodes{ga, gb}, err
-}
-
-// Lower adds a Mul.
-func (m *mul) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return m.lowerTo(b, "Mul", inputs)
 }

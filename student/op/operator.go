@@ -12,7 +12,8 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"rkd/student/internal/blas"
+	"rkd/models/onnx"
+	"rkd/student/internal/conv"
 	"rkd/student/internal/parallel"
 )
 
@@ -23,84 +24,71 @@ var (
 	ErrType = errors.New("element types do not fit")
 	// ErrOption is returned for an attribute out of its range.
 	ErrOption = errors.New("attribute out of range")
+	// ErrLower is returned for an operator without an ONNX form, or with the wrong number of inputs.
+	ErrLower = errors.New("cannot be lowered to ONNX")
 )
 
-// operator is what all operators share: everything of gorgonia.Op, gorgonia.SDOp and gorgonia.UsePreallocDoer. An operator
-// with a gradient embeds it and has its own DiffWRT and SymDiff; a gradient operator is one as it stands.
-type operator struct {
-	name  string // names every attribute: it is the hash, and Gorgonia merges nodes whose hashes are equal
-	ranks []int  // of the inputs, then of the output
-	// infer checks the shapes of the inputs, whose ranks are right, and returns the output's.
-	infer func(in []tensor.Shape) (tensor.Shape, error)
-	// exec overwrites every element of out, which has the inferred shape and holds anything.
-	exec kernel
-	// native says that exec is faster than the ONNX form on a processor.
-	native bool
+// Operator is all that an engine or an exporter may ask of an operator, besides what gorgonia.Op answers. Every operator
+// of this package is one; [Of] gives that of a node.
+type Operator interface {
+	gorgonia.Op
+
+	// Compute overwrites out, which has the inferred shape and shares no memory with an input. nil is a team of all cores.
+	Compute(team *parallel.Team, out gorgonia.Value, in ...gorgonia.Value) error
+	// Native reports whether Compute is faster on a processor than the ONNX form.
+	Native() bool
+	// IsView reports whether the output is input 0 in another shape, with all elements in their order: an engine need not
+	// copy.
+	IsView() bool
+
+	// Lowers reports whether the operator has an ONNX form.
+	Lowers() bool
+	// Lower adds the ONNX nodes (operator set 17, float32) that compute the same as Compute. inputs names the tensors of the
+	// inputs, in the operator's order; Lower returns the name of the output. Errors wrap ErrLower.
+	Lower(b *onnx.Builder, inputs []string) (string, error)
+
+	// Plans reports whether Plan is the fastest way to compute on a processor, for inputs of these shapes.
+	Plans(in []tensor.Shape) bool
+	// Plan prepares the operator on fixed memory, in float32: each run computes out, all of it, from what in then holds.
+	Plan(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (run func() error, err error)
+
+	// Fuse merges this operator with the producer of one of its inputs into one that makes fewer passes over memory. It
+	// returns that operator and its inputs, or nil if no rule (fuse.go) applies.
+	Fuse(s Site) (Operator, []*gorgonia.Node)
 }
 
-// kernel computes out on a team, which may be nil.
-type kernel func(team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error
+// Multiplier prepares matrix products for Plan.
+type Multiplier = conv.Multiplier
 
-// args are one execution's arrays, row-major, with their shapes.
-type args[T blas.Float] struct {
-	team     *parallel.Team
-	out      []T
-	in       [][]T
-	outShape tensor.Shape
-	inShape  []tensor.Shape
-}
+// planning is a Plan.
+type planning func(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (func() error, error)
 
-// rows calls body with the range of elements of each entry of the output's first dimension.
-func (a args[T]) rows(body func(from, to int)) {
-	n := a.outShape[0]
-	width := a.outShape.TotalSize() / n
-	a.team.For(n, func(i int) { body(i*width, (i+1)*width) })
-}
-
-// kernels picks the kernel of the output's element type.
-func kernels(f32 func(args[float32]), f64 func(args[float64])) kernel {
-	return func(team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error {
-		switch out.Dtype() {
-		case tensor.Float32:
-			return call(f32, team, out, in)
-		case tensor.Float64:
-			return call(f64, team, out, in)
-		default:
-			return fmt.Errorf("%w: output is %v, expected float32 or float64", ErrType, out.Dtype())
-		}
+// Of returns the operator of a node, or nil if it is none of this package. The sum that gorgonia.Backpropagate makes where
+// a value is used twice counts as Add.
+func Of(n *gorgonia.Node) Operator {
+	if o, ok := n.Op().(Operator); ok {
+		return o
 	}
-}
-
-func call[T blas.Float](f func(args[T]), team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error {
-	a := args[T]{team: team, outShape: out.Shape(), in: make([][]T, len(in)), inShape: make([]tensor.Shape, len(in))}
-	var err error
-	if a.out, err = elements[T](out); err != nil {
-		return fmt.Errorf("output: %w", err)
+	if isGorgoniaSum(n) {
+		return newAdd(n.Dims())
 	}
-	for i, v := range in {
-		if a.in[i], err = elements[T](v); err != nil {
-			return fmt.Errorf("input %d: %w", i, err)
-		}
-		a.inShape[i] = v.Shape()
-	}
-	f(a)
 	return nil
 }
 
-// elements is a tensor's own array, row-major.
-func elements[T blas.Float](v gorgonia.Value) ([]T, error) {
-	d, ok := v.(*tensor.Dense)
-	if !ok {
-		return nil, fmt.Errorf("%w: value is a %T, expected a dense tensor", ErrType, v)
-	}
-	if d.RequiresIterator() || d.DataOrder().IsColMajor() {
-		return nil, fmt.Errorf("%w: tensor of shape %v is a view or column-major, expected contiguous rows", ErrType, d.Shape())
-	}
-	data, ok := d.Data().([]T)
-	if !ok {
-		return nil, fmt.Errorf("%w: tensor is %v, expected %T elements", ErrType, d.Dtype(), *new(T))
-	}
-	return data, nil
+// operator implements Operator, gorgonia.SDOp and gorgonia.UsePreallocDoer. An operator with a gradient embeds it and
+// overrides DiffWRT and SymDiff; the operator of a gradient is one as it stands.
+type operator struct {
+	name  string // with all attributes: it is the hash, and Gorgonia merges nodes whose hashes are equal
+	ranks []int  // of the inputs, then of the output
+	// infer checks the shapes of the inputs, whose ranks are right, and returns the output's.
+	infer func(in []tensor.Shape) (tensor.Shape, error)
+	// exec overwrites every element of out, which has the inferred shape and any contents.
+	exec   kernel
+	native bool
+	view   bool
+	lower  lowering // nil: none
+	plans  func(in []tensor.Shape) bool
+	plan   planning // nil: none
 }
 
 // apply adds the operator to the graph of its inputs. Shapes and types are checked before Gorgonia sees them, so that the
@@ -184,30 +172,65 @@ func (o *operator) Do(in ...gorgonia.Value) (gorgonia.Value, error) {
 	return out, nil
 }
 
-// UsePreallocDo computes into out, whose shape and type must be those that Do would return. out must not share memory with
-// an input.
+// UsePreallocDo is Compute on all cores; it returns out.
 func (o *operator) UsePreallocDo(out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {
-	return o.UseTeamDo(nil, out, in...)
-}
-
-// Native says that the kernel is faster than the ONNX form, if there is one, on a processor.
-func (o *operator) Native() bool { return o.native }
-
-// UseTeamDo is UsePreallocDo on a team.
-func (o *operator) UseTeamDo(team *parallel.Team, out gorgonia.Value, in ...gorgonia.Value) (gorgonia.Value, error) {
-	shape, err := o.inferValues(in)
-	if err != nil {
+	if err := o.Compute(nil, out, in...); err != nil {
 		return nil, err
-	}
-	if !shape.Eq(out.Shape()) || out.Dtype() != in[0].Dtype() {
-		return nil, fmt.Errorf("%s: %w: preallocated output is %v %v, expected %v %v",
-			o.name, ErrShape, out.Dtype(), out.Shape(), in[0].Dtype(), shape)
-	}
-	if err := o.exec(team, out, in); err != nil {
-		return nil, fmt.Errorf("%s: %w", o.name, err)
 	}
 	return out, nil
 }
+
+// Compute implements Operator.
+func (o *operator) Compute(team *parallel.Team, out gorgonia.Value, in ...gorgonia.Value) error {
+	shape, err := o.inferValues(in)
+	if err != nil {
+		return err
+	}
+	if !shape.Eq(out.Shape()) || out.Dtype() != in[0].Dtype() {
+		return fmt.Errorf("%s: %w: preallocated output is %v %v, expected %v %v",
+			o.name, ErrShape, out.Dtype(), out.Shape(), in[0].Dtype(), shape)
+	}
+	if err := o.exec(team, out, in); err != nil {
+		return fmt.Errorf("%s: %w", o.name, err)
+	}
+	return nil
+}
+
+// Native implements Operator.
+func (o *operator) Native() bool { return o.native }
+
+// IsView implements Operator.
+func (o *operator) IsView() bool { return o.view }
+
+// Lowers implements Operator.
+func (o *operator) Lowers() bool { return o.lower != nil }
+
+// Lower implements Operator.
+func (o *operator) Lower(b *onnx.Builder, inputs []string) (string, error) {
+	if o.lower == nil {
+		return "", fmt.Errorf("%s %w", o.name, ErrLower)
+	}
+	if len(inputs) != o.Arity() {
+		return "", fmt.Errorf("%s %w: %d inputs, expected %d", o.name, ErrLower, len(inputs), o.Arity())
+	}
+	return o.lower(b, inputs), nil
+}
+
+// Plans implements Operator.
+func (o *operator) Plans(in []tensor.Shape) bool { return o.plan != nil && o.plans(in) }
+
+// Plan implements Operator.
+func (o *operator) Plan(
+	m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense,
+) (func() error, error) {
+	if o.plan == nil {
+		return nil, fmt.Errorf("%s: %w: it cannot be planned", o.name, ErrOption)
+	}
+	return o.plan(m, team, out, in)
+}
+
+// Fuse implements Operator.
+func (o *operator) Fuse(s Site) (Operator, []*gorgonia.Node) { return fuse(s) }
 
 func (o *operator) inferValues(in []gorgonia.Value) (tensor.Shape, error) {
 	shapes := make([]tensor.Shape, len(in))

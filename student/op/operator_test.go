@@ -141,3 +141,21 @@ func TestGradientOperatorsAreNotDifferentiable(t *testing.T) {
 		t.Errorf("error %v, want one that names the operator", err)
 	}
 }
+
+func TestOfKnowsTheSumOfGradients(t *testing.T) {
+	in := inputs([]int{2, 3}, []int{2, 3}, []int{3})
+	sum, err := gorgonia.Add(in[0], in[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	product, err := gorgonia.HadamardProd(in[0], in[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if o := Of(sum); o == nil || o.String() != "Add" {
+		t.Errorf("the operator of Gorgonia's sum is %v, expected Add", o)
+	}
+	if o := Of(product); o != nil {
+		t.Errorf("the operator of Gorgonia's product is %v, expected none", o)
+	}
+}

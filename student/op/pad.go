@@ -50,6 +50,12 @@ func Pad2D(x *gorgonia.Node, opts PadOptions) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { padForward(a, opts) },
 			func(a args[float64]) { padForward(a, opts) }),
+		lower: func(b *onnx.Builder, in []string) string {
+			borders := b.Int64("borders", []int{8}, []int64{
+				0, 0, int64(opts.Before[0]), int64(opts.Before[1]), 0, 0, int64(opts.After[0]), int64(opts.After[1]),
+			})
+			return b.Node("Pad", []string{in[0], borders})
+		},
 	}}, x)
 }
 
@@ -75,18 +81,16 @@ func (*pad) DiffWRT(inputs int) []bool { return all(inputs) }
 // SymDiff returns the inside of gy.
 func (p *pad) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	opts, inner := p.opts, inputs[0].Shape()[2:].Clone()
-	gx, err := apply(&gradient{
-		operator: operator{
-			name:  fmt.Sprintf("Pad2DGrad{%v}", opts),
-			ranks: []int{4, 4},
-			infer: func(in []tensor.Shape) (tensor.Shape, error) {
-				x := append(in[0][:2].Clone(), inner...)
-				return x, expectShape(in, 0, opts.padded(x)...)
-			},
-			exec: kernels(
-				func(a args[float32]) { cropForward(a, opts) },
-				func(a args[float64]) { cropForward(a, opts) }),
+	gx, err := apply(&operator{
+		name:  fmt.Sprintf("Pad2DGrad{%v}", opts),
+		ranks: []int{4, 4},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			x := append(in[0][:2].Clone(), inner...)
+			return x, expectShape(in, 0, opts.padded(x)...)
 		},
+		exec: kernels(
+			func(a args[float32]) { cropForward(a, opts) },
+			func(a args[float64]) { cropForward(a, opts) }),
 		lower: func(b *onnx.Builder, in []string) string {
 			two := func(name string, h, w int) string { return b.Int64(name, []int{2}, []int64{int64(h), int64(w)}) }
 			h, w := opts.Before[0], opts.Before[1]
@@ -99,16 +103,4 @@ func (p *pad) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nod
 func cropForward[T blas.Float](a args[T], opts PadOptions) {
 	width := a.outShape[3]
 	opts.inside(a.team, a.outShape, a.inShape[0], func(in, out int) { copy(a.out[in:][:width], a.in[0][out:]) })
-}
-
-// Lower adds a Pad.
-func (p *pad) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	if err := p.expectInputs(inputs); err != nil {
-		return "", err
-	}
-	before, after := p.opts.Before, p.opts.After
-	borders := b.Int64("borders", []int{8}, []int64{
-		0, 0, int64(before[0]), int64(before[1]), 0, 0, int64(after[0]), int64(after[1]),
-	})
-	return b.Node("Pad", []string{inputs[0], borders}), nil
 }

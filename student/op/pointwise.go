@@ -1,8 +1,6 @@
 package op
 
 import (
-	"fmt"
-
 	"gorgonia.org/gorgonia"
 
 	"rkd/models/onnx"
@@ -35,6 +33,7 @@ func applyPointwise(f function, x *gorgonia.Node) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { pointwiseForward(a, f.value) },
 			func(a args[float64]) { pointwiseForward(a, f.value) }),
+		lower: func(b *onnx.Builder, in []string) string { return f.lowerValue(b, in[0]) },
 	}}, x)
 }
 
@@ -56,15 +55,13 @@ func (p *pointwise) SymDiff(inputs gorgonia.Nodes, y, gy *gorgonia.Node) (gorgon
 	if f.ofOutput {
 		of = y
 	}
-	gx, err := apply(&gradient{
-		operator: operator{
-			name:  f.name + "Grad",
-			ranks: []int{rank(of), rank(of), rank(of)},
-			infer: sameShape,
-			exec: kernels(
-				func(a args[float32]) { pointwiseBackward(a, f.slope) },
-				func(a args[float64]) { pointwiseBackward(a, f.slope) }),
-		},
+	gx, err := apply(&operator{
+		name:  f.name + "Grad",
+		ranks: []int{rank(of), rank(of), rank(of)},
+		infer: sameShape,
+		exec: kernels(
+			func(a args[float32]) { pointwiseBackward(a, f.slope) },
+			func(a args[float64]) { pointwiseBackward(a, f.slope) }),
 		lower: func(b *onnx.Builder, in []string) string {
 			return b.Node("Mul", []string{in[1], f.lowerSlope(b, in[0])})
 		},
@@ -81,23 +78,7 @@ func pointwiseBackward[T blas.Float](a args[T], slope func(float64) float64) {
 	})
 }
 
-// Lower adds the nodes of f.
-func (p *pointwise) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	if err := p.expectInputs(inputs); err != nil {
-		return "", err
-	}
-	return p.f.lowerValue(b, inputs[0]), nil
-}
-
 // constant adds a scalar.
 func constant(b *onnx.Builder, v float64) string {
 	return b.Float32("constant", nil, []float32{float32(v)})
-}
-
-// expectInputs is an error unless there are as many tensors as the operator has inputs.
-func (o *operator) expectInputs(inputs []string) error {
-	if len(inputs) != o.Arity() {
-		return fmt.Errorf("lowering %s: %d inputs, expected %d", o.name, len(inputs), o.Arity())
-	}
-	return nil
 }

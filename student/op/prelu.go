@@ -6,7 +6,6 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
-	"rkd/models/onnx"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/parallel"
 )
@@ -32,7 +31,8 @@ func PReLU(x, slope *gorgonia.Node) (*gorgonia.Node, error) {
 			}
 			return in[0].Clone(), nil
 		},
-		exec: kernels(preluForward[float32], preluForward[float64]),
+		exec:  kernels(preluForward[float32], preluForward[float64]),
+		lower: channelwise("PRelu", rank(x), -1),
 	}}, x, slope)
 }
 
@@ -107,9 +107,4 @@ func preluSlopeBackward[T blas.Float](a args[T]) {
 	for c, s := range sums {
 		a.out[c%len(a.out)] += T(s)
 	}
-}
-
-// Lower adds a PRelu.
-func (p *prelu) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return p.lowerChannelwise(b, "PRelu", inputs, -1)
 }

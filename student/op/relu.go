@@ -3,7 +3,6 @@ package op
 import (
 	"gorgonia.org/gorgonia"
 
-	"rkd/models/onnx"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/vector"
 )
@@ -18,6 +17,7 @@ func ReLU(x *gorgonia.Node) (*gorgonia.Node, error) {
 		ranks: []int{rank(x), rank(x)},
 		infer: sameShape,
 		exec:  kernels(reluForward[float32], reluForward[float64]),
+		lower: onnxNode("Relu"),
 	}}, x)
 }
 
@@ -64,9 +64,4 @@ func reluBackward[T blas.Float](a args[T]) {
 	a.rows(func(from, to int) {
 		vector.ReLUGrad(a.out[from:to], a.in[0][from:to], a.in[1][from:to])
 	})
-}
-
-// Lower adds a Relu.
-func (r *relu) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return r.lowerTo(b, "Relu", inputs)
 }

@@ -20,6 +20,9 @@ func ReLU6(x *gorgonia.Node) (*gorgonia.Node, error) {
 		ranks: []int{rank(x), rank(x)},
 		infer: sameShape,
 		exec:  kernels(relu6Forward[float32], relu6Forward[float64]),
+		lower: func(b *onnx.Builder, in []string) string {
+			return b.Node("Clip", []string{in[0], constant(b, 0), constant(b, 6)})
+		},
 	}}, x)
 }
 
@@ -37,14 +40,12 @@ func (*relu6) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gx = gy where 0 < y < 6 and 0 elsewhere, which ONNX needs five passes for.
 func (*relu6) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, error) {
-	gx, err := apply(&relu6Grad{gradient{
-		operator: operator{
-			name:   "ReLU6Grad",
-			ranks:  []int{rank(y), rank(y), rank(y)},
-			infer:  sameShape,
-			exec:   kernels(relu6Backward[float32], relu6Backward[float64]),
-			native: true,
-		},
+	gx, err := apply(&relu6Grad{operator{
+		name:   "ReLU6Grad",
+		ranks:  []int{rank(y), rank(y), rank(y)},
+		infer:  sameShape,
+		exec:   kernels(relu6Backward[float32], relu6Backward[float64]),
+		native: true,
 		lower: func(b *onnx.Builder, in []string) string { // sign(y)·sign(6−y), for 0 ≤ y ≤ 6
 			room := b.Node("Sub", []string{constant(b, 6), in[0]})
 			slope := b.Node("Mul", []string{b.Node("Sign", []string{in[0]}), b.Node("Sign", []string{room})})
@@ -55,18 +56,10 @@ func (*relu6) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, e
 }
 
 // relu6Grad is the gradient of relu6.
-type relu6Grad struct{ gradient }
+type relu6Grad struct{ operator }
 
 func relu6Backward[T blas.Float](a args[T]) {
 	a.rows(func(from, to int) {
 		vector.ClipGrad(a.out[from:to], a.in[0][from:to], a.in[1][from:to], 0, 6)
 	})
-}
-
-// Lower adds a Clip.
-func (r *relu6) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	if err := r.expectInputs(inputs); err != nil {
-		return "", err
-	}
-	return b.Node("Clip", []string{inputs[0], constant(b, 0), constant(b, 6)}), nil
 }

@@ -11,10 +11,7 @@ import (
 )
 
 // reshape is the operator of Reshape.
-type reshape struct {
-	operator
-	dims []int
-}
+type reshape struct{ operator }
 
 // Reshape gives each sample of x (N,…) the shape dims: y is (N,dims...), its elements in the same order.
 //
@@ -25,7 +22,7 @@ func Reshape(x *gorgonia.Node, dims ...int) (*gorgonia.Node, error) {
 		return nil, fmt.Errorf("%s: %w: expected x (N,…) of 2 or more dimensions and positive dims", name, ErrShape)
 	}
 	dims = slices.Clone(dims)
-	return apply(&reshape{dims: dims, operator: operator{
+	return apply(&reshape{operator{
 		name:  name,
 		ranks: []int{rank(x), 1 + len(dims)},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) {
@@ -34,7 +31,9 @@ func Reshape(x *gorgonia.Node, dims ...int) (*gorgonia.Node, error) {
 			}
 			return append(tensor.Shape{in[0][0]}, dims...), nil
 		},
-		exec: kernels(copyElements[float32], copyElements[float64]),
+		exec:  kernels(copyElements[float32], copyElements[float64]),
+		view:  true,
+		lower: reshapeTo(append([]int{0}, dims...)),
 	}}, x)
 }
 
@@ -47,14 +46,13 @@ func (*reshape) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.N
 	return gorgonia.Nodes{gx}, err
 }
 
-// Lower adds a Reshape that keeps the first dimension, whatever it is.
-func (r *reshape) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	if err := r.expectInputs(inputs); err != nil {
-		return "", err
+// reshapeTo is an ONNX Reshape, in whose dims 0 keeps a dimension and −1 is what is left.
+func reshapeTo(dims []int) lowering {
+	shape := make([]int64, len(dims))
+	for i, d := range dims {
+		shape[i] = int64(d)
 	}
-	shape := []int64{0}
-	for _, d := range r.dims {
-		shape = append(shape, int64(d))
+	return func(b *onnx.Builder, in []string) string {
+		return b.Node("Reshape", []string{in[0], b.Int64("shape", []int{len(shape)}, shape)})
 	}
-	return b.Node("Reshape", []string{inputs[0], b.Int64("shape", []int{len(shape)}, shape)}), nil
 }

@@ -41,6 +41,10 @@ func SliceChannels(x *gorgonia.Node, from, to int) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { channelRangeForward(a, from) },
 			func(a args[float64]) { channelRangeForward(a, from) }),
+		lower: func(b *onnx.Builder, in []string) string {
+			one := func(name string, v int) string { return b.Int64(name, []int{1}, []int64{int64(v)}) }
+			return b.Node("Slice", []string{in[0], one("from", from), one("to", to), one("axis", 1)})
+		},
 	}}, x)
 }
 
@@ -50,19 +54,17 @@ func (*sliceChannels) DiffWRT(inputs int) []bool { return all(inputs) }
 // SymDiff returns gy between zeros.
 func (s *sliceChannels) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	channels, from, axes := inputs[0].Shape()[1], s.from, rank(gy)
-	gx, err := apply(&gradient{
-		operator: operator{
-			name:  fmt.Sprintf("SliceChannelsGrad{%d:%d,channels=%d}", s.from, s.to, channels),
-			ranks: []int{axes, axes},
-			infer: func(in []tensor.Shape) (tensor.Shape, error) {
-				out := in[0].Clone()
-				out[1] = channels
-				return out, nil
-			},
-			exec: kernels(
-				func(a args[float32]) { sliceChannelsBackward(a, from) },
-				func(a args[float64]) { sliceChannelsBackward(a, from) }),
+	gx, err := apply(&operator{
+		name:  fmt.Sprintf("SliceChannelsGrad{%d:%d,channels=%d}", s.from, s.to, channels),
+		ranks: []int{axes, axes},
+		infer: func(in []tensor.Shape) (tensor.Shape, error) {
+			out := in[0].Clone()
+			out[1] = channels
+			return out, nil
 		},
+		exec: kernels(
+			func(a args[float32]) { sliceChannelsBackward(a, from) },
+			func(a args[float64]) { sliceChannelsBackward(a, from) }),
 		lower: func(b *onnx.Builder, in []string) string {
 			borders := make([]int64, 2*axes)
 			borders[1], borders[axes+1] = int64(from), int64(channels-s.to)
@@ -80,13 +82,4 @@ func sliceChannelsBackward[T blas.Float](a args[T], from int) {
 		clear(gx[:first])
 		clear(gx[first+copy(gx[first:], a.in[0][n*part:][:part]):])
 	})
-}
-
-// Lower adds a Slice.
-func (s *sliceChannels) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	if err := s.expectInputs(inputs); err != nil {
-		return "", err
-	}
-	one := func(name string, v int) string { return b.Int64(name, []int{1}, []int64{int64(v)}) }
-	return b.Node("Slice", []string{inputs[0], one("from", s.from), one("to", s.to), one("axis", 1)}), nil
 }

@@ -20,6 +20,7 @@ func Softmax(x *gorgonia.Node) (*gorgonia.Node, error) {
 		ranks: []int{rank(x), rank(x)},
 		infer: sameShape,
 		exec:  kernels(softmaxForward[float32], softmaxForward[float64]),
+		lower: onnxNode("Softmax", onnx.Int("axis", -1)),
 	}}, x)
 }
 
@@ -48,13 +49,11 @@ func (*softmax) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the gradient with respect to x, from y and gy.
 func (*softmax) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, error) {
-	gx, err := apply(&gradient{
-		operator: operator{
-			name:  "LastAxisSoftmaxGrad",
-			ranks: []int{rank(y), rank(y), rank(y)},
-			infer: sameShape,
-			exec:  kernels(softmaxBackward[float32], softmaxBackward[float64]),
-		},
+	gx, err := apply(&operator{
+		name:  "LastAxisSoftmaxGrad",
+		ranks: []int{rank(y), rank(y), rank(y)},
+		infer: sameShape,
+		exec:  kernels(softmaxBackward[float32], softmaxBackward[float64]),
 		lower: func(b *onnx.Builder, in []string) string {
 			last := b.Int64("last_axis", []int{1}, []int64{-1})
 			mean := b.Node("ReduceSum", []string{b.Node("Mul", in), last}, onnx.Int("keepdims", 1))
@@ -76,9 +75,4 @@ func softmaxBackward[T blas.Float](a args[T]) {
 			gx[i] = T(float64(v) * (float64(gy[i]) - mean))
 		}
 	})
-}
-
-// Lower adds a Softmax.
-func (s *softmax) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	return s.lowerTo(b, "Softmax", inputs, onnx.Int("axis", -1))
 }

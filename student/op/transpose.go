@@ -35,6 +35,10 @@ func Transpose(x *gorgonia.Node, perm ...int) (*gorgonia.Node, error) {
 		return nil, fmt.Errorf("%s: %w: expected as many axes as x has, %d, from 2 to %d", name, ErrOption, rank(x), maxRank)
 	}
 	perm = slices.Clone(perm)
+	order := make([]int64, len(perm))
+	for i, axis := range perm {
+		order[i] = int64(axis)
+	}
 	return apply(&transposition{perm: perm, operator: operator{
 		name:  name,
 		ranks: []int{len(perm), len(perm)},
@@ -48,6 +52,7 @@ func Transpose(x *gorgonia.Node, perm ...int) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { transposeForward(a, perm) },
 			func(a args[float64]) { transposeForward(a, perm) }),
+		lower: onnxNode("Transpose", onnx.Ints("perm", order...)),
 	}}, x)
 }
 
@@ -99,13 +104,4 @@ func (t *transposition) SymDiff(_ gorgonia.Nodes, _, gy *gorgonia.Node) (gorgoni
 	}
 	gx, err := Transpose(gy, back...)
 	return gorgonia.Nodes{gx}, err
-}
-
-// Lower adds a Transpose.
-func (t *transposition) Lower(b *onnx.Builder, inputs []string) (string, error) {
-	perm := make([]int64, len(t.perm))
-	for i, axis := range t.perm {
-		perm[i] = int64(axis)
-	}
-	return t.lowerTo(b, "Transpose", inputs, onnx.Ints("perm", perm...))
 }
