@@ -117,8 +117,8 @@ func TestLowerRefusesAWrongNumberOfInputs(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := Of(y).Lower(onnx.NewBuilder("test", 17), nil); !errors.Is(err, ErrLower) {
-			t.Errorf("error %v for no inputs, want %v", err, ErrLower)
+		if _, err := Of(y).Lower(onnx.NewBuilder("test", 17), nil); !errors.Is(err, errLower) {
+			t.Errorf("error %v for no inputs, want %v", err, errLower)
 		}
 	})
 }

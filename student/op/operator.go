@@ -24,8 +24,8 @@ var (
 	ErrType = errors.New("element types do not fit")
 	// ErrOption is returned for an attribute out of its range.
 	ErrOption = errors.New("attribute out of range")
-	// ErrLower is returned for an operator without an ONNX form, or with the wrong number of inputs.
-	ErrLower = errors.New("cannot be lowered to ONNX")
+	// errLower is returned for an operator without an ONNX form, or with the wrong number of inputs.
+	errLower = errors.New("cannot be lowered to ONNX")
 )
 
 // Operator is all that an engine or an exporter may ask of an operator, besides what gorgonia.Op answers. Every operator
@@ -44,7 +44,7 @@ type Operator interface {
 	// Lowers reports whether the operator has an ONNX form.
 	Lowers() bool
 	// Lower adds the ONNX nodes (operator set 17, float32) that compute the same as Compute. inputs names the tensors of the
-	// inputs, in the operator's order; Lower returns the name of the output. Errors wrap ErrLower.
+	// inputs, in the operator's order; Lower returns the name of the output. Errors wrap errLower.
 	Lower(b *onnx.Builder, inputs []string) (string, error)
 
 	// Plans reports whether Plan is the fastest way to compute on a processor, for inputs of these shapes.
@@ -208,10 +208,10 @@ func (o *operator) Lowers() bool { return o.lower != nil }
 // Lower implements Operator.
 func (o *operator) Lower(b *onnx.Builder, inputs []string) (string, error) {
 	if o.lower == nil {
-		return "", fmt.Errorf("%s %w", o.name, ErrLower)
+		return "", fmt.Errorf("%s %w", o.name, errLower)
 	}
 	if len(inputs) != o.Arity() {
-		return "", fmt.Errorf("%s %w: %d inputs, expected %d", o.name, ErrLower, len(inputs), o.Arity())
+		return "", fmt.Errorf("%s %w: %d inputs, expected %d", o.name, errLower, len(inputs), o.Arity())
 	}
 	return o.lower(b, inputs), nil
 }
