@@ -27,16 +27,16 @@ type Config struct {
 	Dir string `yaml:"dir,omitempty"`
 	// Goal is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on labels,
 	// which metrics and which score of the selection split are the defaults.
-	Goal    Goal            `yaml:"task,omitempty"`
-	Data    Data            `yaml:"data"`
-	Teacher teacher.Options `yaml:"teacher"`
-	Cache   Cache           `yaml:"cache,omitempty"`
-	Student Student         `yaml:"student"`
-	Loss    objective.Loss  `yaml:"loss"`
-	Train   train.Options   `yaml:"train,omitempty"`
-	Engine  Engine          `yaml:"engine,omitempty"`
-	Export  Export          `yaml:"export,omitempty"`
-	Eval    Eval            `yaml:"eval,omitempty"`
+	Goal    Goal             `yaml:"task,omitempty"`
+	Data    Data             `yaml:"data"`
+	Teacher teacher.Options  `yaml:"teacher"`
+	Cache   Cache            `yaml:"cache,omitempty"`
+	Student Student          `yaml:"student"`
+	Loss    objective.Losses `yaml:"loss"`
+	Train   train.Options    `yaml:"train,omitempty"`
+	Engine  Engine           `yaml:"engine,omitempty"`
+	Export  Export           `yaml:"export,omitempty"`
+	Eval    Eval             `yaml:"eval,omitempty"`
 	// Seeds lists the seeds that every variant is trained with; default [1].
 	Seeds []uint64 `yaml:"seeds,flow,omitempty"`
 	// Generations is the number of students that follow each other, each the teacher of the next; default 1.
@@ -120,6 +120,7 @@ func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
 			return nil, err
 		}
 	}
+	doc.kind = labelLossOf(doc)
 	e := &Experiment{File: file}
 	if err := doc.decode(&e.Base); err != nil {
 		return nil, err
@@ -159,7 +160,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 					ErrConfig, doc.at(change.Content[j]), name, key, variable)
 			}
 		}
-		merged := &document{name: doc.name, root: merge(&base, change)}
+		merged := &document{name: doc.name, root: merge(&base, change), kind: doc.kind}
 		v := Variant{Name: name}
 		err := merged.decode(&v.Config)
 		if err == nil {
@@ -211,8 +212,8 @@ func (c *Config) complete() error {
 	switch {
 	case !slices.Contains([]Goal{MetricLearning, Classification, FewShot}, c.Goal):
 		return fmt.Errorf("task is %q, expected %s, %s or %s", c.Goal, MetricLearning, Classification, FewShot)
-	case c.Loss.HKD.Weight > 0 && c.Teacher.Logits == "":
-		return errors.New("loss.hkd needs the teacher's logits: name their tensor in teacher.logits")
+	case c.Loss.OnTeacherLogits() != "" && c.Teacher.Logits == "":
+		return fmt.Errorf("loss.%s needs the teacher's logits: name their tensor in teacher.logits", c.Loss.OnTeacherLogits())
 	case c.Generations < 1:
 		return fmt.Errorf("generations is %d, expected 1 or more", c.Generations)
 	case !namePattern.MatchString(c.Name):
@@ -295,9 +296,6 @@ func (c *Config) fillIn() {
 		c.Eval.Metrics = defaults.metrics
 	}
 	c.Eval.fillIn()
-	for i := range c.Loss.Task {
-		c.Loss.Task[i].FillIn(defaults.loss)
-	}
 	if c.Engine.Kind == "" {
 		c.Engine.Kind = EngineONNXRuntime
 	}

@@ -12,6 +12,7 @@ import (
 
 	"rkd/pipeline/config"
 	"rkd/pipeline/objective"
+	"rkd/student/loss"
 )
 
 // text is a small configuration that is complete.
@@ -42,10 +43,10 @@ func TestVariantsAreTheFileWithTheirKeysChanged(t *testing.T) {
 		t.Fatalf("variants are %+v, expected plain and task in this order", e.Variants)
 	}
 	plain, task := e.Variants[0].Config, e.Variants[1].Config
-	if plain.Loss.RKDDistance != (objective.Term{Weight: 1}) || plain.Loss.Task[0].Weight != 0 || plain.Student.Normalize != "none" {
+	if plain.Loss.RKDDistance.Term != (objective.Term{Weight: 1}) || plain.Loss.Labels[0].Weight != 0 || plain.Student.Normalize != "none" {
 		t.Errorf("plain has %+v", plain.Loss)
 	}
-	if task.Loss.RKDDistance.Weight != 0 || task.Loss.Task[0].Weight != 2 || *task.Loss.Task[0].Margin != 0.3 || task.Student.Normalize != "l2" ||
+	if task.Loss.RKDDistance.Weight != 0 || task.Loss.Labels[0].Weight != 2 || task.Loss.Labels[0].Options.(*loss.TripletOptions).Margin != 0.3 || task.Student.Normalize != "l2" ||
 		task.Student.EmbeddingDim != 4 {
 		t.Errorf("task has %+v, %+v", task.Loss, task.Student)
 	}
@@ -163,9 +164,9 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 		"unknown side":        {[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, normalize: l2}"}, []string{"rkd_distance.normalize", `"l2"`, "both"}},
 		"unknown term key":    {[2]string{"rkd_distance: 1", "rkd_distance: {wieght: 1}"}, []string{`"loss.rkd_distance.wieght"`, `"weight"`}},
 		"no loss":             {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
-		"unknown task":        {[2]string{"margin: 0.3", "kind: magic"}, []string{"task: kind", `"magic"`, "triplet"}},
-		"miner elsewhere":     {[2]string{"margin: 0.3", "kind: contrastive, miner: hard"}, []string{"task: miner", `"contrastive"`}},
-		"margin elsewhere":    {[2]string{"margin: 0.3", "kind: multi_similarity, margin: 1"}, []string{"task: margin", `"multi_similarity"`}},
+		"unknown task":        {[2]string{"margin: 0.3", "kind: magic"}, []string{"loss.task.kind", `"magic"`, "triplet"}},
+		"miner elsewhere":     {[2]string{"margin: 0.3", "kind: contrastive, miner: hard"}, []string{"loss.task.miner", `"contrastive"`}},
+		"margin elsewhere":    {[2]string{"margin: 0.3", "kind: multi_similarity, margin: 1"}, []string{"loss.task.margin", `"multi_similarity"`}},
 		"HKD without logits":  {[2]string{"rkd_distance: 1", "hkd: 1"}, []string{"loss.hkd", "teacher.logits"}},
 		"negative weight":     {[2]string{"rkd_distance: 1", "cc: {weight: -1}"}, []string{"cc", "-1"}},
 		"bad gamma":           {[2]string{"rkd_distance: 1", "cc: {weight: 1, gamma: -2}"}, []string{"cc", "gamma", "-2"}},

@@ -15,6 +15,7 @@ import (
 type document struct {
 	name string // of the file, for errors
 	root *yaml.Node
+	kind string // of a section whose keys depend on its kind and that names none
 }
 
 func parseDocument(name string, data []byte) (*document, error) {
@@ -154,9 +155,21 @@ type expectant interface{ Expects() string }
 // single is a list that may be written as its only element.
 type single interface{ Single() }
 
+// kinded is a section whose kind decides which keys it has beside those of all kinds.
+type kinded interface {
+	// OfKind makes the section one of a kind and returns a pointer to the struct of that kind's keys.
+	OfKind(kind string) (any, error)
+	// KindsWith lists the kinds that have a key.
+	KindsWith(key string) []string
+}
+
 func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) error {
-	if node.Tag == "!!null" {
+	section, isKinded := v.Addr().Interface().(kinded)
+	if node.Tag == "!!null" && !isKinded {
 		return nil
+	}
+	if node.Tag == "!!null" {
+		node = &yaml.Node{Kind: yaml.MappingNode, Line: node.Line}
 	}
 	if short, ok := v.Addr().Interface().(shorthand); ok && node.Kind == yaml.ScalarNode {
 		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: short.Shorthand()}, node}}
@@ -164,14 +177,18 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 	if node.Kind != yaml.MappingNode {
 		return d.wrong(node, path, "a section with keys")
 	}
-	fields := map[string][]int{} // indices, those of embedded structs too
-	var known []string
-	for _, field := range reflect.VisibleFields(v.Type()) {
-		name, _, _ := strings.Cut(field.Tag.Get("yaml"), ",")
-		if name != "" && name != "-" {
-			fields[name] = field.Index
-			known = append(known, name)
+	fields := map[string]reflect.Value{}
+	known := addFields(nil, fields, v)
+	kind := d.kind
+	if isKinded {
+		if given := lookup(node, "kind"); given != nil {
+			kind = given.Value
 		}
+		keys, err := section.OfKind(kind)
+		if err != nil {
+			return fmt.Errorf("%w: %s: %s.kind is %s", ErrConfig, d.at(node), path, err.Error())
+		}
+		known = addFields(known, fields, reflect.ValueOf(keys).Elem())
 	}
 	if p, ok := v.Addr().Interface().(preset); ok {
 		if name := lookup(node, "preset"); name != nil && name.Value != "" {
@@ -185,6 +202,11 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 		key := node.Content[i]
 		full := strings.TrimPrefix(path+"."+key.Value, ".")
 		field, ok := fields[key.Value]
+		if !ok && isKinded {
+			if kinds := section.KindsWith(key.Value); len(kinds) > 0 {
+				return fmt.Errorf("%w: %s: %s belongs to kind %s, but kind is %q", ErrConfig, d.at(key), full, strings.Join(kinds, " or "), kind)
+			}
+		}
 		if !ok {
 			return fmt.Errorf("%w: %s: unknown key %q, did you mean %q?", ErrConfig, d.at(key), full, nearest(key.Value, known))
 		}
@@ -192,11 +214,26 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 			return fmt.Errorf("%w: %s: %q is given twice", ErrConfig, d.at(key), full)
 		}
 		seen[key.Value] = true
-		if err := d.decodeInto(node.Content[i+1], v.FieldByIndex(field), full); err != nil {
+		if err := d.decodeInto(node.Content[i+1], field, full); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// addFields adds the fields of a struct by their keys, those of inlined structs too, and appends the keys to known.
+func addFields(known []string, fields map[string]reflect.Value, v reflect.Value) []string {
+	for i := range v.NumField() {
+		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
+		switch {
+		case option == "inline":
+			known = addFields(known, fields, v.Field(i))
+		case name != "" && name != "-":
+			fields[name] = v.Field(i)
+			known = append(known, name)
+		}
+	}
+	return known
 }
 
 func (d *document) decodeLeaf(node *yaml.Node, v reflect.Value, path string) error {

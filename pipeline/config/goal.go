@@ -25,3 +25,13 @@ var goalDefaults = map[Goal]struct {
 	Classification: {sampler.Shuffled, objective.CrossEntropy, []string{"top-1", "top-5"}},
 	FewShot:        {sampler.Episodes, objective.Prototypical, []string{"5-way-1-shot", "5-way-5-shot"}},
 }
+
+// labelLossOf is the kind of a loss on labels that names none, by the goal that a file has before it is read.
+func labelLossOf(doc *document) string {
+	if node := lookup(doc.root, "task"); node != nil {
+		if defaults, ok := goalDefaults[Goal(node.Value)]; ok {
+			return defaults.loss
+		}
+	}
+	return goalDefaults[MetricLearning].loss
+}

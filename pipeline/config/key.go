@@ -55,7 +55,7 @@ func (c *Config) TrainingKey(t Training) (Key, error) {
 		"format_version": TrainingKeyVersion, "cache": t.Cache, "input": t.Input, "seed": t.Seed,
 		"preprocess": c.Student.Preprocess.Canonical(),
 	}
-	for name, section := range map[string]any{"student": student, "loss": c.Loss, "train": options} {
+	for name, section := range map[string]any{"student": student, "loss": c.Loss.Resolved(), "train": options} {
 		values, err := SectionKey(name, section)
 		if err != nil {
 			return nil, err
@@ -96,27 +96,40 @@ func SectionKey(name string, section any) (map[string]any, error) {
 // gets into keys because it is not the value here. A field that is added with a default other than zero is added here too.
 // Elements of lists are named without their number.
 var keyDefaults = map[string]any{
-	"eval.episodes":          600,
-	"eval.queries":           15,
-	"export.fold_batch_norm": true,
-	"loss.task.miner":        "distance_weighted",
-	"student.arch.head":      "flatten",
-	"student.arch.norm":      "batch",
-	"student.arch.pool":      "max",
-	"student.head.kind":      "linear",
-	"student.normalize":      "none",
-	"teacher.normalize":      "none",
-	"train.batch.classes":    5,
-	"train.batch.kind":       "pk",
-	"train.batch.per_class":  13,
-	"train.batch.queries":    5,
-	"train.batch.shots":      1,
-	"train.batch.ways":       5,
-	"train.epochs":           10,
-	"train.lr":               0.001,
-	"train.optimizer":        "adam",
-	"train.schedule.kind":    "constant",
-	"train.selection":        0.1,
+	"eval.episodes":             600,
+	"eval.queries":              15,
+	"export.fold_batch_norm":    true,
+	"loss.cc.gamma":             0.4,
+	"loss.cc.kernel":            "gaussian",
+	"loss.cc.order":             2,
+	"loss.dark_rank.alpha":      3,
+	"loss.dark_rank.beta":       3,
+	"loss.dark_rank.length":     4,
+	"loss.hkd.temperature":      4,
+	"loss.info_nce.temperature": 0.07,
+	"loss.regression.kind":      "mse",
+	"loss.task.alpha":           2,
+	"loss.task.base":            0.5,
+	"loss.task.beta":            50,
+	"loss.task.epsilon":         0.1,
+	"loss.task.miner":           "distance_weighted",
+	"student.arch.head":         "flatten",
+	"student.arch.norm":         "batch",
+	"student.arch.pool":         "max",
+	"student.head.kind":         "linear",
+	"student.normalize":         "none",
+	"teacher.normalize":         "none",
+	"train.batch.classes":       5,
+	"train.batch.kind":          "pk",
+	"train.batch.per_class":     13,
+	"train.batch.queries":       5,
+	"train.batch.shots":         1,
+	"train.batch.ways":          5,
+	"train.epochs":              10,
+	"train.lr":                  0.001,
+	"train.optimizer":           "adam",
+	"train.schedule.kind":       "constant",
+	"train.selection":           0.1,
 }
 
 // leaveOut removes from values what has its default, and the sections of which nothing is left.

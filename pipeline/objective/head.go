@@ -11,9 +11,7 @@ import (
 // Head is the `student.head` section: the classifier behind the embedding, there where a loss is on logits. A text alone is
 // its kind.
 type Head struct {
-	Kind string `yaml:"kind,omitempty"` // linear (default) or cosine
-	// Scale of cosine multiplies the cosines; default 16.
-	Scale float64 `yaml:"scale,omitempty"`
+	loss.ProjectionOptions `yaml:",inline"`
 }
 
 // Shorthand names the key that a text alone is the value of.
@@ -22,7 +20,9 @@ func (*Head) Shorthand() string { return "kind" }
 const headName = "head"
 
 func (h Head) options() loss.ProjectionOptions {
-	return loss.ProjectionOptions{Kind: h.Kind, Scale: h.Scale, Bias: h.Kind != loss.ProjectionCosine}
+	o := h.ProjectionOptions
+	o.Bias = h.Kind != loss.ProjectionCosine
+	return o
 }
 
 // Validate checks the section.

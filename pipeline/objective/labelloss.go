@@ -2,7 +2,11 @@ package objective
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
 
 	"rkd/student/loss"
 	"rkd/student/sampler"
@@ -17,124 +21,131 @@ const (
 	Prototypical    = "prototypical"
 )
 
+// labelKinds is the table of the losses on labels: a kind, what it is computed on, its settings where nothing is given, and
+// what it asks of batches.
+var labelKinds = []labelKind{
+	newLabelKind(Triplet, onRows, loss.TripletOptions{Margin: 0.2, Miner: loss.MinerDistanceWeighted}, severalClasses),
+	newLabelKind(Contrastive, onRows, loss.ContrastiveOptions{Margin: 1}, severalClasses),
+	newLabelKind(MultiSimilarity, onRows, loss.MultiSimilarityOptions{}, severalClasses),
+	newLabelKind(CrossEntropy, onLogits, loss.CrossEntropyOptions{}, nil),
+	newLabelKind(Prototypical, onRows, loss.PrototypicalOptions{}, episodes),
+}
+
+type labelKind struct {
+	name     string
+	input    input
+	fits     func(sampler.Shape) error
+	options  func() loss.Options // a pointer to new settings
+	resolved func(loss.Options) loss.Options
+}
+
+func newLabelKind[O loss.Options](name string, in input, settings O, fits func(sampler.Shape) error) labelKind {
+	pointer := func(o O) loss.Options { return any(&o).(loss.Options) } // a pointer has the methods of its value
+	return labelKind{
+		name: name, input: in, fits: fits, options: func() loss.Options { return pointer(settings) },
+		resolved: func(o loss.Options) loss.Options { return pointer(withDefaults(*any(o).(*O))) },
+	}
+}
+
+func severalClasses(batch sampler.Shape) error {
+	if n := batch.ClassesInBatch(); n < 2 && batch.Kind != sampler.Shuffled {
+		return fmt.Errorf("needs batches of 2 classes or more, but train.batch gives %d", n)
+	}
+	return nil
+}
+
+func episodes(batch sampler.Shape) error {
+	if batch.Kind != sampler.Episodes {
+		return fmt.Errorf("needs episodes, but train.batch.kind is %q", batch.Kind)
+	}
+	return nil
+}
+
+// findLabelKind returns the kind of a name, or an error that lists them all.
+func findLabelKind(name string) (labelKind, error) {
+	var known []string
+	for _, k := range labelKinds {
+		if k.name == name {
+			return k, nil
+		}
+		known = append(known, k.name)
+	}
+	return labelKind{}, fmt.Errorf("%q, expected one of %v", name, known)
+}
+
 // LabelLosses is the `loss.task` section: one loss on labels, or a list of them.
 type LabelLosses []LabelLoss
 
 // Single says that one loss may stand for a list of one.
 func (*LabelLosses) Single() {}
 
-// LabelLoss is a loss on labels.
-type LabelLoss struct {
-	// Kind is triplet, contrastive, multi_similarity, cross_entropy or prototypical; the default is the experiment's goal's.
-	Kind string `yaml:"kind,omitempty"`
-	Term `yaml:",inline"`
-	// Margin of triplet and contrastive; default 0.2 and 1.
-	Margin *float64 `yaml:"margin,omitempty"`
-	// Squared measures the distances of triplet squared.
-	Squared bool `yaml:"squared,omitempty"`
-	// Miner of triplet is distance_weighted (default), all, random, hard or semi_hard.
-	Miner string `yaml:"miner,omitempty"`
-	// Smoothing of cross_entropy is the share of a label's weight that is spread over all classes.
-	Smoothing float64 `yaml:"smoothing,omitempty"`
-	// Alpha, Beta, Base and Epsilon of multi_similarity; default 2, 50, 0.5 and 0.1.
-	Alpha   float64 `yaml:"alpha,omitempty"`
-	Beta    float64 `yaml:"beta,omitempty"`
-	Base    float64 `yaml:"base,omitempty"`
-	Epsilon float64 `yaml:"epsilon,omitempty"`
-}
-
-// FillIn fills in what the section leaves out; kind is the default one.
-func (t *LabelLoss) FillIn(kind string) {
-	if t.Kind == "" {
-		t.Kind = kind
-	}
-	margins := map[string]float64{Triplet: 0.2, Contrastive: 1}
-	if margin, ok := margins[t.Kind]; ok && t.Margin == nil {
-		t.Margin = &margin
-	}
-	if t.Miner == "" && t.Kind == Triplet {
-		t.Miner = loss.MinerDistanceWeighted
-	}
-}
-
-// name is the key of the i-th of n losses on labels.
-func (t LabelLoss) name(i, n int) string {
-	if n == 1 {
+// name is the key of the i-th loss.
+func (l LabelLosses) name(i int) string {
+	if len(l) == 1 {
 		return "task"
 	}
 	return fmt.Sprintf("task[%d]", i)
 }
 
-// term is the i-th of n losses on labels.
-func (t LabelLoss) term(i, n int, w Widths) lossTerm {
-	term := lossTerm{name: t.name(i, n), Term: t.Term}
-	if t.Kind == CrossEntropy {
-		term.input = onLogits
-	}
-	term.make = func() (loss.Loss[float32], error) { return t.build(w.Shots) }
-	return term
+// LabelLoss is a loss on labels.
+type LabelLoss struct {
+	// Kind is triplet, contrastive, multi_similarity, cross_entropy or prototypical; the default is the experiment's goal's.
+	Kind string `yaml:"kind,omitempty"`
+	Term `yaml:",inline"`
+	// Options are a pointer to the settings of the kind, whose keys are the section's.
+	Options loss.Options `yaml:"-"`
 }
 
-// build makes the loss; shots is the size of the support set of an episode's class.
-func (t LabelLoss) build(shots int) (loss.Loss[float32], error) {
-	if err := t.checkKeys(); err != nil {
+// OfKind makes the loss one of a kind and returns a pointer to the struct of its further keys.
+func (l *LabelLoss) OfKind(kind string) (any, error) {
+	k, err := findLabelKind(kind)
+	if err != nil {
 		return nil, err
 	}
-	switch t.Kind {
-	case Triplet:
-		return loss.NewTriplet[float32](loss.TripletOptions{Margin: *t.Margin, Miner: t.Miner, Squared: t.Squared})
-	case Contrastive:
-		return loss.NewContrastive[float32](loss.ContrastiveOptions{Margin: *t.Margin})
-	case MultiSimilarity:
-		return loss.NewMultiSimilarity[float32](loss.MultiSimilarityOptions{
-			Alpha: t.Alpha, Beta: t.Beta, Base: t.Base, Epsilon: t.Epsilon,
-		})
-	case CrossEntropy:
-		return loss.NewCrossEntropy[float32](loss.CrossEntropyOptions{Smoothing: t.Smoothing})
-	case Prototypical:
-		return loss.NewPrototypical[float32](loss.PrototypicalOptions{Shots: shots})
-	}
-	return nil, fmt.Errorf("kind is %q, expected one of %v", t.Kind,
-		[]string{Triplet, Contrastive, MultiSimilarity, CrossEntropy, Prototypical})
+	l.Kind, l.Options = k.name, k.options()
+	return l.Options, nil
 }
 
-// checkKeys returns an error for a key that belongs to another kind.
-func (t LabelLoss) checkKeys() error {
-	for _, key := range []struct {
-		name  string
-		given bool
-		kinds []string
-	}{
-		{"margin", t.Margin != nil, []string{Triplet, Contrastive}},
-		{"squared", t.Squared, []string{Triplet}},
-		{"miner", t.Miner != "", []string{Triplet}},
-		{"smoothing", t.Smoothing != 0, []string{CrossEntropy}},
-		{"alpha", t.Alpha != 0, []string{MultiSimilarity}},
-		{"beta", t.Beta != 0, []string{MultiSimilarity}},
-		{"base", t.Base != 0, []string{MultiSimilarity}},
-		{"epsilon", t.Epsilon != 0, []string{MultiSimilarity}},
-	} {
-		if key.given && !slices.Contains(key.kinds, t.Kind) {
-			return fmt.Errorf("%s belongs to %v, but kind is %q", key.name, key.kinds, t.Kind)
+// KindsWith lists the kinds that have a key.
+func (*LabelLoss) KindsWith(key string) []string {
+	var kinds []string
+	for _, k := range labelKinds {
+		for _, field := range reflect.VisibleFields(reflect.TypeOf(k.options()).Elem()) {
+			if name, _, _ := strings.Cut(field.Tag.Get("yaml"), ","); name == key {
+				kinds = append(kinds, k.name)
+			}
 		}
 	}
-	if t.sides().teacher {
-		return fmt.Errorf("normalize is %q, expected none or student: a loss on labels has no teacher", t.Normalize)
-	}
-	return nil
+	return kinds
 }
 
-// fits returns an error where batches of this shape cannot serve the loss.
-func (t LabelLoss) fits(batch sampler.Shape) error {
-	switch t.Kind {
-	case Prototypical:
-		if batch.Kind != sampler.Episodes {
-			return fmt.Errorf("kind %s needs episodes, but train.batch.kind is %q", t.Kind, batch.Kind)
-		}
-	case Triplet, Contrastive, MultiSimilarity:
-		if n := batch.ClassesInBatch(); n < 2 && batch.Kind != sampler.Shuffled {
-			return fmt.Errorf("kind %s needs batches of 2 classes or more, but train.batch gives %d", t.Kind, n)
-		}
+// MarshalYAML writes the keys of the kind behind those of all.
+func (l LabelLoss) MarshalYAML() (any, error) {
+	var section, options yaml.Node
+	type common LabelLoss // without this method
+	if err := section.Encode(common(l)); err != nil {
+		return nil, err
 	}
-	return nil
+	if err := options.Encode(l.Options); err != nil {
+		return nil, err
+	}
+	section.Content = slices.Concat(section.Content, options.Content)
+	return &section, nil
+}
+
+// term is the loss with the key name, in episodes with so many shots.
+func (l LabelLoss) term(name string, shots int) term {
+	k, _ := findLabelKind(l.Kind) // known since the section was read
+	options := l.Options
+	if _, ok := options.(*loss.PrototypicalOptions); ok {
+		options = loss.PrototypicalOptions{Shots: shots}
+	}
+	return term{Term: l.Term, name: name, kind: l.Kind, input: k.input, options: options, fits: k.fits}
+}
+
+func (l LabelLoss) resolved() LabelLoss {
+	if k, err := findLabelKind(l.Kind); err == nil {
+		l.Options = k.resolved(l.Options)
+	}
+	return l
 }

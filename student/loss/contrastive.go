@@ -12,8 +12,11 @@ import (
 type ContrastiveOptions struct {
 	// Margin is the distance m up to which rows of different labels are pushed apart; more than 0. It has no default; 1 is
 	// pytorch-metric-learning's for rows of unit length.
-	Margin float64
+	Margin float64 `yaml:"margin"`
 }
+
+// New implements [Options].
+func (o ContrastiveOptions) New() (Loss[float32], error) { return NewContrastive[float32](o) }
 
 // Contrastive is the contrastive loss: rows of one label shall lie together, rows of different labels apart.
 //

@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -21,12 +22,24 @@ func Kernels() []string { return []string{KernelGaussian, KernelBilinear} }
 // CorrelationOptions are the settings of [Correlation].
 type CorrelationOptions struct {
 	// Kernel is one of [Kernels]; empty means KernelGaussian.
-	Kernel string
+	Kernel string `yaml:"kernel,omitempty"`
 	// Gamma is γ of the Gaussian, more than 0 and at most 100; 0 means 0.4. Only for KernelGaussian.
-	Gamma float64
+	Gamma float64 `yaml:"gamma,omitempty"`
 	// Order is the highest power P of its series, from 1 to 100; 0 means 2. Only for KernelGaussian.
-	Order int
+	Order int `yaml:"order,omitempty"`
 }
+
+// WithDefaults fills in what is 0.
+func (o CorrelationOptions) WithDefaults() CorrelationOptions {
+	o.Kernel = cmp.Or(o.Kernel, KernelGaussian)
+	if o.Kernel == KernelGaussian {
+		o.Gamma, o.Order = cmp.Or(o.Gamma, 0.4), cmp.Or(o.Order, 2)
+	}
+	return o
+}
+
+// New implements [Options].
+func (o CorrelationOptions) New() (Loss[float32], error) { return NewCorrelation[float32](o) }
 
 // Correlation is correlation congruence (CC): the student's rows shall correlate with each other as the teacher's do.
 //
@@ -53,20 +66,15 @@ type Correlation[T blas.Float] struct{ gram *gramLoss[T] }
 
 // NewCorrelation returns the correlation congruence loss, or ErrOption for a setting out of range.
 func NewCorrelation[T blas.Float](o CorrelationOptions) (*Correlation[T], error) {
+	o = o.WithDefaults()
 	switch {
-	case !slices.Contains(append(Kernels(), ""), o.Kernel):
+	case !slices.Contains(Kernels(), o.Kernel):
 		return nil, fmt.Errorf("%w: kernel is %q, expected one of %s", ErrOption, o.Kernel, strings.Join(Kernels(), ", "))
 	case o.Kernel == KernelBilinear && (o.Gamma != 0 || o.Order != 0):
 		return nil, fmt.Errorf("%w: kernel %q has gamma %g and order %d, expected neither", ErrOption, o.Kernel, o.Gamma,
 			o.Order)
 	case o.Kernel == KernelBilinear:
 		return &Correlation[T]{newGramLoss[T]("cc", false, 0, compareBilinear)}, nil
-	}
-	if o.Gamma == 0 {
-		o.Gamma = 0.4
-	}
-	if o.Order == 0 {
-		o.Order = 2
 	}
 	if !(o.Gamma > 0 && o.Gamma <= 100) {
 		return nil, fmt.Errorf("%w: gamma is %g, expected more than 0 and at most 100", ErrOption, o.Gamma)

@@ -10,8 +10,11 @@ import (
 // CrossEntropyOptions are the settings of [CrossEntropy].
 type CrossEntropyOptions struct {
 	// Smoothing is the share ε of the target that goes to all classes alike, from 0 to less than 1.
-	Smoothing float64
+	Smoothing float64 `yaml:"smoothing,omitempty"`
 }
+
+// New implements [Options].
+func (o CrossEntropyOptions) New() (Loss[float32], error) { return NewCrossEntropy[float32](o) }
 
 // CrossEntropy is the cross entropy of labels under the softmax of logits, with label smoothing:
 //

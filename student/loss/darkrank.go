@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -10,10 +11,19 @@ import (
 
 // DarkRankOptions are the settings of [DarkRank].
 type DarkRankOptions struct {
-	Alpha  float64 // α, the scale of scores, more than 0; 0 means 3
-	Beta   float64 // β, the power of distances in scores, more than 0; 0 means 3
-	Length int     // how many rows a list ranks, 1 or more; 0 means 4
+	Alpha  float64 `yaml:"alpha,omitempty"`  // α, the scale of scores, more than 0; 0 means 3
+	Beta   float64 `yaml:"beta,omitempty"`   // β, the power of distances in scores, more than 0; 0 means 3
+	Length int     `yaml:"length,omitempty"` // how many rows a list ranks, 1 or more; 0 means 4
 }
+
+// WithDefaults fills in what is 0.
+func (o DarkRankOptions) WithDefaults() DarkRankOptions {
+	o.Alpha, o.Beta, o.Length = cmp.Or(o.Alpha, 3), cmp.Or(o.Beta, 3), cmp.Or(o.Length, 4)
+	return o
+}
+
+// New implements [Options].
+func (o DarkRankOptions) New() (Loss[float32], error) { return NewDarkRank[float32](o) }
 
 // DarkRank is hard DarkRank: the teacher's list of each row's nearest others shall be likely under the student's scores.
 //
@@ -51,19 +61,14 @@ type DarkRank[T blas.Float] struct {
 
 // NewDarkRank returns a hard DarkRank loss, or ErrOption for a setting out of range.
 func NewDarkRank[T blas.Float](o DarkRankOptions) (*DarkRank[T], error) {
+	o = o.WithDefaults()
 	for _, s := range []struct {
 		name  string
-		value *float64
-	}{{"alpha", &o.Alpha}, {"beta", &o.Beta}} {
-		if *s.value == 0 {
-			*s.value = 3
+		value float64
+	}{{"alpha", o.Alpha}, {"beta", o.Beta}} {
+		if !(s.value > 0) || math.IsInf(s.value, 1) {
+			return nil, fmt.Errorf("%w: %s is %g, expected a number of more than 0", ErrOption, s.name, s.value)
 		}
-		if !(*s.value > 0) || math.IsInf(*s.value, 1) {
-			return nil, fmt.Errorf("%w: %s is %g, expected a number of more than 0", ErrOption, s.name, *s.value)
-		}
-	}
-	if o.Length == 0 {
-		o.Length = 4
 	}
 	if o.Length < 1 {
 		return nil, fmt.Errorf("%w: length is %d, expected 1 or more", ErrOption, o.Length)

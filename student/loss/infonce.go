@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
@@ -14,8 +15,17 @@ const DefaultTemperature = 0.07
 // InfoNCEOptions are the settings of [InfoNCE].
 type InfoNCEOptions struct {
 	// Temperature divides the cosines; more than 0. 0 means DefaultTemperature.
-	Temperature float64
+	Temperature float64 `yaml:"temperature,omitempty"`
 }
+
+// WithDefaults fills in what is 0.
+func (o InfoNCEOptions) WithDefaults() InfoNCEOptions {
+	o.Temperature = cmp.Or(o.Temperature, DefaultTemperature)
+	return o
+}
+
+// New implements [Options].
+func (o InfoNCEOptions) New() (Loss[float32], error) { return NewInfoNCE[float32](o) }
 
 // InfoNCE makes the teacher's row of a sample the likeliest among the teacher's rows of the batch, as seen from the
 // student's row of that sample:
@@ -46,9 +56,7 @@ type InfoNCE[T blas.Float] struct {
 
 // NewInfoNCE returns an InfoNCE loss, or ErrOption for a temperature out of range.
 func NewInfoNCE[T blas.Float](o InfoNCEOptions) (*InfoNCE[T], error) {
-	if o.Temperature == 0 {
-		o.Temperature = DefaultTemperature
-	}
+	o = o.WithDefaults()
 	if !(o.Temperature > 0) || math.IsInf(o.Temperature, 1) || math.IsInf(1/o.Temperature, 1) {
 		return nil, fmt.Errorf("%w: temperature is %g, expected a number of more than 0", ErrOption, o.Temperature)
 	}

@@ -72,6 +72,13 @@ type Loss[T blas.Float] interface {
 	Eval(b Batch[T], weight float64, grad Matrix[T]) (Value, error)
 }
 
+// Options are the settings of a loss: its keys in a configuration, an option that is 0 having its default. A type with defaults
+// also has a method WithDefaults, which returns the settings with them filled in.
+type Options interface {
+	// New makes the loss, or returns ErrOption for a setting out of range.
+	New() (Loss[float32], error)
+}
+
 // Value is a loss's value with the terms that it is the sum of: Total = Σ Weight·Value.
 type Value struct {
 	Total float64

@@ -12,11 +12,20 @@ import (
 // MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting; who wants 0 itself for Base or
 // Epsilon gives a tiny number.
 type MultiSimilarityOptions struct {
-	Alpha   float64 // steepness for positive pairs, more than 0; 0 means 2
-	Beta    float64 // steepness for negative pairs, more than 0; 0 means 50
-	Base    float64 // similarity λ that both are measured from, in [−1,1]; 0 means 0.5
-	Epsilon float64 // margin ε of the pair mining, more than 0; 0 means 0.1
+	Alpha   float64 `yaml:"alpha,omitempty"`   // steepness for positive pairs, more than 0; 0 means 2
+	Beta    float64 `yaml:"beta,omitempty"`    // steepness for negative pairs, more than 0; 0 means 50
+	Base    float64 `yaml:"base,omitempty"`    // similarity λ that both are measured from, in [−1,1]; 0 means 0.5
+	Epsilon float64 `yaml:"epsilon,omitempty"` // margin ε of the pair mining, more than 0; 0 means 0.1
 }
+
+// WithDefaults fills in what is 0.
+func (o MultiSimilarityOptions) WithDefaults() MultiSimilarityOptions {
+	o.Alpha, o.Beta, o.Base, o.Epsilon = cmp.Or(o.Alpha, 2), cmp.Or(o.Beta, 50), cmp.Or(o.Base, 0.5), cmp.Or(o.Epsilon, 0.1)
+	return o
+}
+
+// New implements [Options].
+func (o MultiSimilarityOptions) New() (Loss[float32], error) { return NewMultiSimilarity[float32](o) }
 
 // MultiSimilarity is the multi-similarity loss with its pair mining:
 //
@@ -50,7 +59,7 @@ type MultiSimilarity[T blas.Float] struct {
 
 // NewMultiSimilarity returns a multi-similarity loss, or ErrOption for a setting out of range.
 func NewMultiSimilarity[T blas.Float](o MultiSimilarityOptions) (*MultiSimilarity[T], error) {
-	o.Alpha, o.Beta, o.Base, o.Epsilon = cmp.Or(o.Alpha, 2), cmp.Or(o.Beta, 50), cmp.Or(o.Base, 0.5), cmp.Or(o.Epsilon, 0.1)
+	o = o.WithDefaults()
 	for _, c := range []struct {
 		name   string
 		value  float64

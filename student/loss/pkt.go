@@ -26,6 +26,12 @@ const pktEpsilon = 1e-7
 // paper leaves i out and sums. Deviation: rows of zeros, which get NaN for a gradient there, get none here.
 type PKT[T blas.Float] struct{ gram *gramLoss[T] }
 
+// PKTOptions are the settings of [PKT]: none.
+type PKTOptions struct{}
+
+// New implements [Options].
+func (PKTOptions) New() (Loss[float32], error) { return NewPKT[float32](), nil }
+
 // NewPKT returns the loss of probabilistic knowledge transfer.
 func NewPKT[T blas.Float]() *PKT[T] {
 	return &PKT[T]{newGramLoss[T]("pkt", true, pktEpsilon, comparePKT)}

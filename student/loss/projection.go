@@ -24,11 +24,11 @@ const DefaultProjectionScale = 16
 // ProjectionOptions are the settings of [Projection].
 type ProjectionOptions struct {
 	// Kind is ProjectionLinear or ProjectionCosine; empty means ProjectionLinear.
-	Kind string
+	Kind string `yaml:"kind,omitempty"`
 	// Scale multiplies the cosines; more than 0. 0 means DefaultProjectionScale. Only for ProjectionCosine.
-	Scale float64
+	Scale float64 `yaml:"scale,omitempty"`
 	// Bias adds a learned offset. Only for ProjectionLinear.
-	Bias bool
+	Bias bool `yaml:"-"`
 }
 
 // complete returns the settings with their defaults, the scale of the linear kind being 1, or ErrOption.

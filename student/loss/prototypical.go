@@ -9,9 +9,13 @@ import (
 
 // PrototypicalOptions are the settings of [Prototypical].
 type PrototypicalOptions struct {
-	// Shots is how many rows of each class are its support, 1 or more. It has no default.
-	Shots int
+	// Shots is how many rows of each class are its support, 1 or more. It has no default, and no key: the batches
+	// decide it.
+	Shots int `yaml:"-"`
 }
+
+// New implements [Options].
+func (o PrototypicalOptions) New() (Loss[float32], error) { return NewPrototypical[float32](o) }
 
 // Prototypical is the loss of prototypical networks on one episode: queries shall lie nearest to the mean of their class.
 //

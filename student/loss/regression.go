@@ -1,6 +1,7 @@
 package loss
 
 import (
+	"cmp"
 	"fmt"
 
 	"rkd/student/internal/blas"
@@ -16,8 +17,17 @@ const (
 // RegressionOptions are the settings of [Regression].
 type RegressionOptions struct {
 	// Kind is RegressionMSE or RegressionCosine; empty means RegressionMSE.
-	Kind string
+	Kind string `yaml:"kind,omitempty"`
 }
+
+// WithDefaults fills in what is empty.
+func (o RegressionOptions) WithDefaults() RegressionOptions {
+	o.Kind = cmp.Or(o.Kind, RegressionMSE)
+	return o
+}
+
+// New implements [Options].
+func (o RegressionOptions) New() (Loss[float32], error) { return NewRegression[float32](o) }
 
 // Regression pulls each row of the student to the teacher's row of the same sample, by kind:
 //
@@ -46,11 +56,8 @@ type Regression[T blas.Float] struct {
 
 // NewRegression returns a regression onto the teacher's rows, or ErrOption for a kind that does not exist.
 func NewRegression[T blas.Float](o RegressionOptions) (*Regression[T], error) {
-	switch o.Kind {
-	case "":
-		o.Kind = RegressionMSE
-	case RegressionMSE, RegressionCosine:
-	default:
+	o = o.WithDefaults()
+	if o.Kind != RegressionMSE && o.Kind != RegressionCosine {
 		return nil, fmt.Errorf("%w: kind is %q, expected one of %s, %s", ErrOption, o.Kind, RegressionMSE, RegressionCosine)
 	}
 	cosine := o.Kind == RegressionCosine

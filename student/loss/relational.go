@@ -34,6 +34,18 @@ type Relational[T blas.Float] struct {
 	terms                       []Term
 }
 
+// DistanceOptions are the settings of the distance term alone: none.
+type DistanceOptions struct{}
+
+// New implements [Options].
+func (DistanceOptions) New() (Loss[float32], error) { return NewRelational[float32](1, 0), nil }
+
+// AngleOptions are the settings of the angle term alone: none.
+type AngleOptions struct{}
+
+// New implements [Options].
+func (AngleOptions) New() (Loss[float32], error) { return NewRelational[float32](0, 1), nil }
+
 // NewRelational returns distance·rkd_distance + angle·rkd_angle. A term with weight 0 is not computed.
 func NewRelational[T blas.Float](distance, angle float64) *Relational[T] {
 	r := &Relational[T]{

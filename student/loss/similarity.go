@@ -23,6 +23,12 @@ import (
 // embeddings. Deviation: PyTorch's normalisation gives vanishing rows a gradient of the order of 1e12.
 type Similarity[T blas.Float] struct{ gram *gramLoss[T] }
 
+// SimilarityOptions are the settings of [Similarity]: none.
+type SimilarityOptions struct{}
+
+// New implements [Options].
+func (SimilarityOptions) New() (Loss[float32], error) { return NewSimilarity[float32](), nil }
+
 // NewSimilarity returns the similarity-preserving loss.
 func NewSimilarity[T blas.Float]() *Similarity[T] {
 	return &Similarity[T]{newGramLoss[T]("sp", false, 0, compareSimilarity)}

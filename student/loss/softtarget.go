@@ -15,11 +15,20 @@ const DefaultSoftTargetTemperature = 4
 // SoftTargetOptions are the settings of [SoftTarget].
 type SoftTargetOptions struct {
 	// Temperature divides the logits of both sides; more than 0. 0 means DefaultSoftTargetTemperature.
-	Temperature float64
+	Temperature float64 `yaml:"temperature,omitempty"`
 	// SquareTemperature multiplies the loss by the temperature's square, so that the gradient keeps its size when the
 	// temperature grows.
-	SquareTemperature bool
+	SquareTemperature bool `yaml:"square_temperature,omitempty"`
 }
+
+// WithDefaults fills in what is 0.
+func (o SoftTargetOptions) WithDefaults() SoftTargetOptions {
+	o.Temperature = cmp.Or(o.Temperature, DefaultSoftTargetTemperature)
+	return o
+}
+
+// New implements [Options].
+func (o SoftTargetOptions) New() (Loss[float32], error) { return NewSoftTarget[float32](o) }
 
 // SoftTarget is Hinton's knowledge distillation (HKD): the student's classes shall be as likely as the teacher's, both
 // softened by a temperature τ.
@@ -50,7 +59,7 @@ type SoftTarget[T blas.Float] struct {
 
 // NewSoftTarget returns a loss on softened logits, or ErrOption for a temperature out of range.
 func NewSoftTarget[T blas.Float](o SoftTargetOptions) (*SoftTarget[T], error) {
-	o.Temperature = cmp.Or(o.Temperature, DefaultSoftTargetTemperature)
+	o = o.WithDefaults()
 	square := o.Temperature * o.Temperature
 	if !(o.Temperature > 0) || math.IsInf(square, 1) || math.IsInf(1/o.Temperature, 1) {
 		return nil, fmt.Errorf("%w: temperature is %g, expected a number of more than 0", ErrOption, o.Temperature)

@@ -11,12 +11,15 @@ import (
 type TripletOptions struct {
 	// Margin is the margin m, in units of the distance (of its square when Squared); 0 or more. It has no default; 0.2 is
 	// what the authors of RKD use.
-	Margin float64
-	// Miner is one of [Miners]; empty means MinerDistanceWeighted.
-	Miner string
+	Margin float64 `yaml:"margin"`
 	// Squared takes squared distances, as FaceNet does.
-	Squared bool
+	Squared bool `yaml:"squared,omitempty"`
+	// Miner is one of [Miners]; empty means MinerDistanceWeighted.
+	Miner string `yaml:"miner,omitempty"`
 }
+
+// New implements [Options].
+func (o TripletOptions) New() (Loss[float32], error) { return NewTriplet[float32](o) }
 
 // Triplet is the triplet loss
 //
