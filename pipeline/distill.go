@@ -164,6 +164,9 @@ func (t *training) made(c *train.Checkpoint) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	if len(made.Student.Preprocess.Resize) > 0 {
+		return false, nil // its samples were resized to other bytes than today's are
+	}
 	key, err := a.key(made, t.source.Rows())
 	return key == t.key, err
 }

@@ -72,6 +72,7 @@ func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
 		return nil, err
 	}
 	teacher["model"] = k.teacher // its bytes, not its path
+	teacher["preprocess"] = k.config.Teacher.Preprocess.Canonical()
 	metrics := k.config.Eval
 	metrics.Curve = false // belongs to trainings
 	measured, err := config.SectionKey("eval", metrics)

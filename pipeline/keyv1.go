@@ -72,6 +72,9 @@ func (k *resultsKey) hashV1() string {
 		Provider        string            `yaml:"provider"`
 		ProviderOptions map[string]string `yaml:"provider_options"`
 	}
+	if len(k.config.Teacher.Preprocess.Resize) > 0 {
+		return noKeyV1 // its samples were resized to other bytes than today's are
+	}
 	var metrics evalV1
 	var teacher teacherV1
 	if !asV1(k.config.Eval, &metrics) || !asV1(k.config.Teacher, &teacher) {

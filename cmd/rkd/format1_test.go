@@ -17,7 +17,7 @@ import (
 )
 
 // earlier returns a workplace with testdata/format-1: a run directory of an earlier version of rkd, whose keys were hashes of
-// Go structs. Of its two seeds one is finished, the other was interrupted after step 6 of 15.
+// Go structs. Of its two seeds one is finished, the other was interrupted after step 8 of 15.
 func earlier(t *testing.T) string {
 	t.Helper()
 	dir := workplace(t)
@@ -52,6 +52,24 @@ func TestRunOfAnEarlierVersionIsMadeAnewWhereTheConfigurationHasChanged(t *testi
 	}
 }
 
+// Resizing gives other bytes than it gave earlier versions, so what was trained on resized samples is trained again.
+func TestTrainingOfAnEarlierVersionOnResizedSamplesIsNotTakenOver(t *testing.T) {
+	t.Parallel()
+	dir := earlier(t)
+	path := filepath.Join(dir, "run/student/seed-1", train.CheckpointFile)
+	text := read(t, path)
+	at := bytes.Index(text, []byte(`embedding_dim: 6`)) // the student's section
+	if at < 0 {
+		t.Fatal("the checkpoint has no embedding_dim")
+	}
+	resized := bytes.Replace(text[at:], []byte(`preprocess:\n`), []byte(`preprocess:\n        resize: [28, 28]\n`), 1)
+	write(t, path, append(bytes.Clone(text[:at]), resized...))
+	r := must(t, dir, "distill", "config.yaml", "--resume", "--set", "student.preprocess={mean: [0.5], resize: [28, 28]}")
+	if !strings.Contains(r.stderr, "0 of 15 steps") {
+		t.Errorf("the training does not start again:\n%s", r.stderr)
+	}
+}
+
 // An interrupted training goes on from where the earlier version left it, and ends as one that was never interrupted.
 func TestTrainingOfAnEarlierVersionIsResumed(t *testing.T) {
 	t.Parallel()
@@ -60,8 +78,8 @@ func TestTrainingOfAnEarlierVersionIsResumed(t *testing.T) {
 	first := read(t, filepath.Join(dir, name)) // of the epoch that the earlier version trained, with its times
 	args := []string{"distill", "config.yaml", "--set", "seeds=[1,2]", "--seed", "2"}
 	r := must(t, dir, append(args, "--resume")...)
-	if !strings.Contains(r.stderr, "6 of 15 steps") {
-		t.Errorf("the training does not go on after step 6:\n%s", r.stderr)
+	if !strings.Contains(r.stderr, "8 of 15 steps") {
+		t.Errorf("the training does not go on after step 8:\n%s", r.stderr)
 	}
 	if !bytes.HasPrefix(read(t, filepath.Join(dir, name)), first) {
 		t.Error("the figures of the first epoch are no longer those of the earlier version")
@@ -122,7 +140,7 @@ func TestKeysOfExportsAndResultsStay(t *testing.T) {
 	if err := json.Unmarshal(read(t, file), &res); err != nil {
 		t.Fatal(err)
 	}
-	if want := "27df59c62b7af6456451fb7459cb26db581bd908358639b25b70e4373dad363f"; res.Key != want {
+	if want := "49b64cd7b6d979fa87d5ef90b8902125b7cdce612a857ed78b171b260208d835"; res.Key != want {
 		t.Errorf("the key of results is %s, expected %s", res.Key, want)
 	}
 	if err := os.Remove(model); err != nil {
@@ -133,7 +151,7 @@ func TestKeysOfExportsAndResultsStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, want := m.Metadata()["rkd.export_key"], "bb22eabf9f875a1795569c5ccfd62d17920b78df6b530b944527d33f3be60461"; key != want {
+	if key, want := m.Metadata()["rkd.export_key"], "9168672c1086ae16a79ece74e6c173e563cece574bf0fd59fd90dd94a61edd2a"; key != want {
 		t.Errorf("the key of an export is %s, expected %s", key, want)
 	}
 }
