@@ -23,6 +23,7 @@ type Losses struct {
 	CC          OnRows[loss.CorrelationOptions]      `yaml:"cc,omitempty"`
 	DarkRank    OnRows[loss.DarkRankOptions]         `yaml:"dark_rank,omitempty"`
 	HKD         OnLogits[loss.SoftTargetOptions]     `yaml:"hkd,omitempty"`
+	LogitMSE    OnLogits[loss.LogitMSEOptions]       `yaml:"logit_mse,omitempty"`
 	Regression  OnPairedRows[loss.RegressionOptions] `yaml:"regression,omitempty"`
 	InfoNCE     OnPairedRows[loss.InfoNCEOptions]    `yaml:"info_nce,omitempty"`
 	Labels      LabelLosses                          `yaml:"task,omitempty"`

@@ -24,6 +24,7 @@ func everyLoss(t *testing.T) map[string]loss.Loss[float32] {
 		"regression":       regression[float32](t, ""),
 		"info_nce":         infoNCE[float32](t, 0),
 		"hkd":              logits(softTarget[float32](t, loss.SoftTargetOptions{})),
+		"logit_mse":        logits(loss.NewLogitMSE[float32]()),
 		"triplet":          newTriplet[float32](t, loss.TripletOptions{Margin: 0.2}),
 		"contrastive":      must(loss.NewContrastive[float32](loss.ContrastiveOptions{Margin: 1}))(t),
 		"multi_similarity": multiSimilarity[float32](t, loss.MultiSimilarityOptions{}),

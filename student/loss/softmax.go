@@ -69,3 +69,23 @@ func validateLogits[T blas.Float](side string, m Matrix[T], factor float64) erro
 	}
 	return nil
 }
+
+// validateBothLogits returns an error unless the student's rows and the batch's logits are of one size and have a softmax at
+// factor times their numbers, and the gradient fits.
+func validateBothLogits[T blas.Float](b Batch[T], grad Matrix[T], factor float64) error {
+	if b.Logits.Data == nil {
+		return fmt.Errorf("%w: the teacher's logits are missing, expected (%d,%d)", ErrBatch, b.Student.Rows,
+			b.Student.Cols)
+	}
+	if b.Student.Rows != b.Logits.Rows || b.Student.Cols != b.Logits.Cols {
+		return fmt.Errorf("%w: student's logits are (%d,%d), teacher's are (%d,%d), expected the same", ErrShape,
+			b.Student.Rows, b.Student.Cols, b.Logits.Rows, b.Logits.Cols)
+	}
+	if err := validateGrad(grad, b.Student); err != nil {
+		return err
+	}
+	if err := validateLogits("student", b.Student, factor); err != nil {
+		return err
+	}
+	return validateLogits("teacher", b.Logits, factor)
+}

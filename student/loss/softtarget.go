@@ -74,21 +74,7 @@ func NewSoftTarget[T blas.Float](o SoftTargetOptions) (*SoftTarget[T], error) {
 
 // Eval implements [Loss]; it looks at the batch's student and logits, and its one term is named hkd.
 func (l *SoftTarget[T]) Eval(b Batch[T], weight float64, grad Matrix[T]) (Value, error) {
-	if b.Logits.Data == nil {
-		return Value{}, fmt.Errorf("%w: the teacher's logits are missing, expected (%d,%d)", ErrBatch, b.Student.Rows,
-			b.Student.Cols)
-	}
-	if b.Student.Rows != b.Logits.Rows || b.Student.Cols != b.Logits.Cols {
-		return Value{}, fmt.Errorf("%w: student's logits are (%d,%d), teacher's are (%d,%d), expected the same", ErrShape,
-			b.Student.Rows, b.Student.Cols, b.Logits.Rows, b.Logits.Cols)
-	}
-	if err := validateGrad(grad, b.Student); err != nil {
-		return Value{}, err
-	}
-	if err := validateLogits("student", b.Student, 1/l.temperature); err != nil {
-		return Value{}, err
-	}
-	if err := validateLogits("teacher", b.Logits, 1/l.temperature); err != nil {
+	if err := validateBothLogits(b, grad, 1/l.temperature); err != nil {
 		return Value{}, err
 	}
 	n := b.Student.Rows

@@ -71,6 +71,9 @@ def main():
                 "kind": kind, "scale": scale, "bias": bias, "student": matrix(s), "target": matrix(t.detach()),
                 "weight": matrix(w), "offset": b.tolist(), "loss": {"value": value.item(), "grad": s.grad.flatten().tolist()},
                 "weight_grad": w.grad.flatten().tolist(), "offset_grad": b.grad.tolist() if bias else []})
+    out["logit_mse"] = []
+    for s, t in [(randn(1, 3), randn(1, 3)), (3 * randn(9, 5), 3 * randn(9, 5)), (randn(4, 2) + 1000, randn(4, 2) - 1000)]:
+        out["logit_mse"].append({"student": matrix(s), "logits": matrix(t), "loss": value_and_grad(F.mse_loss, s, t)})
     json.dump(out, sys.stdout, separators=(",", ":"))
     print()
 
