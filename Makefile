@@ -35,8 +35,11 @@ demo: setup build ## distil a real teacher on real images (SEEDS=1,2,3 for three
 .PHONY: test
 test: setup ## run all tests
 	go test -timeout 15m ./...
-	@# and as a processor without vector instructions computes
+	@# and as processors compute that have AVX2, or no vector instructions: kernels of ours, not those of ONNX Runtime
+	GODEBUG=cpu.avx512f=off go test ./student/internal/... ./student/op ./student/engine
 	GODEBUG=cpu.avx=off,cpu.avx2=off,cpu.avx512f=off go test ./student/...
+	@echo "kernels in assembly:"; go test -v -run '^TestKernels$$' ./student/internal/conv ./student/internal/vector \
+		./student/loss | sed -n 's/.*_test.go:[0-9]*: /  /p'
 
 .PHONY: test-crash
 test-crash: setup ## kill precompute and distill at random moments and require the bytes of an undisturbed run (slow)

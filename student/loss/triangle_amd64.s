@@ -1,11 +1,7 @@
+#include "go_asm.h"
 #include "textflag.h"
 
-// The rows of struct triangles, by offset.
-#define LOSS   104
-#define SIDES  108
-#define ANGLES 112
-
-// Places in the frame: products of inverses, the tail's rows, where the tail's h go, and whether the tail is under way.
+// Variables in the frame: products of inverses, the tail's rows, where the tail's h go, and whether the tail is under way.
 #define AB     0
 #define AC     32
 #define BC     64
@@ -41,20 +37,20 @@
 // func sumTrianglesAVX(t *triangles)
 TEXT ·sumTrianglesAVX(SB), NOSPLIT, $440-8
 	MOVQ t+0(FP), R13
-	MOVQ 0(R13), AX     // student: squared from i
-	MOVQ 8(R13), BX     //          squared from j
-	MOVQ 16(R13), CX    //          inverse from i
-	MOVQ 24(R13), DX    //          inverse from j
-	MOVQ 32(R13), SI    // teacher, the same
-	MOVQ 40(R13), DI
-	MOVQ 48(R13), R8
-	MOVQ 56(R13), R9
-	MOVQ 64(R13), R10   // h from i
-	MOVQ 72(R13), R11   // h from j
-	VBROADCASTSS 88(R13), Y15  // student: A
-	VBROADCASTSS 92(R13), Y14  //          a
-	VBROADCASTSS 96(R13), Y13  // teacher: A
-	VBROADCASTSS 100(R13), Y12 //          a
+	MOVQ triangles_sB(R13), AX     // student: squared from i
+	MOVQ triangles_sC(R13), BX     //          squared from j
+	MOVQ triangles_sb(R13), CX    //          inverse from i
+	MOVQ triangles_sc(R13), DX    //          inverse from j
+	MOVQ triangles_tB(R13), SI    // teacher, the same
+	MOVQ triangles_tC(R13), DI
+	MOVQ triangles_tb(R13), R8
+	MOVQ triangles_tc(R13), R9
+	MOVQ triangles_hI(R13), R10   // h from i
+	MOVQ triangles_hJ(R13), R11   // h from j
+	VBROADCASTSS triangles_sA(R13), Y15  // student: A
+	VBROADCASTSS triangles_sa(R13), Y14  //          a
+	VBROADCASTSS triangles_tA(R13), Y13  // teacher: A
+	VBROADCASTSS triangles_ta(R13), Y12 //          a
 	VBROADCASTSS one<>(SB), Y11
 	VBROADCASTSS minusOne<>(SB), Y10
 	VXORPS Y9, Y9, Y9   // loss
@@ -62,7 +58,7 @@ TEXT ·sumTrianglesAVX(SB), NOSPLIT, $440-8
 	VXORPS Y7, Y7, Y7   // angles
 	MOVQ $0, INTAIL(SP)
 	XORQ R12, R12       // bytes from the rows' beginnings
-	MOVQ 120(R13), R13
+	MOVQ triangles_count(R13), R13
 	SHRQ $3, R13        // blocks of eight
 	JZ   tail
 
@@ -148,9 +144,9 @@ tail:
 	CMPQ INTAIL(SP), $0
 	JNE  store
 	MOVQ t+0(FP), R13
-	TESTQ $7, 120(R13)
+	TESTQ $7, triangles_count(R13)
 	JZ   done
-	MOVQ 80(R13), R13
+	MOVQ triangles_mask(R13), R13
 	VMOVUPS (R13), Y0
 	LEAQ (R10)(R12*1), R13
 	MOVQ R13, TAILHI(SP)
@@ -173,7 +169,7 @@ tail:
 
 store:
 	MOVQ t+0(FP), R13
-	MOVQ 80(R13), R13
+	MOVQ triangles_mask(R13), R13
 	VMOVUPS (R13), Y0
 	MOVQ TAILHI(SP), AX
 	VMOVUPS (TAIL+256)(SP), Y1
@@ -184,9 +180,9 @@ store:
 
 done:
 	MOVQ t+0(FP), R13
-	SUM(Y9, X9, LOSS)
-	SUM(Y8, X8, SIDES)
-	SUM(Y7, X7, ANGLES)
+	SUM(Y9, X9, triangles_loss)
+	SUM(Y8, X8, triangles_sides)
+	SUM(Y7, X7, triangles_angles)
 	VZEROUPPER
 	RET
 

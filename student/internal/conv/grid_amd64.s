@@ -1,43 +1,38 @@
+#include "go_asm.h"
 #include "textflag.h"
 
-// Offsets of struct planeCopy.
-#define TO        0
-#define FROM      8
-#define TOPLANE   16
-#define FROMPLANE 24
-#define PLANES    32
-#define TOROW     40
-#define FROMROW   48
-#define ROWS      56
-#define WIDTH     64
+// Variables in the frame: the current plane of to and of from, and planes left.
+#define FRAME_TO     0
+#define FRAME_FROM   8
+#define FRAME_PLANES 16
 
-// COPY gets what a copy is of, R13 being the argument: R8 and R9 are bytes from row to row, BX elements of a row, DI and SI the places.
+// COPY reads the argument, which R13 points to: DI, SI = to, from, R8, R9 = toRow, fromRow, BX = width.
 #define COPY \
-	MOVQ TOROW(R13), R8     \
-	MOVQ FROMROW(R13), R9   \
-	MOVQ WIDTH(R13), BX     \
-	MOVQ TO(R13), DI        \
-	MOVQ FROM(R13), SI      \
-	MOVQ DI, 0(SP)          \
-	MOVQ SI, 8(SP)          \
-	MOVQ PLANES(R13), AX    \
-	MOVQ AX, 16(SP)
+	MOVQ planeCopy_toRow(R13), R8   \
+	MOVQ planeCopy_fromRow(R13), R9 \
+	MOVQ planeCopy_width(R13), BX   \
+	MOVQ planeCopy_to(R13), DI      \
+	MOVQ planeCopy_from(R13), SI    \
+	MOVQ DI, FRAME_TO(SP)           \ // frame.to = to
+	MOVQ SI, FRAME_FROM(SP)         \ // frame.from = from
+	MOVQ planeCopy_planes(R13), AX  \
+	MOVQ AX, FRAME_PLANES(SP)          // frame.planes = planes
 
-// PLANE moves on to the next plane. Where the last one began, and how many are left, is in the frame.
+// PLANE moves on to the next plane; the zero flag is set after the last.
 #define PLANE \
-	MOVQ 0(SP), DI            \
-	MOVQ 8(SP), SI            \
-	ADDQ TOPLANE(R13), DI     \
-	ADDQ FROMPLANE(R13), SI   \
-	MOVQ DI, 0(SP)            \
-	MOVQ SI, 8(SP)            \
-	DECQ 16(SP)
+	MOVQ FRAME_TO(SP), DI           \
+	MOVQ FRAME_FROM(SP), SI         \
+	ADDQ planeCopy_toPlane(R13), DI \ // to = frame.to + toPlane
+	ADDQ planeCopy_fromPlane(R13), SI \ // from = frame.from + fromPlane
+	MOVQ DI, FRAME_TO(SP)           \
+	MOVQ SI, FRAME_FROM(SP)         \
+	DECQ FRAME_PLANES(SP)              // frame.planes--
 
-// LOWEST makes a mask of the lowest elements, as many as CX says, 0 to 16.
+// LOWEST: mask = the lowest CX elements, 0 ≤ CX ≤ 16
 #define LOWEST(mask) \
 	MOVL $1, AX    \
 	SHLL CX, AX    \
-	DECL AX        \
+	DECL AX        \ // AX = 1<<CX − 1
 	KMOVW AX, mask
 
 // func copyRows(c *planeCopy)
@@ -46,44 +41,45 @@ TEXT ·copyRows(SB), NOSPLIT, $24-8
 	COPY
 	MOVQ BX, CX
 	ANDQ $15, CX
-	LOWEST(K1) // of what is left after whole vectors
-	SHRQ $4, BX
+	LOWEST(K1)  // K1 = the width%16 elements after whole vectors
+	SHRQ $4, BX // BX = width/16
 
-plane:
-	MOVQ ROWS(R13), DX
+plane: // do {
+	MOVQ planeCopy_rows(R13), DX
 
-row:
+row: // for DX = rows; DX > 0; DX-- {
 	MOVQ DI, R10
 	MOVQ SI, R11
 	MOVQ BX, AX
 	TESTQ AX, AX
 	JZ rest
 
-whole:
-	VMOVUPS (R11), Z0
+whole: // for AX = width/16; AX > 0; AX-- {
+	VMOVUPS (R11), Z0 // to[0:16] = from[0:16]
 	VMOVUPS Z0, (R10)
 	ADDQ $64, R10
 	ADDQ $64, R11
 	DECQ AX
-	JNZ whole
+	JNZ whole // }
 
 rest:
 	TESTQ CX, CX
 	JZ next
-	VMOVUPS.Z (R11), K1, Z0
+	VMOVUPS.Z (R11), K1, Z0 // to[: width%16] = from[: width%16]
 	VMOVUPS Z0, K1, (R10)
 
 next:
-	ADDQ R8, DI
-	ADDQ R9, SI
+	ADDQ R8, DI // to += toRow
+	ADDQ R9, SI // from += fromRow
 	DECQ DX
-	JNZ row
+	JNZ row // }
 	PLANE
-	JNZ plane
+	JNZ plane // } while --frame.planes > 0
 	VZEROUPPER
 	RET
 
-// evens are the places of every other element of two vectors, twos those of the elements to both places of which they go.
+// evens are the indices of every other element of two vectors, twos those of the lower eight elements of a vector, each
+// twice.
 DATA evens<>+0(SB)/8, $0x0000000200000000
 DATA evens<>+8(SB)/8, $0x0000000600000004
 DATA evens<>+16(SB)/8, $0x0000000a00000008
@@ -104,17 +100,17 @@ DATA twos<>+48(SB)/8, $0x0000000600000006
 DATA twos<>+56(SB)/8, $0x0000000700000007
 GLOBL twos<>(SB), RODATA|NOPTR, $64
 
-// PAIRS makes masks of up to 16 pairs of neighbours, as many as R12 says, but the last: K1 of the lower half, K2 of the higher.
-// Of each pair it takes what the pattern does. K3 is of the elements themselves.
+// PAIRS makes masks for n = min(R12, 16) elements at every other of 2n − 1 places: K3 = the lowest n elements, K1 and K2 =
+// the lower and the upper 16 of those places, as far as the pattern has them.
 #define PAIRS(pattern) \
 	MOVQ $16, CX          \
 	CMPQ R12, CX          \
 	CMOVQLT R12, CX       \
 	LOWEST(K3)            \
-	LEAQ -1(CX)(CX*1), CX \
+	LEAQ -1(CX)(CX*1), CX \ // CX = 2n − 1
 	MOVQ $1, AX           \
 	SHLQ CX, AX           \
-	DECQ AX               \
+	DECQ AX               \ // AX = the lowest 2n − 1 places
 	ANDQ $pattern, AX     \
 	KMOVW AX, K1          \
 	SHRQ $16, AX          \
@@ -126,31 +122,31 @@ TEXT ·copyEvens(SB), NOSPLIT, $24-8
 	COPY
 	VMOVUPS evens<>(SB), Z4
 
-plane:
-	MOVQ ROWS(R13), DX
+plane: // do {
+	MOVQ planeCopy_rows(R13), DX
 
-row:
+row: // for DX = rows; DX > 0; DX-- {
 	MOVQ DI, R10
 	MOVQ SI, R11
 	MOVQ BX, R12
 
-some:
+some: // for R12 = width; R12 > 0; R12 -= 16 {
 	PAIRS(0x7fffffff)
 	VMOVUPS.Z (R11), K1, Z0
 	VMOVUPS.Z 64(R11), K2, Z1
 	VMOVAPS Z4, Z2
-	VPERMI2PS Z1, Z0, Z2
+	VPERMI2PS Z1, Z0, Z2 // Z2 = every other element of Z0 and Z1
 	VMOVUPS Z2, K3, (R10)
 	ADDQ $64, R10
 	ADDQ $128, R11
 	SUBQ $16, R12
-	JG some
-	ADDQ R8, DI
-	ADDQ R9, SI
+	JG some // }
+	ADDQ R8, DI // to += toRow
+	ADDQ R9, SI // from += fromRow
 	DECQ DX
-	JNZ row
+	JNZ row // }
 	PLANE
-	JNZ plane
+	JNZ plane // } while --frame.planes > 0
 	VZEROUPPER
 	RET
 
@@ -161,32 +157,32 @@ TEXT ·copyToEvens(SB), NOSPLIT, $24-8
 	VMOVUPS twos<>(SB), Z4
 	MOVL $8, AX
 	VPBROADCASTD AX, Z5
-	VPADDD Z4, Z5, Z5
+	VPADDD Z4, Z5, Z5 // Z5 = twos + 8
 
-plane:
-	MOVQ ROWS(R13), DX
+plane: // do {
+	MOVQ planeCopy_rows(R13), DX
 
-row:
+row: // for DX = rows; DX > 0; DX-- {
 	MOVQ DI, R10
 	MOVQ SI, R11
 	MOVQ BX, R12
 
-some:
+some: // for R12 = width; R12 > 0; R12 -= 16 {
 	PAIRS(0x55555555)
 	VMOVUPS.Z (R11), K3, Z0
-	VPERMPS Z0, Z4, Z1
-	VPERMPS Z0, Z5, Z2
+	VPERMPS Z0, Z4, Z1 // Z1 = elements 0 … 7 of Z0, each twice
+	VPERMPS Z0, Z5, Z2 // Z2 = elements 8 … 15
 	VMOVUPS Z1, K1, (R10)
 	VMOVUPS Z2, K2, 64(R10)
 	ADDQ $128, R10
 	ADDQ $64, R11
 	SUBQ $16, R12
-	JG some
-	ADDQ R8, DI
-	ADDQ R9, SI
+	JG some // }
+	ADDQ R8, DI // to += toRow
+	ADDQ R9, SI // from += fromRow
 	DECQ DX
-	JNZ row
+	JNZ row // }
 	PLANE
-	JNZ plane
+	JNZ plane // } while --frame.planes > 0
 	VZEROUPPER
 	RET

@@ -1,7 +1,8 @@
+#include "go_asm.h"
 #include "textflag.h"
 #include "mask_amd64.h"
 
-// ADAM makes of w, m, v and g in Y0 to Y3 the next w, m and v. The numbers of the step are in Y7 to Y15; Y4 is scratch.
+// ADAM replaces w, m and v in Y0 to Y2 by the next ones, with g in Y3 and the numbers of the step in Y7 to Y15. Y4 is scratch.
 #define ADAM \
 	VMULPS Y14, Y0, Y4  \ // g + decay·w
 	VADDPS Y4, Y3, Y3   \
@@ -20,7 +21,7 @@
 	VMULPS Y15, Y0, Y0  \
 	VSUBPS Y3, Y0, Y0
 
-// func adamAVX2(w, m, v, g []float32, s *AdamStep[float32])
+// func adamAVX2(w, m, v, g []float32, s *adamStep)
 TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ w_base+0(FP), DI
 	MOVQ w_len+8(FP), CX
@@ -28,19 +29,19 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-104
 	MOVQ v_base+48(FP), DX
 	MOVQ g_base+72(FP), BX
 	MOVQ s+96(FP), AX
-	VBROADCASTSS 0(AX), Y7
-	VBROADCASTSS 4(AX), Y8
-	VBROADCASTSS 8(AX), Y9
-	VBROADCASTSS 12(AX), Y10
-	VBROADCASTSS 16(AX), Y11
-	VBROADCASTSS 20(AX), Y12
-	VBROADCASTSS 24(AX), Y13
-	VBROADCASTSS 28(AX), Y14
-	VBROADCASTSS 32(AX), Y15
+	VBROADCASTSS adamStep_beta1(AX), Y7
+	VBROADCASTSS adamStep_rest1(AX), Y8
+	VBROADCASTSS adamStep_beta2(AX), Y9
+	VBROADCASTSS adamStep_rest2(AX), Y10
+	VBROADCASTSS adamStep_rate(AX), Y11
+	VBROADCASTSS adamStep_root(AX), Y12
+	VBROADCASTSS adamStep_epsilon(AX), Y13
+	VBROADCASTSS adamStep_decay(AX), Y14
+	VBROADCASTSS adamStep_shrink(AX), Y15
 	SUBQ $8, CX
 	JLT  rest
 
-eight:
+eight: // for CX = len(w) − 8; CX >= 0; CX -= 8 {
 	VMOVUPS (DI), Y0
 	VMOVUPS (SI), Y1
 	VMOVUPS (DX), Y2
@@ -54,7 +55,7 @@ eight:
 	ADDQ $32, DX
 	ADDQ $32, BX
 	SUBQ $8, CX
-	JGE  eight
+	JGE  eight // }
 
 rest:
 	ADDQ $8, CX
