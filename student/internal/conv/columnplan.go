@@ -10,6 +10,12 @@ import (
 // columnBytes is the size of a column matrix that stays in a core's cache between im2col and the product.
 const columnBytes = 1 << 19
 
+// evenBlocks divides the number of blocks of a batch, so that up to as many workers are equally busy.
+const evenBlocks = 8
+
+// leastChunks is the least number of partial sums of a weight gradient, if there are so many blocks.
+const leastChunks = 4
+
 // partialBytes bounds the memory of a weight gradient's partial sums.
 const partialBytes = 4 << 20
 
@@ -48,14 +54,14 @@ func planColumns(kind Kind, g Geometry, m Multiplier, team *parallel.Team, out [
 // newColumnPlan makes workers whose product each group is given by prepare.
 func newColumnPlan(g Geometry, team *parallel.Team, prepare func(w *columnWorker, group, columns int) (func() error, error)) (*columnPlan, error) {
 	p := &columnPlan{Geometry: g, team: team}
-	workers := team.Workers()
-	// As many blocks as fit the cache and keep all workers busy, of about one size.
+	// As many blocks as fit the cache, of about one size. A product's bits can depend on its size, and the sum of a weight
+	// gradient on the number of blocks, so neither may follow the number of workers.
 	p.block = max(1, min(g.Samples, columnBytes/(4*g.patch()*g.area())))
-	p.blocks = over(over(g.Samples, p.block), workers) * workers
+	p.blocks = over(over(g.Samples, p.block), evenBlocks) * evenBlocks
 	p.block = over(g.Samples, p.blocks)
 	p.blocks = over(g.Samples, p.block)
 	columns := p.block * g.area()
-	p.workers = make([]columnWorker, min(p.blocks, workers))
+	p.workers = make([]columnWorker, min(p.blocks, team.Workers()))
 	for i := range p.workers {
 		w := &p.workers[i]
 		w.cols, w.y = make([]float32, g.patch()*columns), make([]float32, g.GroupFilters()*columns)
@@ -194,7 +200,7 @@ func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []floa
 		return nil, err
 	}
 	size := len(out)
-	chunks := min(p.blocks, max(len(p.workers), min(2*gradChunks, partialBytes/(4*size))))
+	chunks := min(p.blocks, max(leastChunks, min(2*gradChunks, partialBytes/(4*size))))
 	partial := make([]float32, chunks*size) // (chunks, G, C/G·KH·KW, O/G)
 	blocks := p.blocks
 	p.blocks = chunks // of work: one is a chunk, whose blocks are one worker's

@@ -75,32 +75,39 @@ type directWeight struct {
 	workers []directWorker
 }
 
+// leastSums is the least number of partial sums of a weight gradient, if there are so many samples. Like the number of blocks
+// it decides how rounding errors add up, so it must not follow the number of workers; two are enough to share the work of
+// adding them up, and more workers share the filters or groups of a sum, which changes no bit.
+const leastSums = 2
+
 // directWeightGrad plans the gradient in w, summed over blocks in a fixed order; nil if a sample is beyond reach.
 func directWeightGrad(g Geometry, team *parallel.Team, out []float32, in [][]float32) func() error {
-	d := newDirectWeight(g, team)
+	d := newDirectWeight(g)
 	if g.GroupChannels()*d.grid.planes*d.grid.plane > directReach {
 		return nil
 	}
-	// Sums of about as many blocks each, (O,C/G,KH,KW), more than there are workers: the quicker one takes more. The first
-	// becomes the result.
-	sums := make([][]float32, min(d.blocks.count, max(team.Workers(), min(2*gradChunks, partialBytes/(4*len(out))))))
+	// Partial sums of about as many blocks each, (O,C/G,KH,KW). The first becomes the result.
+	sums := make([][]float32, min(d.blocks.count, max(leastSums, min(2*gradChunks, partialBytes/(4*len(out))))))
 	for i := range sums {
 		if sums[i] = out; i > 0 {
 			sums[i] = make([]float32, len(out))
 		}
 	}
-	d.workers = make([]directWorker, min(len(sums), team.Workers()))
+	units := g.Groups // of output that the workers of one sum share
+	if units == 1 {
+		units = over(g.Filters, dotRows)
+	}
+	shares := min(units, over(team.Workers(), len(sums)))
+	d.workers = make([]directWorker, min(shares*len(sums), team.Workers()))
 	for i := range d.workers {
 		d.workers[i].x = make([]float32, g.GroupChannels()*d.grid.planes*d.grid.plane)
 		if !d.inPlace {
 			d.workers[i].y = make([]float32, g.GroupFilters()*d.plane)
 		}
 	}
-	run := forWorkers(team, len(d.workers), len(sums), func(worker, part int) {
-		clear(sums[part])
-		for b := part * d.blocks.count / len(sums); b < (part+1)*d.blocks.count/len(sums); b++ {
-			d.add(sums[part], &d.workers[worker], in[0], in[2], b)
-		}
+	run := forWorkers(team, len(d.workers), shares*len(sums), func(worker, i int) {
+		part, share := i/shares, i%shares
+		d.addShare(sums[part], &d.workers[worker], in[0], in[2], part, len(sums), share*units/shares, (share+1)*units/shares)
 	})
 	return func() error {
 		if err := run(); err != nil {
@@ -113,12 +120,29 @@ func directWeightGrad(g Geometry, team *parallel.Team, out []float32, in [][]flo
 	}
 }
 
-func newDirectWeight(g Geometry, team *parallel.Team) *directWeight {
+// addShare computes units [from,to) of a partial sum: groups, or, of a single group, dotRows filters each.
+func (d *directWeight) addShare(sum []float32, w *directWorker, x, gy []float32, part, parts, from, to int) {
+	groups, filters := [2]int{from, to}, [2]int{0, d.GroupFilters()}
+	if d.Groups == 1 {
+		groups, filters = [2]int{0, 1}, [2]int{dotRows * from, min(d.Filters, dotRows*to)}
+	}
+	size := d.GroupFilters() * d.patch()
+	for group := groups[0]; group < groups[1]; group++ {
+		clear(sum[group*size+filters[0]*d.patch() : group*size+filters[1]*d.patch()])
+	}
+	for b := part * d.blocks.count / parts; b < (part+1)*d.blocks.count/parts; b++ {
+		for group := groups[0]; group < groups[1]; group++ {
+			d.add(sum[group*size:][:size], w, x, gy, b, group, filters[0], filters[1])
+		}
+	}
+}
+
+func newDirectWeight(g Geometry) *directWeight {
 	d := &directWeight{Geometry: g}
 	rows, cols := g.forwardAxes()
 	rows, cols = fitted(rows, cols, g.Height, g.Width, g.GroupFilters())
 	one := newGrid(rows, cols, 1, g.Height, g.Width)
-	d.blocks = newBlocks(weightBytes, g.Samples, 4*one.sample*(g.GroupChannels()*one.planes+g.GroupFilters()), team.Workers())
+	d.blocks = newBlocks(weightBytes, g.Samples, 4*one.sample*(g.GroupChannels()*one.planes+g.GroupFilters()), leastSums)
 	d.grid = newGrid(rows, cols, d.blocks.most, g.Height, g.Width)
 	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.GroupChannels(), func(c, u, v int) int { return (c*g.KH+u)*g.KW + v })
 	copy(d.rest[:], d.table[len(d.table)/dotColumns*dotColumns:])
@@ -139,28 +163,27 @@ func newDirectWeight(g Geometry, team *parallel.Team) *directWeight {
 	return d
 }
 
-// add adds what block b gives to sum (O,C/G,KH,KW).
-func (d *directWeight) add(sum []float32, w *directWorker, x, gy []float32, b int) {
-	channels, filters, k := d.GroupChannels(), d.GroupFilters(), d.patch()
-	inSize, outSize := channels*d.Height*d.Width, filters*d.area()
+// add adds what block b contributes to filters [first,last) of sum (O/G,C/G,KH,KW), one group.
+func (d *directWeight) add(sum []float32, w *directWorker, x, gy []float32, b, group, first, last int) {
+	channels, k := d.GroupChannels(), d.patch()
+	inSize, outSize := channels*d.Height*d.Width, d.GroupFilters()*d.area()
 	from, to := d.blocks.at(b)
 	count := (to - from) * len(d.spans) / d.blocks.most
-	for group := range d.Groups {
-		d.grid.gather(w.x, x[(from*d.Groups+group)*inSize:], channels, to-from, d.Groups*inSize)
-		y := gy[(from*d.Groups+group)*outSize:]
-		if !d.inPlace {
-			for f := range filters {
-				pack(&w.y[f*d.plane], &y[f*d.area()], &d.spans[0], count)
-			}
-			y = w.y
+	d.grid.gather(w.x, x[(from*d.Groups+group)*inSize:], channels, to-from, d.Groups*inSize)
+	y := gy[(from*d.Groups+group)*outSize:]
+	if !d.inPlace {
+		for f := first; f < last; f++ {
+			pack(&w.y[f*d.plane], &y[f*d.area()], &d.spans[0], count)
 		}
-		d.addDots(sum[group*filters*k:][:filters*k], y, w.x, d.places[:count])
+		y = w.y
 	}
+	d.addDots(sum[first*k:last*k], y[first*d.plane:], w.x, d.places[:count])
 }
 
-// addDots adds to sum (O/G,K) the products of the planes of y and the moved planes of x, at places.
+// addDots adds to sum (filters,K) the products of the planes of y and the shifted planes of x, at places.
 func (d *directWeight) addDots(sum, y, x []float32, places []entry) {
-	k, filters := len(d.table), d.GroupFilters()
+	k := len(d.table)
+	filters := len(sum) / k
 	for len(places) > 0 {
 		count := len(places)
 		if count > dotSpans { // in parts of about one length
