@@ -49,13 +49,14 @@ func (b *bitReader) bit() bool {
 // left is the number of bits of the segment that have not been read, negative where more have been read than there are.
 func (b *bitReader) left() int { return 8*(b.end-b.pos) + b.n }
 
-// symbol decodes one code, behind a refill. Bits that are no code are the symbol 0, 17 bits long, as in libjpeg.
-func (b *bitReader) symbol(t *huffmanTable) int {
+// symbol decodes one code of at least so many bits, behind a refill. Bits that are no code are the symbol 0, 17 bits
+// long, as in libjpeg.
+func (b *bitReader) symbol(t *huffmanTable, length int) int {
 	code := int32(b.acc >> 48)
-	for length := 1; length <= 16; length++ {
-		if c := code >> (16 - length); c <= t.longest[length] {
+	for ; length <= 16; length++ {
+		if c := code >> (16 - length); c <= t.longest[length&31] {
 			b.drop(length)
-			return int(t.symbols[(c+t.offset[length])&255])
+			return int(t.symbols[(c+t.offset[length&31])&255])
 		}
 	}
 	b.drop(17)
@@ -72,12 +73,7 @@ func (b *bitReader) difference(t *huffmanTable) int32 {
 		b.drop(int(e & 255))
 		return v
 	}
-	size := int(e >> 8 & 15)
-	if e&255 == 0 {
-		size = b.symbol(t)
-	} else {
-		b.drop(int(e & 255))
-	}
+	size := b.code(t)
 	return extend(b.read(size), size)
 }
 
@@ -86,46 +82,75 @@ func (b *bitReader) difference(t *huffmanTable) int32 {
 func (b *bitReader) block(coef *[blockLen]int16, dc, ac *huffmanTable, last *int32) int {
 	*last += b.difference(dc)
 	coef[0] = int16(*last)
-	highest := 0
-	acc, n := b.acc, b.n
-	for k := 1; k < blockLen; k++ {
-		if n < 32 {
-			b.acc, b.n = acc, n
-			b.refill()
-			acc, n = b.acc, b.n
+	k, highest := 1, 0
+	for k < blockLen {
+		if k, highest = b.coefficients(coef, ac, k, highest); k >= blockLen {
+			break
 		}
-		e := ac.fast[acc>>(64-lookahead)]
-		if v := int16(e >> 16); v != 0 {
+		// One that takes more than a look-up.
+		if b.n < 32 {
+			b.refill()
+		}
+		symbol := b.code(ac)
+		run, size := symbol>>4, symbol&15
+		switch {
+		case size > 0:
+			k += run
+			coef[zigzag[k&127]&63] = int16(extend(b.read(size), size))
+			highest = k
+			k++
+		case run == 15:
+			k += 16
+		default:
+			k = blockLen
+		}
+	}
+	return min(highest, blockLen-1)
+}
+
+// code decodes one code, behind a refill, and leaves alone what follows it.
+func (b *bitReader) code(t *huffmanTable) int {
+	e := t.fast[b.acc>>(64-lookahead)]
+	switch {
+	case e>>16 != 0: // the entry's length counts what follows, too
+		return b.symbol(t, 1)
+	case e&255 == 0:
+		return b.symbol(t, lookahead+1)
+	}
+	b.drop(int(e & 63))
+	return int(e >> 8 & 255)
+}
+
+// coefficientsGo decodes the coefficients from place k, below blockLen, on that a look-up decodes with their code, up
+// to one that it does not, to the last of the segment's bytes or to the end of the block. It returns the next place,
+// blockLen or more at the end, and the last coefficient's.
+func (b *bitReader) coefficientsGo(coef *[blockLen]int16, t *huffmanTable, k, highest int) (int, int) {
+	acc, n, pos := b.acc, b.n, b.pos
+	for k < blockLen {
+		if n < 32 {
+			if pos+8 > len(b.buf) {
+				break
+			}
+			acc |= binary.BigEndian.Uint64(b.buf[pos:]) >> (n & 63)
+			pos += (63 - n) >> 3
+			n |= 56
+		}
+		e := t.fast[acc>>(64-lookahead)]
+		v := int16(e >> 16)
+		if v == 0 {
+			if e>>8 != 0 || e == 0 {
+				break
+			}
+			k = blockLen // the symbol 0: no more coefficients
+		} else {
 			k += int(e >> 8 & 15)
 			coef[zigzag[k&127]&63] = v
 			highest = k
-			acc <<= e & 63
-			n -= int(e & 63)
-			continue
+			k++
 		}
-		symbol := int(e >> 8 & 255)
-		if e&63 != 0 {
-			acc <<= e & 63
-			n -= int(e & 63)
-		} else {
-			b.acc, b.n = acc, n
-			symbol = b.symbol(ac)
-			acc, n = b.acc, b.n
-		}
-		run, size := symbol>>4, symbol&15
-		if size == 0 {
-			if run != 15 {
-				break
-			}
-			k += 15
-			continue
-		}
-		k += run
-		coef[zigzag[k&127]&63] = int16(extend(uint32(acc>>1>>(63-size)), size))
-		highest = k
-		acc <<= size
-		n -= size
+		acc <<= e & 63
+		n -= int(e & 63)
 	}
-	b.acc, b.n = acc, n
-	return min(highest, blockLen-1)
+	b.acc, b.n, b.pos = acc, n, pos
+	return k, highest
 }

@@ -9,6 +9,7 @@ type planeLayout struct {
 	// Coefficients of the whole picture, padded to whole MCUs: down·v rows of stride blocks.
 	blockStride, blockRows int
 	coefs                  [][blockLen]int16
+	nonzero                []uint64 // of a progressive picture: which of a block's coefficients are not 0, by place
 
 	// A strip of samples: two groups of rows of the strip above, then one row of MCUs. A group is the rows that belong
 	// to one row of the coarsest component.
@@ -20,6 +21,9 @@ type planeLayout struct {
 	expandY   int
 	row       []uint8 // one row at the picture's width
 }
+
+// maxBlocks is how many blocks an MCU has at most (T.81, B.2.3).
+const maxBlocks = 10
 
 // margin is the number of bytes before the first and behind the last sample of a row: the triangle filter reads one
 // sample beyond either end, and vector code whole vectors.
@@ -45,9 +49,10 @@ type frame struct {
 	mcusDown            int
 	space               colourSpace
 	coefStore           [maxComponents][][blockLen]int16
+	nonzeroStore        [maxComponents][]uint64
 	sampleStore         [maxComponents][]uint8
 	rowStore            [maxComponents][]uint8
-	mcu                 [10][blockLen]int16
+	block               [blockLen]int16
 }
 
 func ceilDiv(a, b int) int { return (a + b - 1) / b }
@@ -114,6 +119,8 @@ func (d *decoder) allocate() {
 		if d.wholePicture() {
 			c.coefs = grow(&d.coefStore[i], c.blockStride*c.blockRows)
 			clear(c.coefs)
+			c.nonzero = grow(&d.nonzeroStore[i], len(c.coefs))
+			clear(c.nonzero)
 		}
 	}
 }
@@ -130,7 +137,7 @@ func (d *decoder) memory() int64 {
 		c := &d.components[i]
 		n += int64(d.stripLen(c) + d.rowLen(c))
 		if d.wholePicture() {
-			n += int64(c.blockStride) * int64(c.blockRows) * blockLen * 2
+			n += int64(c.blockStride) * int64(c.blockRows) * (2*blockLen + 8)
 		}
 	}
 	return n
@@ -167,7 +174,7 @@ const keep = 64 << 20
 func (f *frame) trim() {
 	for i := range f.coefStore {
 		if 2*blockLen*cap(f.coefStore[i]) > keep {
-			f.coefStore[i] = nil
+			f.coefStore[i], f.nonzeroStore[i] = nil, nil
 		}
 	}
 }

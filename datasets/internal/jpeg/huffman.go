@@ -17,8 +17,8 @@ type huffmanTable struct {
 	// 8 to 15 are the symbol, and bits 0 to 7 the length of its code, 0 where it is longer than lookahead.
 	fast [1 << lookahead]uint32
 
-	longest [17]int32 // the last code of each length, −1 for none
-	offset  [17]int32 // what added to a code is the index of its symbol
+	longest [32]int32 // the last code of each length from 1 to 16, −1 for none
+	offset  [32]int32 // what added to a code is the index of its symbol
 	symbols [256]uint8
 }
 
@@ -49,9 +49,17 @@ func (d *decoder) readHuffman(p []byte) error {
 	return nil
 }
 
-// build makes the table of a definition (T.81, annex C). dc tells the table of differences, whose symbols are lengths,
-// from one of runs and lengths.
-func (t *huffmanTable) build(spec *huffmanSpec, dc bool) error {
+// coding says what the symbols of a table stand for.
+type coding int
+
+const (
+	codesDC     coding = iota // the length of a difference
+	codesAC                   // a run of zeros and the length of a coefficient
+	codesRefine               // a run of zeros, and of a new coefficient the sign alone, whatever length it is given
+)
+
+// build makes the table of a definition (T.81, annex C).
+func (t *huffmanTable) build(spec *huffmanSpec, kind coding) error {
 	t.symbols = spec.symbols
 	clear(t.fast[:])
 	code, index := int32(0), int32(0)
@@ -59,11 +67,11 @@ func (t *huffmanTable) build(spec *huffmanSpec, dc bool) error {
 		t.offset[length] = index - code
 		for range spec.counts[length] {
 			symbol := spec.symbols[index&255]
-			if dc && symbol > 15 {
+			if kind == codesDC && symbol > 15 {
 				return damaged("a Huffman table of differences has symbol %d, expected at most 15", symbol)
 			}
 			if length <= lookahead && code < 1<<length {
-				t.fill(uint32(code), length, symbol, dc)
+				t.fill(uint32(code), length, symbol, kind)
 			}
 			code++
 			index++
@@ -81,10 +89,13 @@ func (t *huffmanTable) build(spec *huffmanSpec, dc bool) error {
 }
 
 // fill writes the entries of all bits that begin with a code.
-func (t *huffmanTable) fill(code uint32, length int, symbol uint8, dc bool) {
+func (t *huffmanTable) fill(code uint32, length int, symbol uint8, kind coding) {
 	run, size := uint32(symbol>>4), int(symbol&15)
-	if dc {
+	switch kind {
+	case codesDC:
 		run = 0
+	case codesRefine:
+		size = min(size, 1)
 	}
 	rest := lookahead - length
 	entries := t.fast[code<<rest : (code+1)<<rest]

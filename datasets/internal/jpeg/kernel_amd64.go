@@ -22,7 +22,20 @@ func widenBlendAVX2(dst, near, far *uint8, n int)
 //go:noescape
 func yccToRGBAVX2(dst, y, cb, cr *uint8, n int)
 
-var fast = cpu.X86.HasAVX2
+//go:noescape
+func coefficientsBMI2(b *bitReader, coef *[blockLen]int16, t *huffmanTable, zigzag *[128]uint8, k, highest int) (int, int)
+
+var (
+	fast     = cpu.X86.HasAVX2
+	fastBits = cpu.X86.HasBMI2
+)
+
+func (b *bitReader) coefficients(coef *[blockLen]int16, t *huffmanTable, k, highest int) (int, int) {
+	if fastBits {
+		return coefficientsBMI2(b, coef, t, &zigzag, k, highest)
+	}
+	return b.coefficientsGo(coef, t, k, highest)
+}
 
 func inverse8(coef, quant *[blockLen]int16, dst []uint8, stride int) {
 	if fast {

@@ -15,3 +15,7 @@ func blend(dst, near, far []uint8, n, bias int) { blendGo(dst, near, far, n, bia
 func widenBlend(dst, near, far []uint8, n int) { widenBlendGo(dst, near, far, n) }
 
 func yccToRGB(dst, y, cb, cr []uint8) { yccToRGBGo(dst, y, cb, cr) }
+
+func (b *bitReader) coefficients(coef *[blockLen]int16, t *huffmanTable, k, highest int) (int, int) {
+	return b.coefficientsGo(coef, t, k, highest)
+}

@@ -1,5 +1,7 @@
 package jpeg
 
+import "math/bits"
+
 // maxScans bounds the scans of a picture: each passes over all of it, and a small file could hold thousands.
 const maxScans = 1000
 
@@ -9,11 +11,11 @@ func (d *decoder) decodeScans() error {
 		if n > maxScans {
 			return unsupported("more than %d scans", maxScans)
 		}
-		decode, err := d.scanKind()
+		kind, err := d.startAnyScan()
 		if err != nil {
 			return err
 		}
-		if err := d.decodeScan(decode); err != nil {
+		if err := d.decodeScan(kind); err != nil {
 			return err
 		}
 		more, err := d.readMarkers()
@@ -28,9 +30,14 @@ func (d *decoder) decodeScans() error {
 		for i := range d.count {
 			c := &d.components[i]
 			for y := 0; y < c.v && row*c.v+y < c.down; y++ {
-				blocks := c.coefs[(row*c.v+y)*c.blockStride:][:c.across]
+				at := (row*c.v + y) * c.blockStride
+				blocks, nonzero := c.coefs[at:at+c.across], c.nonzero[at:at+c.across]
 				for x := range blocks {
-					c.inverse(&blocks[x], blockLen-1, c.strip(d.minSize, x, y))
+					highest := blockLen - 1
+					if d.progressive && nonzero[x] == 0 {
+						highest = 0
+					}
+					c.inverse(&blocks[x], highest, c.strip(d.minSize, x, y))
 				}
 			}
 		}
@@ -39,43 +46,50 @@ func (d *decoder) decodeScans() error {
 	return nil
 }
 
-// blockDecoder decodes what a scan says of one block of the i-th component in it.
-type blockDecoder func(d *decoder, coef *[blockLen]int16, c *component, i int)
+// scanKind is what a scan says of the coefficients.
+type scanKind int
 
-// scanKind checks the parameters of a scan (T.81, G.1.1.1) and prepares for it.
-func (d *decoder) scanKind() (blockDecoder, error) {
+const (
+	scanSequential scanKind = iota
+	scanFirstDC
+	scanRefineDC
+	scanFirstAC
+	scanRefineAC
+)
+
+// startAnyScan checks the parameters of a scan (T.81, G.1.1.1) and prepares for it.
+func (d *decoder) startAnyScan() (scanKind, error) {
 	if !d.progressive {
-		return (*decoder).sequentialBlock, d.startScan(true, true)
+		return scanSequential, d.startScan(codesDC, codesAC)
 	}
 	first, last, high, low := d.spectral[0], d.spectral[1], d.approx[0], d.approx[1]
 	bad := first == 0 && last != 0 || first > last || last >= blockLen || first > 0 && len(d.scanMembers) != 1 ||
 		high != 0 && low != high-1 || low > 13
 	switch {
 	case bad:
-		return nil, damaged("a progressive scan of %d components has coefficients %d to %d, bits %d to %d",
+		return 0, damaged("a progressive scan of %d components has coefficients %d to %d, bits %d to %d",
 			len(d.scanMembers), first, last, high, low)
 	case first == 0 && high == 0:
-		return (*decoder).firstDC, d.startScan(true, false)
+		return scanFirstDC, d.startScan(codesDC)
 	case first == 0:
-		return (*decoder).refineDC, d.startScan(false, false)
+		return scanRefineDC, d.startScan()
 	case high == 0:
-		return (*decoder).firstAC, d.startScan(false, true)
+		return scanFirstAC, d.startScan(codesAC)
 	default:
-		return (*decoder).refineAC, d.startScan(false, true)
+		return scanRefineAC, d.startScan(codesRefine)
 	}
 }
 
 // decodeScan decodes the blocks of a scan. A component alone has MCUs of one block, and none that only fill up.
-func (d *decoder) decodeScan(decode blockDecoder) error {
+func (d *decoder) decodeScan(kind scanKind) error {
 	if len(d.scanMembers) == 1 {
 		c := &d.components[d.scanMembers[0]]
 		for row := range c.down {
-			blocks := c.coefs[row*c.blockStride:][:c.across]
-			for x := range blocks {
+			for column := range c.across {
 				if err := d.beginMCU(); err != nil {
 					return err
 				}
-				decode(d, &blocks[x], c, 0)
+				d.decodeBlock(kind, c, 0, row*c.blockStride+column)
 				if err := d.endMCU(row / c.v); err != nil {
 					return err
 				}
@@ -91,9 +105,8 @@ func (d *decoder) decodeScan(decode blockDecoder) error {
 			for i, m := range d.scanMembers {
 				c := &d.components[m]
 				for y := range c.v {
-					blocks := c.coefs[(row*c.v+y)*c.blockStride+column*c.h:][:c.h]
-					for x := range blocks {
-						decode(d, &blocks[x], c, i)
+					for x := range c.h {
+						d.decodeBlock(kind, c, i, (row*c.v+y)*c.blockStride+column*c.h+x)
 					}
 				}
 			}
@@ -105,137 +118,133 @@ func (d *decoder) decodeScan(decode blockDecoder) error {
 	return nil
 }
 
-func (d *decoder) sequentialBlock(coef *[blockLen]int16, c *component, i int) {
-	if !d.starved {
-		d.bits.block(coef, &d.tables[0][c.dc&3], &d.tables[1][c.ac&3], &d.last[i])
-	}
-}
-
-// firstDC decodes the upper bits of a DC coefficient (T.81, G.1.2.1).
-func (d *decoder) firstDC(coef *[blockLen]int16, c *component, i int) {
-	if !d.starved {
+// decodeBlock decodes what a scan says of block number n of c, which is the i-th component in it.
+func (d *decoder) decodeBlock(kind scanKind, c *component, i, n int) {
+	switch {
+	case kind == scanRefineDC: // zeros behind the end of a segment change nothing
+		if d.bits.bit() {
+			c.coefs[n][0] |= 1 << d.approx[1]
+		}
+	case d.starved:
+	case kind == scanRefineAC:
+		d.refineAC(&c.coefs[n], &c.nonzero[n], &d.tables[1][c.ac&3])
+	case kind == scanFirstAC:
+		if d.endRun > 0 {
+			d.endRun--
+			return
+		}
+		d.firstAC(&c.coefs[n], &c.nonzero[n], &d.tables[1][c.ac&3])
+	case kind == scanFirstDC:
 		d.last[i] += d.bits.difference(&d.tables[0][c.dc&3])
-		coef[0] = int16(d.last[i] << d.approx[1])
-	}
-}
-
-// refineDC decodes one more bit of a DC coefficient.
-func (d *decoder) refineDC(coef *[blockLen]int16, _ *component, _ int) {
-	if d.bits.bit() {
-		coef[0] |= 1 << d.approx[1]
+		c.coefs[n][0] = int16(d.last[i] << d.approx[1])
+	default:
+		d.bits.block(&c.coefs[n], &d.tables[0][c.dc&3], &d.tables[1][c.ac&3], &d.last[i])
 	}
 }
 
 // firstAC decodes the upper bits of a band of AC coefficients (T.81, G.1.2.2).
-func (d *decoder) firstAC(coef *[blockLen]int16, c *component, _ int) {
-	if d.starved {
-		return
-	}
-	if d.endRun > 0 {
-		d.endRun--
-		return
-	}
-	t, b, low := &d.tables[1][c.ac&3], &d.bits, d.approx[1]
+func (d *decoder) firstAC(coef *[blockLen]int16, nonzero *uint64, t *huffmanTable) {
+	b, low := &d.bits, d.approx[1]
 	for k := d.spectral[0]; k <= d.spectral[1]; k++ {
 		if b.n < 32 {
 			b.refill()
 		}
 		e := t.fast[b.acc>>(64-lookahead)]
-		if v := int32(e) >> 16; v != 0 {
+		v := int32(e) >> 16
+		if v != 0 {
 			k += int(e >> 8 & 15)
-			coef[zigzag[k&127]&63] = int16(v << low)
 			b.drop(int(e & 63))
-			continue
-		}
-		symbol := b.code(t, e)
-		run, size := symbol>>4, symbol&15
-		if size == 0 {
-			if run != 15 {
-				d.endRun = 1<<run - 1 + int(b.read(run))
-				return
+		} else {
+			symbol := b.code(t)
+			run, size := symbol>>4, symbol&15
+			if size == 0 {
+				if run != 15 {
+					d.endRun = 1<<run - 1 + int(b.read(run))
+					return
+				}
+				k += 15
+				continue
 			}
-			k += 15
-			continue
+			k += run
+			v = extend(b.read(size), size)
 		}
-		k += run
-		coef[zigzag[k&127]&63] = int16(extend(b.read(size), size) << low)
+		setCoefficient(coef, nonzero, k, int16(v<<low))
 	}
 }
 
-// code decodes one code whose entry in the table is e, and which is not followed by a number there.
-func (b *bitReader) code(t *huffmanTable, e uint32) int {
-	if e&63 == 0 {
-		return b.symbol(t)
+// setCoefficient sets the coefficient at a place, the last one where the place is beyond it.
+func setCoefficient(coef *[blockLen]int16, nonzero *uint64, k int, v int16) {
+	coef[zigzag[k&127]&63] = v
+	bit := uint64(1) << min(k, blockLen-1)
+	if *nonzero |= bit; v == 0 { // it lost its bits to the shift
+		*nonzero &^= bit
 	}
-	b.drop(int(e & 63))
-	return int(e >> 8 & 255)
 }
 
 // refineAC decodes one more bit of a band of AC coefficients (T.81, G.1.2.3): coefficients that become nonzero, and
 // between them one bit for each that is already.
-func (d *decoder) refineAC(coef *[blockLen]int16, c *component, _ int) {
-	if d.starved {
-		return
-	}
-	t, b := &d.tables[1][c.ac&3], &d.bits
-	one := int16(1) << d.approx[1]
+func (d *decoder) refineAC(coef *[blockLen]int16, nonzero *uint64, t *huffmanTable) {
+	b, low := &d.bits, uint(d.approx[1])
 	k, end := d.spectral[0], d.spectral[1]
 	for d.endRun == 0 && k <= end {
 		if b.n < 32 {
 			b.refill()
 		}
-		// Of a new coefficient the file gives the sign alone, whatever size its symbol has.
 		e := t.fast[b.acc>>(64-lookahead)]
-		var symbol int
-		if e>>16 != 0 {
-			symbol = b.symbol(t)
+		v, run := int16(e>>16), int(e>>8&15)
+		if v != 0 {
+			b.drop(int(e & 63))
 		} else {
-			symbol = b.code(t, e)
-		}
-		run, value := symbol>>4, int16(0)
-		switch {
-		case symbol&15 != 0:
-			value = -one
-			if b.bit() {
-				value = one
+			symbol := b.code(t)
+			run = symbol >> 4
+			switch {
+			case symbol&15 != 0:
+				v = -1
+				if b.bit() {
+					v = 1
+				}
+			case run != 15:
+				d.endRun = 1<<run + int(b.read(run))
 			}
-		case run != 15:
-			d.endRun = 1<<run + int(b.read(run))
 		}
 		if d.endRun > 0 {
 			break
 		}
-		for ; k <= end; k++ {
-			if p := &coef[zigzag[k]&63]; *p != 0 {
-				b.refine(p, one)
-			} else if run--; run < 0 {
+		// Past run coefficients that are zero to the one behind them that is, or beyond the band.
+		for k <= end {
+			zeros := bits.TrailingZeros64(*nonzero >> (k & 63))
+			if zeros > run || k+zeros > end {
+				k = min(k+run, end+1)
 				break
 			}
+			k += zeros
+			run -= zeros
+			b.refine(&coef[zigzag[k&63]&63], low)
+			k++
 		}
-		if value != 0 {
-			coef[zigzag[k]&63] = value
+		if v != 0 {
+			setCoefficient(coef, nonzero, k, v<<low)
 		}
 		k++
 	}
 	if d.endRun == 0 {
 		return
 	}
-	for ; k <= end; k++ {
-		if p := &coef[zigzag[k]&63]; *p != 0 {
-			b.refine(p, one)
+	if k <= end {
+		for rest := *nonzero & (2<<end - 1) &^ (1<<k - 1); rest != 0; rest &= rest - 1 {
+			b.refine(&coef[zigzag[bits.TrailingZeros64(rest)]&63], low)
 		}
 	}
 	d.endRun--
 }
 
-// refine reads one more bit of a coefficient.
-func (b *bitReader) refine(p *int16, one int16) {
-	if !b.bit() || *p&one != 0 {
-		return
+// refine reads bit number low of a coefficient: where it is 1, and not set yet, the coefficient moves away from 0.
+func (b *bitReader) refine(p *int16, low uint) {
+	if b.n == 0 {
+		b.refill()
 	}
-	if *p > 0 {
-		*p += one
-	} else {
-		*p -= one
-	}
+	set := int16(b.acc>>63) &^ (*p >> low)
+	b.drop(1)
+	sign := *p >> 15
+	*p += ((set&1)<<low ^ sign) - sign
 }

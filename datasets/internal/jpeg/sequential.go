@@ -13,7 +13,7 @@ type scan struct {
 
 // startScan builds the tables of the scan that has been announced and loads its first segment. Which tables it needs
 // depends on its kind.
-func (d *decoder) startScan(needDC, needAC bool) error {
+func (d *decoder) startScan(kinds ...coding) error {
 	if d.tables == nil {
 		d.tables = new([2][4]huffmanTable)
 	}
@@ -24,19 +24,14 @@ func (d *decoder) startScan(needDC, needAC bool) error {
 		if err := d.latch(c); err != nil {
 			return err
 		}
-		if needDC {
-			if err := d.buildTable(0, c.dc); err != nil {
-				return err
-			}
-		}
-		if needAC {
-			if err := d.buildTable(1, c.ac); err != nil {
+		for _, kind := range kinds {
+			if err := d.buildTable(kind, c); err != nil {
 				return err
 			}
 		}
 	}
-	if len(d.scanMembers) > 1 && blocks > len(d.mcu) {
-		return damaged("an MCU has %d blocks, expected at most %d", blocks, len(d.mcu))
+	if len(d.scanMembers) > 1 && blocks > maxBlocks {
+		return damaged("an MCU has %d blocks, expected at most %d", blocks, maxBlocks)
 	}
 	d.scan = scan{tables: d.tables, togo: d.header.restart}
 	d.src.readSegment()
@@ -44,7 +39,12 @@ func (d *decoder) startScan(needDC, needAC bool) error {
 	return nil
 }
 
-func (d *decoder) buildTable(class int, n uint8) error {
+// buildTable builds a component's table for differences or for coefficients.
+func (d *decoder) buildTable(kind coding, c *component) error {
+	class, n := 1, c.ac
+	if kind == codesDC {
+		class, n = 0, c.dc
+	}
 	if n > 3 {
 		return damaged("a scan uses Huffman table %d, expected 0 to 3", n)
 	}
@@ -55,7 +55,7 @@ func (d *decoder) buildTable(class int, n uint8) error {
 		}
 		spec = &standardTables[class][n]
 	}
-	return d.tables[class][n].build(spec, class == 0)
+	return d.tables[class][n].build(spec, kind)
 }
 
 // beginMCU prepares for the next MCU: where a restart is due, it goes on behind its marker.
@@ -98,7 +98,7 @@ func (d *decoder) endMCU(row int) error {
 
 // decodeStrips decodes a picture of one sequential scan, strip by strip.
 func (d *decoder) decodeStrips() error {
-	if err := d.startScan(true, true); err != nil {
+	if err := d.startScan(codesDC, codesAC); err != nil {
 		return err
 	}
 	for row := range d.mcusDown {
@@ -123,7 +123,7 @@ func (d *decoder) decodeMCU(row, column int) {
 		dc, ac := &d.tables[0][c.dc&3], &d.tables[1][c.ac&3]
 		for y := range c.v {
 			for x := range c.h {
-				coef := &d.mcu[0]
+				coef := &d.block
 				*coef = [blockLen]int16{}
 				highest := 0
 				if !d.starved {
