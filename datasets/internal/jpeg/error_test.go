@@ -98,6 +98,8 @@ func TestBadInput(t *testing.T) {
 			soi + dqt + ones + change(sof, "\xc0", "\xc2") + sos + middle, ErrFormat,
 			"progressive scan of 1 components has coefficients 0 to 63",
 		},
+		"second scan":     {whole + change(middle, "\xff\xd9", sos+middle), ErrFormat, "a second scan follows"},
+		"marker behind":   {whole + change(middle, "\xff\xd9", "\xff\x5c\x00\x02"), ErrFormat, "marker 0x5c is out of place"},
 		"cut in the data": {whole + "\x7f", ErrTruncated, "row 0 of 1"},
 		"cut in a marker": {whole + "\x7f\xff", ErrTruncated, "row 0 of 1"},
 		"no second restart": {

@@ -23,7 +23,7 @@ func widenBlendAVX2(dst, near, far *uint8, n int)
 func yccToRGBAVX2(dst, y, cb, cr *uint8, n int)
 
 //go:noescape
-func coefficientsBMI2(b *bitReader, coef *[blockLen]int16, t *huffmanTable, zigzag *[128]uint8, k, highest int) (int, int)
+func coefficientsBMI2(b *bitReader, coef *[blockLen]int16, t *huffmanTable, z *[128]uint8, k, highest int) (int, int)
 
 var (
 	fast     = cpu.X86.HasAVX2

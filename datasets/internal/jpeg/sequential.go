@@ -1,5 +1,7 @@
 package jpeg
 
+import "errors"
+
 // scan is the state of entropy decoding.
 type scan struct {
 	bits    bitReader
@@ -113,7 +115,19 @@ func (d *decoder) decodeStrips() error {
 		}
 		d.emit(row)
 	}
-	return nil
+	return d.finish()
+}
+
+// finish reads the markers behind a picture of one scan. A file that ends without one for its end is forgiven.
+func (d *decoder) finish() error {
+	more, err := d.readMarkers()
+	switch {
+	case more:
+		return damaged("a second scan follows one of all components")
+	case errors.Is(err, ErrTruncated):
+		return nil
+	}
+	return err
 }
 
 // decodeMCU decodes an MCU of all components into the strip.
