@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
 	"rkd/student/loss"
 	"rkd/student/sampler"
@@ -16,6 +17,9 @@ type CompareOptions struct {
 	K int
 	// Seed draws the rows of the measures that do not look at all of them.
 	Seed uint64
+	// Experiment has the data that a model runs on, and the options to open one that rkd did not export with. Without one an
+	// exported student runs on the data of the configuration that it carries.
+	Experiment *config.Experiment
 	// Set replaces keys of the configuration that an exported student carries.
 	Set []string
 }
@@ -63,7 +67,7 @@ const (
 
 // Compare says how alike two sets of embeddings are. Each is a cache folder, an ONNX model (.onnx) or a matrix (.npy).
 //
-// A model runs on the test data of the runner's experiment or, without one, of the configuration that an exported student
+// A model runs on the test data of the experiment in o or, without one, of the configuration that an exported student
 // carries; beside a cache it runs on that part of the data, train or test, which the cache was made from. A student
 // exported by rkd is opened as evaluation does, any other model with the options of the experiment's teacher.
 //
@@ -72,8 +76,8 @@ const (
 //
 // It returns eval.ErrInput for sets that cannot be compared or measured, cache.ErrMismatch for a model beside a cache of
 // other data, and the errors of what it opens.
-func (r *Runner) Compare(ctx context.Context, a, b string, o CompareOptions) (*Comparison, error) {
-	sets, err := r.openSets(ctx, [2]string{a, b}, o.Set)
+func (m Machine) Compare(ctx context.Context, a, b string, o CompareOptions) (*Comparison, error) {
+	sets, err := m.openSets(ctx, [2]string{a, b}, o)
 	if err != nil {
 		return nil, err
 	}
@@ -83,9 +87,9 @@ func (r *Runner) Compare(ctx context.Context, a, b string, o CompareOptions) (*C
 		return nil, err
 	}
 	res.Rows = pair.N
-	r.Progress.Start("compare", "measures", 0, 4)
-	defer r.Progress.Finish()
-	if err := res.measure(ctx, pair, r.Progress); err != nil {
+	m.Progress.Start("compare", "measures", 0, 4)
+	defer m.Progress.Finish()
+	if err := res.measure(ctx, pair, m.Progress); err != nil {
 		return nil, fmt.Errorf("comparing %q with %q: %w", a, b, err)
 	}
 	return res, nil

@@ -90,7 +90,7 @@ func similarRows(n, d, e int) (a, b []float32) {
 
 func compare(t *testing.T, a, b string, o CompareOptions) *Comparison {
 	t.Helper()
-	res, err := (&Runner{Progress: Quiet{}}).Compare(t.Context(), a, b, o)
+	res, err := (Machine{Progress: Quiet{}}).Compare(t.Context(), a, b, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -224,7 +224,7 @@ func TestCompareRefuses(t *testing.T) {
 			if strings.HasPrefix(tt.name, "more") {
 				k = 5
 			}
-			_, err := (&Runner{Progress: Quiet{}}).Compare(t.Context(), tt.a, tt.b, CompareOptions{K: k, Seed: 1})
+			_, err := (Machine{Progress: Quiet{}}).Compare(t.Context(), tt.a, tt.b, CompareOptions{K: k, Seed: 1})
 			if !errors.Is(err, tt.is) {
 				t.Fatalf("error is %v, expected %v", err, tt.is)
 			}

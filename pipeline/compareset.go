@@ -52,7 +52,7 @@ func setKind(path string) (string, error) {
 }
 
 // openSets reads both sets, models last: beside a cache they run on its data.
-func (r *Runner) openSets(ctx context.Context, paths [2]string, overrides []string) (sets [2]*embeddingSet, err error) {
+func (m Machine) openSets(ctx context.Context, paths [2]string, o CompareOptions) (sets [2]*embeddingSet, err error) {
 	var kinds [2]string
 	for i, path := range paths {
 		if kinds[i], err = setKind(path); err != nil {
@@ -74,7 +74,7 @@ func (r *Runner) openSets(ctx context.Context, paths [2]string, overrides []stri
 	}
 	for i, path := range paths {
 		if kinds[i] == kindModel {
-			if sets[i], err = r.runModelSet(ctx, path, overrides, beside); err != nil {
+			if sets[i], err = m.runModelSet(ctx, path, o, beside); err != nil {
 				return sets, err
 			}
 		}
@@ -112,16 +112,12 @@ func loadMatrixSet(path string) (*embeddingSet, error) {
 }
 
 // runModelSet embeds with a model the test data or, where there is a cache beside it, the data of that.
-func (r *Runner) runModelSet(
-	ctx context.Context, path string, overrides []string, beside *embeddingSet,
-) (*embeddingSet, error) {
-	experiment, options, err := ModelOptions(r.Experiment, path, overrides)
+func (m Machine) runModelSet(ctx context.Context, path string, o CompareOptions, beside *embeddingSet) (*embeddingSet, error) {
+	experiment, options, err := modelOptions(o.Experiment, path, o.Set)
 	if err != nil {
 		return nil, err
 	}
-	runner := &Runner{
-		Experiment: experiment, Library: r.Library, CacheDir: r.CacheDir, Version: r.Version, Progress: r.Progress,
-	}
+	runner := &Runner{Machine: m, Experiment: experiment}
 	data, source, err := runner.comparedData(ctx, beside)
 	if err != nil {
 		return nil, err
@@ -146,7 +142,7 @@ func (r *Runner) comparedData(ctx context.Context, beside *embeddingSet) (datase
 
 // embedSet runs a model over a data set.
 func (r *Runner) embedSet(ctx context.Context, o teacher.Options, data datasets.Dataset, skip bool) (*embeddingSet, error) {
-	model, err := r.openTeacher(ctx, o, data, skip)
+	model, err := r.openModel(ctx, o, data, skip)
 	if err != nil {
 		return nil, err
 	}

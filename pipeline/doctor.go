@@ -27,17 +27,17 @@ type Health struct {
 }
 
 // Doctor looks at the machine. A missing or unusable library is part of the answer and the error too.
-func Doctor(ctx context.Context, library, cacheDir, version string) (*Health, error) {
+func (m Machine) Doctor(ctx context.Context) (*Health, error) {
 	h := &Health{
-		Version: version, Platform: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.GOMAXPROCS(0), CPU: cpuFeatures(),
-		CacheDir: cacheDir, MNIST: true,
+		Version: m.Version, Platform: runtime.GOOS + "/" + runtime.GOARCH, Cores: runtime.GOMAXPROCS(0), CPU: cpuFeatures(),
+		CacheDir: m.CacheDir, MNIST: true,
 	}
 	for _, split := range []string{"train", "test"} {
-		if _, err := datasets.Open(ctx, datasets.Source{Kind: "mnist", Split: split}, cacheDir); err != nil {
+		if _, err := datasets.Open(ctx, datasets.Source{Kind: "mnist", Split: split}, m.CacheDir); err != nil {
 			h.MNIST = false
 		}
 	}
-	err := h.library(library)
+	err := h.library(m.Library)
 	if err != nil {
 		h.LibraryProblem = err.Error()
 	}

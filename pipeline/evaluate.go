@@ -40,18 +40,18 @@ func (r *Runner) Evaluate(ctx context.Context) (*Results, error) {
 	res := &Results{Name: c.Name, Variants: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash()}
 	r.Progress.Start("evaluate", "images", 0, (1+len(tasks))*data.Len())
 	defer r.Progress.Finish()
-	m, err := r.measure(ctx, data, c.Teacher, res)
+	m, samples, err := r.measure(ctx, data, c.Teacher)
 	if err != nil {
 		return nil, err
 	}
-	res.Teacher = *m
+	res.Teacher, res.Samples, res.Skipped = *m, samples, data.Len()-samples
 	for len(tasks) > 0 {
 		name := tasks[0].row()
 		n := slices.IndexFunc(tasks, func(t Task) bool { return t.row() != name })
 		if n < 0 {
 			n = len(tasks)
 		}
-		if res.Variants[name], err = r.measureVariant(ctx, data, tasks[:n], res); err != nil {
+		if res.Variants[name], err = r.measureVariant(ctx, data, tasks[:n]); err != nil {
 			return nil, err
 		}
 		res.Order = append(res.Order, name)
@@ -60,30 +60,36 @@ func (r *Runner) Evaluate(ctx context.Context) (*Results, error) {
 	return res, res.write(c.Dir)
 }
 
-// EvaluateModel measures one ONNX model on the test data.
-func (r *Runner) EvaluateModel(ctx context.Context, o teacher.Options) (*Results, error) {
+// EvaluateModel measures one ONNX model on the test data of e, opened as modelOptions says.
+func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Experiment, overrides []string) (*ModelResults, error) {
+	e, o, err := modelOptions(e, path, overrides)
+	if err != nil {
+		return nil, err
+	}
+	r := &Runner{Machine: m, Experiment: e}
 	data, err := r.dataset(ctx, "test")
 	if err != nil {
 		return nil, err
 	}
-	res := &Results{Name: o.Model, Metrics: r.Experiment.Base.Eval.Metrics}
 	r.Progress.Start("evaluate", "images", 0, data.Len())
 	defer r.Progress.Finish()
-	m, err := r.measure(ctx, data, o, res)
+	figures, samples, err := r.measure(ctx, data, o)
 	if err != nil {
 		return nil, err
 	}
-	res.Teacher = *m
-	return res, nil
+	return &ModelResults{
+		Models: []NamedResult{{Name: path, ModelResult: *figures}}, Samples: samples, Skipped: data.Len() - samples,
+		Metrics: e.Base.Eval.Metrics,
+	}, nil
 }
 
 // measureVariant measures a variant's students, one a seed.
-func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, tasks []Task, res *Results) (VariantResult, error) {
+func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, tasks []Task) (VariantResult, error) {
 	v := VariantResult{Metrics: map[string]Statistic{}}
 	values, intervals := map[string][]float64{}, map[string][]float64{}
 	var latencies, steps []float64
 	for _, t := range tasks {
-		m, err := r.measure(ctx, data, studentOptions(t.Model(), t.Config), res)
+		m, _, err := r.measure(ctx, data, studentOptions(t.Model(), t.Config))
 		if err != nil {
 			return v, fmt.Errorf("%s: %w", t, err)
 		}
@@ -125,33 +131,32 @@ func studentOptions(path string, c *config.Config) teacher.Options {
 	return o
 }
 
-// measure embeds the test data with a model and computes the metrics.
-func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options, res *Results) (*ModelResult, error) {
+// measure embeds the test data with a model and computes the metrics. It returns how many samples it has seen, too.
+func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options) (m *ModelResult, samples int, err error) {
 	skip := r.Experiment.Base.Data.Test.OnError == "skip"
-	model, err := r.openTeacher(ctx, o, data, skip)
+	model, err := r.openModel(ctx, o, data, skip)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	defer model.Close()
 	e := &embedder{model: model, data: data, skip: skip}
 	out, err := e.all(ctx, r.Progress)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	res.Samples, res.Skipped = len(out.Labels), data.Len()-len(out.Labels)
 	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	m := &ModelResult{
+	m = &ModelResult{
 		Metrics: figures.Values, CI95: figures.CI95, Parameters: model.Parameters(), Bytes: model.Bytes(),
 	}
 	img, err := firstImage(data, skip)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	m.LatencyMillis, err = model.Latency(ctx, img, latencyRuns)
-	return m, err
+	return m, len(out.Labels), err
 }
 
 // measure computes the metrics of the `eval` section.
@@ -163,10 +168,10 @@ func measure(ctx context.Context, e config.Eval, out eval.Outputs) (eval.Figures
 	return eval.Measure(ctx, metrics, out, eval.MetricOptions{Queries: e.Queries, Episodes: e.Episodes, Seed: e.Seed})
 }
 
-// ModelOptions returns the experiment whose data a model runs on, and how to open it. A student that was exported by rkd is
+// modelOptions returns the experiment whose data a model runs on, and how to open it. A student that was exported by rkd is
 // opened as evaluation does, with the preprocessing it was trained with; any other model with the options of e's teacher. e
 // may be nil for such a student, whose configuration, with overrides applied, then gives the data.
-func ModelOptions(e *config.Experiment, path string, overrides []string) (*config.Experiment, teacher.Options, error) {
+func modelOptions(e *config.Experiment, path string, overrides []string) (*config.Experiment, teacher.Options, error) {
 	if e == nil {
 		return readStudentConfig(path, overrides)
 	}

@@ -64,12 +64,12 @@ func (r *Runner) Export(ctx context.Context, tasks []Task) ([]Exported, error) {
 
 // ExportCheckpoint exports the student of the checkpoint in dir to the file path, without a configuration file: the
 // checkpoint holds the one that it was trained with.
-func ExportCheckpoint(ctx context.Context, r *Runner, dir, path string) (*Exported, error) {
+func (m Machine) ExportCheckpoint(ctx context.Context, dir, path string) (*Exported, error) {
 	s, err := readStudent(dir)
 	if err != nil {
 		return nil, err
 	}
-	r.Experiment = &config.Experiment{File: dir, Base: *s.config}
+	r := &Runner{Machine: m, Experiment: &config.Experiment{File: dir, Base: *s.config}}
 	return r.exportStudent(ctx, dir, path, s.config.Export)
 }
 

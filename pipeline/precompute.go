@@ -85,7 +85,7 @@ func cacheKey(data datasets.Dataset, c *config.Config) (cache.Key, error) {
 // fillCache makes the shards that are missing, then the manifest.
 func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) error {
 	skip := c.Data.Train.OnError == "skip"
-	model, err := r.openTeacher(ctx, c.Teacher, data, skip)
+	model, err := r.openModel(ctx, c.Teacher, data, skip)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,20 @@ type ModelResult struct {
 	LatencyMillis float64            `json:"latency_ms"` // median time of one sample alone
 }
 
+// ModelResults are the figures of models that belong to no experiment.
+type ModelResults struct {
+	Models  []NamedResult `json:"models"`
+	Samples int           `json:"samples"`
+	Skipped int           `json:"skipped,omitempty"`
+	Metrics []string      `json:"metrics"`
+}
+
+// NamedResult are the figures of the model in a file.
+type NamedResult struct {
+	Name string `json:"name"` // path of the file
+	ModelResult
+}
+
 // VariantResult are the figures of a variant over its seeds.
 type VariantResult struct {
 	Metrics       map[string]Statistic `json:"metrics"`

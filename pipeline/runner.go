@@ -13,21 +13,26 @@ import (
 // CacheDir is the project's cache folder; see ort.CacheDir.
 func CacheDir() (string, error) { return ort.CacheDir() }
 
-// Runner carries out the stages of an experiment. It is not safe for concurrent use.
-type Runner struct {
-	Experiment *config.Experiment
+// Machine is what stages find where they run, whatever the experiment.
+type Machine struct {
 	// Library is the path of ONNX Runtime's library; empty looks in the usual places.
 	Library  string
 	CacheDir string
 	Version  string // of the program, for the exported model's metadata
 	Progress Progress
+}
+
+// Runner carries out the stages of an experiment on a machine. It is not safe for concurrent use.
+type Runner struct {
+	Machine
+	Experiment *config.Experiment
 
 	data map[string]datasets.Dataset // open data sets by part
 }
 
 // runtime makes ONNX Runtime ready; only stages that run a model need it.
-func (r *Runner) runtime() error {
-	path, err := ort.Find(r.Library, r.CacheDir)
+func (m *Machine) runtime() error {
+	path, err := ort.Find(m.Library, m.CacheDir)
 	if err != nil {
 		return err
 	}
@@ -68,8 +73,8 @@ func firstImage(d datasets.Dataset, skip bool) (datasets.Image, error) {
 	return datasets.Image{}, fmt.Errorf("%w: none of the %d samples of %s decodes", datasets.ErrDecode, d.Len(), d.Name())
 }
 
-// openTeacher opens a model for the samples of d.
-func (r *Runner) openTeacher(ctx context.Context, o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Model, error) {
+// openModel opens a model for the samples of d.
+func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Model, error) {
 	if err := r.runtime(); err != nil {
 		return nil, err
 	}

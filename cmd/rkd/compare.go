@@ -48,18 +48,17 @@ func runCompare(ctx context.Context, o compareOptions, args []string) error {
 		return usage("--k", "--k is %d, expected 1 or more", o.K)
 	}
 	options := pipeline.CompareOptions{K: o.K, Seed: o.Seed, Set: o.Set.Value()}
-	var e *config.Experiment
 	if o.Config != "" {
 		var err error
-		if e, err = config.Load(o.Config, options.Set); err != nil {
+		if options.Experiment, err = config.Load(o.Config, options.Set); err != nil {
 			return err
 		}
 	}
-	r, err := o.runner(&o.console, e)
+	m, err := o.machine(&o.console)
 	if err != nil {
 		return err
 	}
-	res, err := r.Compare(ctx, args[0], args[1], options)
+	res, err := m.Compare(ctx, args[0], args[1], options)
 	if err != nil {
 		return err
 	}

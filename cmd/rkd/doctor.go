@@ -36,7 +36,7 @@ func runDoctor(ctx context.Context, o doctorOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	health, problem := pipeline.Doctor(ctx, o.Library, dir, version)
+	health, problem := pipeline.Machine{Library: o.Library, CacheDir: dir, Version: version}.Doctor(ctx)
 	if o.JSON {
 		if err := o.printJSON(health); err != nil {
 			return err

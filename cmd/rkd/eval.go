@@ -6,7 +6,6 @@ import (
 
 	"github.com/urfave/cli/v2"
 
-	"rkd/pipeline"
 	"rkd/pipeline/config"
 )
 
@@ -38,35 +37,30 @@ func runEval(ctx context.Context, o evalOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	res, err := evaluate(ctx, o, arg)
-	if err != nil {
-		return err
-	}
-	return printResults(&o.console, res)
-}
-
-func evaluate(ctx context.Context, o evalOptions, arg string) (*pipeline.Results, error) {
 	if filepath.Ext(arg) != ".onnx" {
 		r, err := o.load(&o.console, arg)
 		if err != nil {
-			return nil, err
+			return err
 		}
-		return r.Evaluate(ctx)
+		res, err := r.Evaluate(ctx)
+		if err != nil {
+			return err
+		}
+		return printResults(&o.console, res)
 	}
 	var e *config.Experiment
 	if o.Config != "" {
-		var err error
 		if e, err = config.Load(o.Config, o.overrides()); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	e, options, err := pipeline.ModelOptions(e, arg, o.overrides())
+	m, err := o.machine(&o.console)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	r, err := o.runner(&o.console, e)
+	res, err := m.EvaluateModel(ctx, arg, e, o.overrides())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return r.EvaluateModel(ctx, options)
+	return printModelResults(&o.console, res)
 }

@@ -74,7 +74,7 @@ func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Export
 		}
 		return r.Export(ctx, tasks)
 	}
-	r, err := o.runner(&o.console, nil)
+	m, err := o.machine(&o.console)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +82,7 @@ func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Export
 	if output == "" {
 		output = filepath.Join(dir, "student.onnx")
 	}
-	e, err := pipeline.ExportCheckpoint(ctx, r, dir, output)
+	e, err := m.ExportCheckpoint(ctx, dir, output)
 	if err != nil {
 		return nil, err
 	}

@@ -74,15 +74,12 @@ func (o *experimentOptions) overrides() []string {
 	return list
 }
 
-// runner makes the runner of a command on an experiment.
-func (o *experimentOptions) runner(out *console, e *config.Experiment) (*pipeline.Runner, error) {
+// machine is what the stages of a command find on this machine.
+func (o *experimentOptions) machine(out *console) (pipeline.Machine, error) {
 	cacheDir, err := pipeline.CacheDir()
-	if err != nil {
-		return nil, err
-	}
-	return &pipeline.Runner{
-		Experiment: e, Library: o.Library, CacheDir: cacheDir, Version: version, Progress: newProgress(out.stderr, out.Quiet),
-	}, nil
+	return pipeline.Machine{
+		Library: o.Library, CacheDir: cacheDir, Version: version, Progress: newProgress(out.stderr, out.Quiet),
+	}, err
 }
 
 // load reads the configuration in file and makes its runner.
@@ -91,7 +88,11 @@ func (o *experimentOptions) load(out *console, file string) (*pipeline.Runner, e
 	if err != nil {
 		return nil, err
 	}
-	return o.runner(out, e)
+	m, err := o.machine(out)
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline.Runner{Machine: m, Experiment: e}, nil
 }
 
 // taskOptions choose among the trainings of an experiment.

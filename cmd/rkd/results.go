@@ -12,34 +12,11 @@ func printResults(out *console, res *pipeline.Results) error {
 	if out.JSON {
 		return out.printJSON(res)
 	}
-	w := out.table(tabwriter.AlignRight)
-	fmt.Fprint(w, "model\t")
-	for _, m := range res.Metrics {
-		fmt.Fprintf(w, "%s\t", m)
-	}
-	fmt.Fprintln(w, "parameters\tsize\tms/sample\t")
-	row := func(name string, metric func(string) string, parameters, bytes int64, millis float64) {
-		fmt.Fprintf(w, "%s\t", name)
-		for _, m := range res.Metrics {
-			fmt.Fprintf(w, "%s\t", metric(m))
-		}
-		fmt.Fprintf(w, "%d\t%.1f kB\t%.3f\t\n", parameters, float64(bytes)/1000, millis)
-	}
-	first := "teacher"
-	if len(res.Order) == 0 {
-		first = res.Name
-	}
-	t := res.Teacher
-	row(first, func(m string) string {
-		value, ok := t.Metrics[m]
-		if !ok {
-			return "–"
-		}
-		return estimate(value, t.CI95[m])
-	}, t.Parameters, t.Bytes, t.LatencyMillis)
+	t := newResultTable(out, res.Metrics)
+	t.model("teacher", res.Teacher)
 	for _, name := range res.Order {
 		v := res.Variants[name]
-		row(name, func(m string) string {
+		t.row(name, func(m string) string {
 			switch s := v.Metrics[m]; {
 			case len(s.Values) == 0: // a metric of logits, and the model has none
 				return "–"
@@ -52,7 +29,54 @@ func printResults(out *console, res *pipeline.Results) error {
 			}
 		}, v.Parameters, v.Bytes, v.LatencyMillis)
 	}
-	return w.Flush()
+	return t.Flush()
+}
+
+// printModelResults prints the table of models that belong to no experiment, or its JSON.
+func printModelResults(out *console, res *pipeline.ModelResults) error {
+	if out.JSON {
+		return out.printJSON(res)
+	}
+	t := newResultTable(out, res.Metrics)
+	for _, m := range res.Models {
+		t.model(m.Name, m.ModelResult)
+	}
+	return t.Flush()
+}
+
+// resultTable has a row for each model.
+type resultTable struct {
+	*tabwriter.Writer
+	metrics []string
+}
+
+func newResultTable(out *console, metrics []string) *resultTable {
+	t := &resultTable{out.table(tabwriter.AlignRight), metrics}
+	fmt.Fprint(t, "model\t")
+	for _, m := range metrics {
+		fmt.Fprintf(t, "%s\t", m)
+	}
+	fmt.Fprintln(t, "parameters\tsize\tms/sample\t")
+	return t
+}
+
+func (t *resultTable) row(name string, metric func(string) string, parameters, bytes int64, millis float64) {
+	fmt.Fprintf(t, "%s\t", name)
+	for _, m := range t.metrics {
+		fmt.Fprintf(t, "%s\t", metric(m))
+	}
+	fmt.Fprintf(t, "%d\t%.1f kB\t%.3f\t\n", parameters, float64(bytes)/1000, millis)
+}
+
+// model is the row of a single model.
+func (t *resultTable) model(name string, r pipeline.ModelResult) {
+	t.row(name, func(m string) string {
+		value, ok := r.Metrics[m]
+		if !ok {
+			return "–"
+		}
+		return estimate(value, r.CI95[m])
+	}, r.Parameters, r.Bytes, r.LatencyMillis)
 }
 
 // estimate is a figure with its standard deviation over seeds, or, of a single model, with its confidence interval.

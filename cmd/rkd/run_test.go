@@ -243,11 +243,11 @@ func TestExportedStudent(t *testing.T) {
 // metrics are those that an evaluation of one model prints as JSON.
 func metrics(t *testing.T, r result) map[string]float64 {
 	t.Helper()
-	var res pipeline.Results
-	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
-		t.Fatal(err)
+	var res pipeline.ModelResults
+	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil || len(res.Models) != 1 {
+		t.Fatalf("%v: %s, expected one model", err, r.stdout)
 	}
-	return res.Teacher.Metrics
+	return res.Models[0].Metrics
 }
 
 func TestInterruptLeavesACheckpoint(t *testing.T) {
