@@ -7,7 +7,7 @@ SHELL := bash
 
 STRICT := set -eu -o pipefail
 TOOL := go tool -modfile=.ci/tools/go.mod
-VERSION = $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+VERSION = $(shell .ci/version)
 
 # Not Go's own stamp: in a checkout of another user, usual in containers, it is an error.
 export GOFLAGS := $(strip -buildvcs=false $(filter-out -buildvcs=%,$(shell go env GOFLAGS 2>/dev/null)))
@@ -17,6 +17,7 @@ SEEDS ?=
 FUZZTIME ?= 20s
 BENCHTIME ?= 1s
 PYTHON ?= python3
+DOCS ?= docs
 CASE ?=
 MOBILENET ?=
 
@@ -27,6 +28,28 @@ setup: ## fetch ONNX Runtime's library and MNIST into the cache folder, pinned a
 .PHONY: build
 build: ## build bin/rkd
 	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/rkd ./cmd/rkd
+
+.PHONY: release
+release: ## build stripped binaries of each platform that has a C compiler here into bin/release, with checksums
+	@.ci/release $(VERSION)
+
+.PHONY: docs
+docs: build ## write the command reference, the man page and the completion scripts into DOCS
+	mkdir -p $(DOCS)/completion
+	bin/rkd docs markdown >$(DOCS)/commands.md
+	bin/rkd docs man >$(DOCS)/rkd.1
+	bin/rkd completion bash >$(DOCS)/completion/rkd.bash
+	bin/rkd completion zsh >$(DOCS)/completion/_rkd
+	bin/rkd completion fish >$(DOCS)/completion/rkd.fish
+
+.PHONY: check-docs
+check-docs: ## compare what `make docs` writes with docs/
+	@$(STRICT); \
+	fresh=$$(mktemp -d); trap 'rm -rf "$$fresh"' EXIT; \
+	$(MAKE) --silent docs DOCS="$$fresh"; \
+	for file in commands.md rkd.1 completion/rkd.bash completion/_rkd completion/rkd.fish; do \
+		diff -u "docs/$$file" "$$fresh/$$file" || { echo "docs/$$file is out of date, run make docs" >&2; exit 1; }; \
+	done
 
 .PHONY: demo
 demo: setup build ## distil a real teacher on real images (SEEDS=1,2,3 for three seeds)
@@ -98,7 +121,7 @@ fmt: ## format all Go files
 	$(TOOL) gofumpt -l -w .
 
 .PHONY: check
-check: lint ## lint, vet, and check formatting and go.mod without writing
+check: lint check-docs ## lint, vet, and check formatting, go.mod and the generated documents without writing
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -149,15 +148,7 @@ func TestFullStdout(t *testing.T) {
 // Bash's completion finds commands, flags and, for lack of candidates, files.
 func TestBashCompletion(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
-	bin := filepath.Join(dir, "rkd")
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(self, bin); err != nil {
-		t.Fatal(err)
-	}
+	path := onPath(t)
 	for line, want := range map[string]string{
 		"rkd dis":                "distill",
 		"rkd cache ":             "info verify head",
@@ -169,10 +160,40 @@ func TestBashCompletion(t *testing.T) {
 		script := fmt.Sprintf(`source <(rkd completion bash); COMP_WORDS=(%s); COMP_CWORD=%d; _rkd; echo "${COMPREPLY[@]}"`,
 			"'"+strings.Join(words, "' '")+"'", len(words)-1)
 		c := exec.CommandContext(t.Context(), "bash", "-c", script)
-		c.Env = append(os.Environ(), "RKD_BE_THE_PROGRAM=1", "PATH="+dir+":"+os.Getenv("PATH"))
+		c.Env = append(os.Environ(), "RKD_BE_THE_PROGRAM=1", path)
 		out, err := c.CombinedOutput()
 		if err != nil || strings.TrimSpace(string(out)) != want {
 			t.Errorf("%q completes to %q (%v), expected %q", line, out, err, want)
 		}
 	}
+}
+
+// ONNX Runtime's library is loaded without its telemetry, which would write a log and a database of its own.
+func TestNoTelemetry(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	scratch := t.TempDir()
+	c := program(t, dir, "doctor", "--onnxruntime-lib", libraryPath(t))
+	c.Env = append(c.Env, "HOME="+scratch, "XDG_CACHE_HOME="+scratch, "TMPDIR="+scratch)
+	if r := finish(t, c); r.code != exitDone {
+		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
+	}
+	if found := listing(t, scratch); found != "" {
+		t.Errorf("loading the library wrote\n%s", found)
+	}
+	if _, err := os.Stat(fmt.Sprintf("/tmp/mat-debug-%d.log", c.Process.Pid)); err == nil {
+		t.Error("loading the library wrote a log of its telemetry")
+	}
+}
+
+// libraryPath is where doctor finds ONNX Runtime's library.
+func libraryPath(t *testing.T) string {
+	t.Helper()
+	var health struct {
+		Library string `json:"onnxruntime_library"`
+	}
+	if err := json.Unmarshal([]byte(must(t, t.TempDir(), "doctor", "--json").stdout), &health); err != nil {
+		t.Fatal(err)
+	}
+	return health.Library
 }

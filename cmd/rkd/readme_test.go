@@ -1,22 +1,32 @@
 package main
 
 import (
+	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline/config"
 )
 
-// block matches a fenced block of the README with its language.
-var block = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
+// block matches a fenced block of Markdown with its language, code a span of code on one line.
+var (
+	block  = regexp.MustCompile("(?ms)^```(\\w+)\n(.*?)^```$")
+	code   = regexp.MustCompile("`([^`\n]+)`")
+	indent = regexp.MustCompile(`(?m)^    (rkd .*)$`)
+)
 
-// TestReadme runs every example of the README: commands of rkd in order in a fresh folder, configurations through the
-// parser; what `make` is asked for must be a target.
+// TestReadme runs every example of the README: commands of rkd in order in a fresh folder, through a shell; configurations
+// through the parser; what `make` is asked for must be a target.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
+	path := onPath(t)
 	makefile := string(read(t, filepath.Join("..", "..", "Makefile")))
 	ran := 0
 	for _, match := range block.FindAllStringSubmatch(string(read(t, filepath.Join("..", "..", "README.md"))), -1) {
@@ -29,11 +39,14 @@ func TestReadme(t *testing.T) {
 			ran++
 		case "sh":
 			for line := range strings.Lines(text) {
-				words := strings.Fields(strings.Split(line, "#")[0])
+				line = strings.TrimSpace(strings.Split(line, " #")[0])
+				words := strings.Fields(line)
 				switch {
 				case len(words) > 1 && words[0] == "rkd":
-					if r := rkd(t, dir, words[1:]...); r.code != exitDone {
-						t.Errorf("%s: exit code %d\n%s", strings.Join(words, " "), r.code, r.stderr)
+					c := exec.CommandContext(t.Context(), "bash", "-c", line)
+					c.Dir, c.Env = dir, append(os.Environ(), "RKD_BE_THE_PROGRAM=1", path)
+					if r := finish(t, c); r.code != exitDone {
+						t.Errorf("%s: exit code %d\n%s", line, r.code, r.stderr)
 					}
 				case len(words) > 1 && words[0] == "make":
 					if !regexp.MustCompile(`(?m)^` + words[1] + `:`).MatchString(makefile) {
@@ -51,6 +64,92 @@ func TestReadme(t *testing.T) {
 	if ran < 10 {
 		t.Errorf("%d examples found, expected more", ran)
 	}
+}
+
+// Whatever the documents and the help mention of rkd and make exists, and zsh leaves it as it is: brackets, braces and
+// stars are quoted.
+func TestDocumentsMentionWhatExists(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	files := []string{"README.md", "CONTRIBUTING.md", "ARCHITECTURE.md", "bench/README.md"}
+	for _, pattern := range []string{"docs/*.md", "docs/decisions/*.md", "models/*.md"} {
+		found, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range found {
+			name, _ := filepath.Rel(root, f)
+			files = append(files, name)
+		}
+	}
+	makefile := string(read(t, filepath.Join(root, "Makefile")))
+	for _, name := range files {
+		text := string(read(t, filepath.Join(root, name)))
+		var mentions []string
+		for _, match := range block.FindAllStringSubmatch(text, -1) {
+			for line := range strings.Lines(match[2]) {
+				mentions = append(mentions, strings.TrimSpace(strings.Split(line, " #")[0]))
+			}
+		}
+		for _, pattern := range []*regexp.Regexp{code, indent} {
+			for _, match := range pattern.FindAllStringSubmatch(block.ReplaceAllString(text, ""), -1) {
+				mentions = append(mentions, match[1])
+			}
+		}
+		for _, m := range mentions {
+			words := strings.Fields(m)
+			switch {
+			case len(words) > 1 && words[0] == "make":
+				if !regexp.MustCompile(`(?m)^` + regexp.QuoteMeta(words[1]) + `:`).MatchString(makefile) {
+					t.Errorf("%s: %q: no such target", name, m)
+				}
+			case len(words) > 1 && words[0] == "rkd":
+				if problem := mention(words[1:]); problem != "" {
+					t.Errorf("%s: %q: %s", name, m, problem)
+				}
+				if bare := regexp.MustCompile(`'[^']*'|\[flags\]|\[COMMAND…\]`).ReplaceAllString(m, ""); strings.ContainsAny(bare, "[]{}*?") {
+					t.Errorf("%s: %q is taken apart by zsh, expected quotes", name, m)
+				}
+			}
+		}
+	}
+}
+
+// mention says what is wrong with the words of a command line; "" is nothing.
+func mention(words []string) string {
+	app := newApp(console{})
+	var found *cli.Command
+	commands, flags := app.Commands, []cli.Flag{cli.HelpFlag, cli.VersionFlag}
+	for len(words) > 0 && len(commands) > 0 && !strings.HasPrefix(words[0], "-") {
+		names := strings.Split(words[0], "|") // "cache info|verify|head"
+		for _, n := range names {
+			if found = find(commands, n); found == nil {
+				return "no command " + n
+			}
+		}
+		commands, flags, words = found.Subcommands, append(found.Flags, cli.HelpFlag), words[1:]
+	}
+	for _, w := range words {
+		name := strings.TrimLeft(strings.Split(w, "=")[0], "-")
+		if strings.HasPrefix(w, "-") && !slices.ContainsFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) {
+			return "no flag " + w
+		}
+	}
+	return ""
+}
+
+// onPath returns a PATH, as an environment variable, on which this program is called rkd.
+func onPath(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(self, filepath.Join(dir, "rkd")); err != nil {
+		t.Fatal(err)
+	}
+	return "PATH=" + dir + string(os.PathListSeparator) + os.Getenv("PATH")
 }
 
 // Every configuration under examples/ can be read.
