@@ -53,7 +53,7 @@ func newApp(out console) *cli.App {
 		DisableSliceFlagSeparator: true, // --set seeds=[1,2,3] is one value
 		EnableBashCompletion:      true,
 		Commands: []*cli.Command{
-			runCommand(out), precomputeCommand(out), distillCommand(out), exportCommand(out), evalCommand(out), compareCommand(out),
+			initCommand(out), inspectCommand(out), runCommand(out), precomputeCommand(out), distillCommand(out), exportCommand(out), evalCommand(out), compareCommand(out),
 			cacheCommand(out), archCommand(out), doctorCommand(out), completionCommand(out), versionCommand(out), helpCommand(out),
 			docsCommand(out),
 		},

@@ -167,33 +167,3 @@ func TestBashCompletion(t *testing.T) {
 		}
 	}
 }
-
-// ONNX Runtime's library is loaded without its telemetry, which would write a log and a database of its own.
-func TestNoTelemetry(t *testing.T) {
-	t.Parallel()
-	dir := workplace(t)
-	scratch := t.TempDir()
-	c := program(t, dir, "doctor", "--onnxruntime-lib", libraryPath(t))
-	c.Env = append(c.Env, "HOME="+scratch, "XDG_CACHE_HOME="+scratch, "TMPDIR="+scratch)
-	if r := finish(t, c); r.code != exitDone {
-		t.Fatalf("exit code %d\n%s", r.code, r.stderr)
-	}
-	if found := listing(t, scratch); found != "" {
-		t.Errorf("loading the library wrote\n%s", found)
-	}
-	if _, err := os.Stat(fmt.Sprintf("/tmp/mat-debug-%d.log", c.Process.Pid)); err == nil {
-		t.Error("loading the library wrote a log of its telemetry")
-	}
-}
-
-// libraryPath is where doctor finds ONNX Runtime's library.
-func libraryPath(t *testing.T) string {
-	t.Helper()
-	var health struct {
-		Library string `json:"onnxruntime_library"`
-	}
-	if err := json.Unmarshal([]byte(must(t, t.TempDir(), "doctor", "--json").stdout), &health); err != nil {
-		t.Fatal(err)
-	}
-	return health.Library
-}

@@ -107,7 +107,7 @@ func TestDocumentsMentionWhatExists(t *testing.T) {
 				if problem := mention(words[1:]); problem != "" {
 					t.Errorf("%s: %q: %s", name, m, problem)
 				}
-				if bare := regexp.MustCompile(`'[^']*'|\[flags\]|\[COMMAND…\]`).ReplaceAllString(m, ""); strings.ContainsAny(bare, "[]{}*?") {
+				if bare := regexp.MustCompile(`'[^']*'|\[flags\]|\[[A-Z]+…?\]`).ReplaceAllString(m, ""); strings.ContainsAny(bare, "[]{}*?") {
 					t.Errorf("%s: %q is taken apart by zsh, expected quotes", name, m)
 				}
 			}

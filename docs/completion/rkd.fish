@@ -2,7 +2,7 @@
 
 function __fish_rkd_no_subcommand --description 'Test if there has been any subcommand yet'
     for i in (commandline -opc)
-        if contains -- $i run precompute distill export eval compare cache info verify head arch show doctor completion version help
+        if contains -- $i init inspect run precompute distill export eval compare cache info verify head arch show doctor completion version help
             return 1
         end
     end
@@ -13,6 +13,15 @@ complete -c rkd -n '__fish_rkd_no_subcommand' -f -l help -s h -d 'show help'
 complete -c rkd -n '__fish_rkd_no_subcommand' -f -l version -s v -d 'print the version'
 complete -c rkd -n '__fish_rkd_no_subcommand' -f -l help -s h -d 'show help'
 complete -c rkd -n '__fish_rkd_no_subcommand' -f -l version -s v -d 'print the version'
+complete -c rkd -n '__fish_seen_subcommand_from init' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'init' -d 'look at a folder of images and a teacher, and write a commented configuration that runs'
+complete -c rkd -n '__fish_seen_subcommand_from init' -f -l model -r -d '`MODEL.onnx`, the teacher; default the only ONNX file here or in DIR'
+complete -c rkd -n '__fish_seen_subcommand_from init' -f -l out -s o -r -d '`FILE` to write, which must not exist'
+complete -c rkd -n '__fish_seen_subcommand_from init' -f -l json -d 'print the result, and an error, as JSON'
+complete -c rkd -n '__fish_seen_subcommand_from inspect' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'inspect' -d 'list a model\'s inputs, outputs and tensors that could be an embedding, and write a teacher section for it'
+complete -c rkd -n '__fish_seen_subcommand_from inspect' -f -l all -d 'list every tensor that could be an embedding, not the first ten'
+complete -c rkd -n '__fish_seen_subcommand_from inspect' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from run' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'run' -d 'precompute, distill, export and evaluate, skipping what is up to date'
 complete -c rkd -n '__fish_seen_subcommand_from run' -f -l set -r -d 'replace the value of a configuration key, `KEY=VALUE`, e.g. --set student.embedding_dim=64 (may be repeated)'

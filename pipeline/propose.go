@@ -1,0 +1,168 @@
+package pipeline
+
+import (
+	"context"
+	_ "embed" // the template
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"rkd/datasets"
+	"rkd/pipeline/config"
+)
+
+//go:embed propose.yaml.tmpl
+var proposeTemplate string
+
+// proposal fills the template of a configuration.
+type proposal struct {
+	Name, Data    string // Data is the section's lines
+	Teacher       string // section
+	Arch          string
+	Preprocess    string // of the student; empty takes the teacher's
+	Batch         string
+	Selection     string
+	Flat, Overlap bool // no classes; test samples that training sees
+}
+
+// Proposal is a configuration that Propose wrote.
+type Proposal struct {
+	Text string `json:"configuration"`
+	// Labelled says that there are classes, without which nothing can be evaluated.
+	Labelled bool `json:"labelled"`
+}
+
+// Propose writes a commented configuration for the images in dir and the teacher in model, an ONNX file: folders train and
+// test (or val) become the two parts; of one tree of class folders a fifth of the classes is kept for the test; a flat
+// folder trains without labels. Batches fit the smallest class. Paths are written as they are given.
+//
+// The text is a valid configuration. Errors are those of Inspect and of datasets.Open, and config.ErrConfig where the model
+// has no tensor that could be an embedding.
+func Propose(ctx context.Context, dir, model string) (*Proposal, error) {
+	teacher, err := Inspect(model)
+	if err != nil {
+		return nil, err
+	}
+	if len(teacher.Embeddings) == 0 {
+		return nil, fmt.Errorf("%w: no tensor of %q could be an embedding: `rkd inspect` lists what the model has", config.ErrConfig, model)
+	}
+	p := proposal{Name: experimentName(dir), Teacher: teacher.Section}
+	if err := p.data(ctx, dir); err != nil {
+		return nil, err
+	}
+	p.student(teacher.input)
+	t, err := template.New("configuration").Parse(proposeTemplate)
+	if err != nil {
+		return nil, err
+	}
+	var b strings.Builder
+	if err := t.Execute(&b, p); err != nil {
+		return nil, err
+	}
+	if _, err := config.Parse("the proposed configuration", []byte(b.String()), nil); err != nil {
+		return nil, err
+	}
+	return &Proposal{Text: b.String(), Labelled: !p.Flat}, nil
+}
+
+// experimentName makes a name of a folder's.
+func experimentName(dir string) string {
+	if absolute, err := filepath.Abs(dir); err == nil {
+		dir = absolute
+	}
+	name := regexp.MustCompile(`[^A-Za-z0-9._-]+`).ReplaceAllString(filepath.Base(dir), "-")
+	if name = strings.TrimLeft(name, "-._"); name == "" {
+		return "experiment"
+	}
+	return name
+}
+
+// data looks at the images and decides parts, classes and batches.
+func (p *proposal) data(ctx context.Context, dir string) error {
+	train, test := datasets.Source{Kind: "folder", Dir: dir, OnError: "skip"}, datasets.Source{}
+	for _, names := range [][2]string{{"train", "test"}, {"train", "val"}, {"train", "valid"}} {
+		if isDir(filepath.Join(dir, names[0])) && isDir(filepath.Join(dir, names[1])) {
+			train.Split, test = names[0], train
+			test.Split = names[1]
+			break
+		}
+	}
+	d, err := datasets.Open(ctx, train, "")
+	if err != nil {
+		return err
+	}
+	classes, counts := d.Classes(), make([]int, len(d.Classes()))
+	for i := range d.Len() {
+		counts[d.Label(i)]++
+	}
+	p.Flat = len(classes) == 1
+	switch kept := len(classes) / 5; {
+	case test.Kind != "":
+	case kept >= 2 && len(classes)-kept >= 2:
+		test = train
+		train.Classes, test.Classes = classes[:len(classes)-kept], classes[len(classes)-kept:]
+		counts = counts[:len(train.Classes)]
+	default:
+		test, p.Overlap = train, true
+	}
+	p.Data = fmt.Sprintf("  train: %s\n  test: %s", flow(train), flow(test))
+
+	// A tenth of each class is held out to choose the best checkpoint, where that is two samples or more; batches are drawn
+	// from the rest.
+	const most, enough = 8, 20
+	smallest, total := slices.Min(counts), 0
+	for _, n := range counts {
+		total += n
+	}
+	perClass := min(most, smallest)
+	p.Selection = "0"
+	if smallest >= enough && !p.Flat {
+		p.Selection = "0.1"
+	}
+	if p.Flat || perClass < 2 || len(counts) < 2 {
+		p.Batch = fmt.Sprintf("{kind: shuffled, size: %d}", max(2, min(64, total/2)))
+	} else {
+		p.Batch = fmt.Sprintf("{classes: %d, per_class: %d}", min(most, len(counts)), perClass)
+	}
+	return nil
+}
+
+// flow writes a source as a YAML flow mapping.
+func flow(s datasets.Source) string {
+	text := "{source: folder, dir: " + quoted(s.Dir)
+	if s.Split != "" {
+		text += ", split: " + quoted(s.Split)
+	}
+	if len(s.Classes) > 0 {
+		names := make([]string, len(s.Classes))
+		for i, c := range s.Classes {
+			names[i] = fmt.Sprintf("%q", c)
+		}
+		text += ", classes: [" + strings.Join(names, ", ") + "]"
+	}
+	return text + ", on_error: " + s.OnError + "}"
+}
+
+// student chooses a network for the size of the teacher's images: small ones as they are, others at 64×64.
+func (p *proposal) student(g inputGeometry) {
+	p.Arch = "{conv: [16, 32, 64, 128], head: avg}"
+	color, mean, std := "rgb", "[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]"
+	if g.channels == 1 {
+		color, mean, std = "gray", "[0.5]", "[0.25]"
+	}
+	if g.height > 0 && g.height <= 32 && g.width <= 32 {
+		p.Arch = "{conv: [16, 32, 64], head: avg}"
+		p.Preprocess = fmt.Sprintf("{resize: [%d, %d], color: %s, mean: %s, std: %s}", g.height, g.width, color, mean, std)
+		return
+	}
+	p.Preprocess = fmt.Sprintf("{resize: 72, crop: 64, color: %s, mean: %s, std: %s}", color, mean, std)
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
