@@ -15,6 +15,7 @@ import (
 	"rkd/pipeline/eval"
 	"rkd/pipeline/objective"
 	"rkd/student/arch"
+	"rkd/student/engine"
 	"rkd/student/loss"
 	"rkd/student/train"
 )
@@ -53,6 +54,10 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task, resume bool) error {
 			if err := found.Adopt(t.Dir(), t.key); err != nil {
 				return fmt.Errorf("%s: %w", t, err)
 			}
+		}
+		if resume && same && found.Elsewhere() != "" {
+			r.Progress.Say("distill %s: goes on with %s instructions after %s: weights will differ in their last bits from those "+
+				"of a training without a change", t, engine.Instructions(), found.Elsewhere())
 		}
 		if source != t.source {
 			source = t.source

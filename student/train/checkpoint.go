@@ -14,6 +14,7 @@ import (
 	"github.com/google/renameio/v2"
 
 	"rkd/student/arch"
+	"rkd/student/engine"
 	"rkd/student/optim"
 )
 
@@ -34,6 +35,8 @@ type Checkpoint struct {
 	Key string `json:"key"`
 	// About is the caller's description of the student, kept as it is.
 	About json.RawMessage `json:"about,omitempty"`
+	// Instructions names the vector instructions (engine.Instructions) of the machines that the training ran on, in order.
+	Instructions []string `json:"instructions,omitempty"`
 	// Step is the number of steps taken; Done says that they were all.
 	Step int  `json:"step"`
 	Done bool `json:"done"`
@@ -44,6 +47,15 @@ type Checkpoint struct {
 	Epoch epochSums `json:"epoch"`
 	// Epochs are the epochs that are complete.
 	Epochs []Metrics `json:"epochs,omitempty"`
+}
+
+// Elsewhere returns the instructions that the training last ran with, if they are not those of this machine, and "" if they
+// are or are not known.
+func (c *Checkpoint) Elsewhere() string {
+	if n := len(c.Instructions); n > 0 && c.Instructions[n-1] != engine.Instructions() {
+		return c.Instructions[n-1]
+	}
+	return ""
 }
 
 // TensorFile names a safetensors file of the checkpoint's folder.

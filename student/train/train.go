@@ -183,7 +183,7 @@ func (r *run) resume() error {
 	c, err := ReadCheckpoint(r.Dir)
 	switch {
 	case !r.Resume, errors.Is(err, ErrNoCheckpoint):
-		c = &Checkpoint{Format: CheckpointFormat, Key: r.Key, About: r.About}
+		c = &Checkpoint{Format: CheckpointFormat, Key: r.Key, About: r.About, Instructions: []string{engine.Instructions()}}
 		r.checkpoint = c
 		return r.store.tidy(nil)
 	case err != nil:
@@ -193,6 +193,9 @@ func (r *run) resume() error {
 	}
 	if err := c.restore(r.Dir, weights, r.optim); err != nil {
 		return err
+	}
+	if len(c.Instructions) == 0 || c.Elsewhere() != "" {
+		c.Instructions = append(c.Instructions, engine.Instructions())
 	}
 	r.checkpoint = c
 	return r.store.tidy(c)

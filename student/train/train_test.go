@@ -357,3 +357,19 @@ func TestWithoutResumeTrainingStartsAgain(t *testing.T) {
 		t.Errorf("%d steps and %d epochs (%v), expected 10 and 2", o.step, len(c.Epochs), err)
 	}
 }
+
+func TestCheckpointKnowsOtherInstructions(t *testing.T) {
+	for _, c := range []struct {
+		before []string
+		want   string
+	}{
+		{nil, ""},
+		{[]string{engine.Instructions()}, ""},
+		{[]string{"other"}, "other"},
+		{[]string{"other", engine.Instructions()}, ""},
+	} {
+		if got := (&train.Checkpoint{Instructions: c.before}).Elsewhere(); got != c.want {
+			t.Errorf("after %q: %q, expected %q", c.before, got, c.want)
+		}
+	}
+}
