@@ -10,27 +10,27 @@ import (
 	"rkd/student/op"
 )
 
-// value is what one node of a graph computes or, a leaf, holds.
+// value is the result of a node or, for a leaf, its contents.
 type value struct {
 	node *gorgonia.Node
-	base *value // the value whose memory it is, in another shape: itself, unless it is a view
-	task *task  // that computes it; nil for leaves and views
+	base *value // the owner of the memory: itself, unless it is a view
+	task *task  // computes it; nil for leaves and views
 	data []float32
-	// kept says that the value is read between or after the runs: its memory is its own.
+	// kept is set if the value is read between or after the runs, so that its memory must not be reused.
 	kept bool
 }
 
-// task is the computing of one value: a node of an ONNX model, or a kernel in Go.
+// task computes one value: a node of an ONNX model, or a kernel in Go.
 type task struct {
 	output *value
-	op     op.Operator // of output's node, or what it was fused into
+	op     op.Operator // of output's node, or the fused operator
 	inputs []*value
 	kernel bool
 	plans  bool // a kernel that is prepared by op.Operator.Plan
 	phase  int  // 0: forward, 1: backward
-	// stage is the number of changes between kernels and models on the way to this task within its phase.
+	// stage is the number of switches between kernels and models on the longest path to this task within its phase.
 	stage int
-	// time is when the task runs: tasks of one model have the same.
+	// time is the index of the run; tasks of one model share it.
 	time int
 }
 
@@ -41,11 +41,11 @@ type plan struct {
 	runs   [][]*task
 	phases [2]int                 // the number of runs after each phase
 	uses   map[*gorgonia.Node]int // how often a node is read
-	// processor says that models run on the processor, where some kernels are faster.
+	// processor is set if models run on the CPU provider, where some kernels are faster.
 	processor bool
 }
 
-// newPlan plans forward, what comes before the gradient of the embedding is known, and then backward.
+// newPlan plans forward, the nodes needed before the gradient on the embedding is known, and then backward.
 func newPlan(forward, backward gorgonia.Nodes, processor bool) (*plan, error) {
 	p := &plan{values: make(map[*gorgonia.Node]*value), uses: make(map[*gorgonia.Node]int), processor: processor}
 	p.count(slices.Concat(forward, backward))
@@ -63,7 +63,7 @@ func newPlan(forward, backward gorgonia.Nodes, processor bool) (*plan, error) {
 	return p, nil
 }
 
-// count fills uses, of what roots need.
+// count adds the uses of all nodes that roots depend on.
 func (p *plan) count(roots []*gorgonia.Node) {
 	for _, n := range roots {
 		p.uses[n]++
@@ -73,7 +73,8 @@ func (p *plan) count(roots []*gorgonia.Node) {
 	}
 }
 
-// fuse returns the operator of n and its inputs; on a processor that may be an operator which does the work of an input too.
+// fuse returns the operator of n and its inputs; on a processor that may be an operator which does the work of an input
+// too.
 func (p *plan) fuse(n *gorgonia.Node) (_ op.Operator, inputs []*gorgonia.Node, fused bool) {
 	operator, inputs := op.Of(n), op.Inputs(n)
 	if operator == nil || !p.processor {
@@ -150,7 +151,7 @@ func shapes(nodes []*gorgonia.Node) []tensor.Shape {
 	return list
 }
 
-// schedule puts the tasks into runs: of each stage all kernels, one by one, and then everything else, as one model.
+// schedule groups the tasks into runs: for each stage its kernels, one run each, then all other tasks as one model.
 func (p *plan) schedule() {
 	for phase := range p.phases {
 		var stages [][2][]*task
@@ -184,7 +185,7 @@ func (p *plan) schedule() {
 	}
 }
 
-// users are the tasks that read v's memory, through views too.
+// users maps each value to the tasks that read its memory, through views too.
 func (p *plan) users() map[*value][]*task {
 	users := make(map[*value][]*task)
 	for _, t := range p.tasks {
@@ -195,7 +196,7 @@ func (p *plan) users() map[*value][]*task {
 	return users
 }
 
-// allocate gives every value that leaves its run memory, which a value that is dead leaves to a later one.
+// allocate assigns memory to every value that is read outside its run, and reuses that of values no longer needed.
 func (p *plan) allocate() {
 	users := p.users()
 	dying := make([][][]float32, len(p.runs))
@@ -222,7 +223,8 @@ func (p *plan) allocate() {
 	}
 }
 
-// take returns memory of a size, the smallest of free that is large enough where there is one, and what is left.
+// take returns memory of a size, the smallest buffer of free that is large enough or else a new one, and the rest of
+// free.
 func take(free [][]float32, size int) (data []float32, left [][]float32) {
 	best := -1
 	for i, f := range free {

@@ -10,8 +10,8 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// products are matrix products on ONNX Runtime, for kernels in Go: one session for each shape, which computes on the
-// goroutine that runs it.
+// products are matrix products by ONNX Runtime for kernels in Go: a single-threaded session for each shape, which
+// computes on the calling goroutine.
 type products struct {
 	sessions map[productShape]*ort.Session
 	bindings []*ort.Binding
@@ -59,7 +59,7 @@ func (p *products) Multiply(transA, transB bool, m, n, k int, a, b, c []float32)
 	return binding.Run, nil
 }
 
-// stored is the shape of a matrix in memory whose op is (rows,cols).
+// stored is the shape in memory of a matrix that is (rows,cols) after transposition, if any.
 func stored(rows, cols int, transposed bool) []int {
 	if transposed {
 		return []int{cols, rows}

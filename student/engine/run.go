@@ -14,7 +14,7 @@ import (
 	"rkd/student/op"
 )
 
-// run is a piece of a plan that is ready to be executed, on memory that it shares with the others.
+// run is an executable part of a plan. All runs share the memory of the plan.
 type run interface {
 	run() error
 	close() error
@@ -64,7 +64,7 @@ func closeAll(runs []run) error {
 	return err
 }
 
-// kernel is an operator's own Go.
+// kernel runs an operator's kernel in Go.
 type kernel struct {
 	op     op.Operator
 	team   *parallel.Team
@@ -98,7 +98,8 @@ type model struct {
 	team    *parallel.Team
 }
 
-// newModel lowers the tasks of one run. What others compute comes in, and what others read leaves.
+// newModel lowers the tasks of one run. Values computed by other runs are its inputs, those that other runs read its
+// outputs.
 func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options, team *parallel.Team) (_ *model, err error) {
 	m := &model{team: team}
 	defer func() {

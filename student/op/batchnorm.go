@@ -106,7 +106,7 @@ func BatchNorm(x, stats, gamma, beta *gorgonia.Node, eps float64) (*gorgonia.Nod
 	return apply(newBatchNorm(rank(x), eps, nothing), x, stats, gamma, beta)
 }
 
-// newBatchNorm is BatchNorm and what follows it, in one pass.
+// newBatchNorm is BatchNorm with an epilogue, in one pass.
 func newBatchNorm(rank int, eps float64, after follower) *batchNorm {
 	buffers := new(parallel.Scratch)
 	return &batchNorm{eps: eps, operator: operator{
@@ -201,8 +201,8 @@ func batchNormAddReLU[T blas.Float](a args[T], eps float64) {
 	})
 }
 
-// affine is γ/√(σ²+ε) and β − μ·γ/√(σ²+ε) of each channel. Whoever asks whether a normalised value is above 0 asks whether
-// scale·x + shift is, with these very numbers.
+// affine is γ/√(σ²+ε) and β − μ·γ/√(σ²+ε) of each channel. Masks of ReLU compare scale·x + shift with 0, with exactly these
+// numbers, so that rounding cannot tell them from the forward pass.
 func affine[T blas.Float](mean, variance, gamma, beta []T, eps float64) (scale, shift []T) {
 	scale, shift = scales(variance, gamma, eps), make([]T, len(gamma))
 	for c, s := range scale {

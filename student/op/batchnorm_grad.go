@@ -11,7 +11,7 @@ import (
 	"rkd/student/internal/vector"
 )
 
-// follower is what comes right after a batch normalisation and is computed with it.
+// follower is the epilogue of a batch normalisation: what is fused into it.
 type follower int
 
 const (
@@ -22,7 +22,7 @@ const (
 
 func (f follower) String() string { return [...]string{"", "ReLU", "ReLUMaxPool2D"}[f] }
 
-// infer is the shape of what comes out for x.
+// infer is the shape of the output for x.
 func (f follower) infer(x tensor.Shape) (tensor.Shape, error) {
 	if f == thenReLUAndHalves {
 		return halves.infer(x)
@@ -38,8 +38,8 @@ type batchNormSums struct {
 	after follower
 }
 
-// newBatchNormSums is that and the gradient of what follows: then gy is on the follower's output, BatchNorm's is computed
-// once more from x, and the inputs are (x, stats, gy, gamma, beta).
+// newBatchNormSums makes the operator. With an epilogue gy is the gradient on the epilogue's output, the normalised values are
+// recomputed from x for its mask, and the inputs are (x, stats, gy, gamma, beta).
 func newBatchNormSums(rank int, eps float64, after follower) *batchNormSums {
 	o := &batchNormSums{eps: eps, after: after, operator: operator{
 		name:  fmt.Sprintf("%vBatchNormSums{eps=%g}", after, eps),
@@ -67,7 +67,7 @@ func newBatchNormSums(rank int, eps float64, after follower) *batchNormSums {
 	return o
 }
 
-// expectGrad is an error unless input i can be the gradient on what follows the normalisation of input 0.
+// expectGrad is an error unless input i has the shape of the epilogue's output for input 0.
 func expectGrad(in []tensor.Shape, i int, after follower) error {
 	want, err := after.infer(in[0])
 	if err != nil {
@@ -76,7 +76,7 @@ func expectGrad(in []tensor.Shape, i int, after follower) error {
 	return expectShape(in, i, want...)
 }
 
-// normBuffers are what kernels work in: sums, and planes that stay in the cache.
+// normBuffers are the scratch memory of kernels: sums, and planes that stay in the cache.
 type normBuffers struct{ sums, planes parallel.Scratch }
 
 func sumBatchNorm[T blas.Float](a args[T], eps float64, after follower, s *normBuffers) {
@@ -117,9 +117,9 @@ func sumBatchNorm[T blas.Float](a args[T], eps float64, after follower, s *normB
 	}
 }
 
-// halved is a batch normalisation of x that ReLU and maximum pooling follow, and the gradient gy on what comes out. It works
-// on some planes of a sample at a time: enough of them that what one loop writes is at rest when the next one reads it, and
-// few enough to stay in the fastest cache.
+// halved is a batch normalisation of x with ReLU and 2×2 max pooling as its epilogue, and the gradient gy on its output. It
+// processes several planes of a sample at a time: enough that a loop does not read what the store buffer still holds, few
+// enough to stay in the L1 cache.
 type halved[T blas.Float] struct {
 	x, gy, scale, shift []T
 	in, out             layout
@@ -165,7 +165,7 @@ func (h *halved[T]) forward(out []T, piece int, s *parallel.Scratch) {
 	}
 }
 
-// gradients calls body with the gradient on every plane of the normalisation's output, of a range of samples.
+// gradients calls body with the gradient on each plane of the normalised values, for a range of samples.
 func (h *halved[T]) gradients(first, last int, s *parallel.Scratch, body func(n, c int, gradient []T)) {
 	buffer, giveBack := parallel.Borrow[T](s, 2*h.together*h.in.area)
 	defer giveBack()
@@ -195,7 +195,7 @@ type batchNormInputGrad struct {
 	after follower
 }
 
-// newBatchNormInputGrad is that and the gradient of what follows, as newBatchNormSums; then the inputs are
+// newBatchNormInputGrad makes the operator; with an epilogue, as in newBatchNormSums, the inputs are
 // (x, stats, gamma, sums, gy, beta).
 func newBatchNormInputGrad(rank int, eps float64, after follower) *batchNormInputGrad {
 	o := &batchNormInputGrad{eps: eps, after: after, operator: operator{

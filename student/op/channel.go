@@ -27,11 +27,11 @@ func layoutOf(s tensor.Shape) layout {
 // perChannel is the number of elements of one channel.
 func (l layout) perChannel() int { return l.samples * l.area }
 
-// pieces is the number of equal shares that samples are split into where each share adds up something of its own: as many
-// for any number of processors.
+// pieces is the number of parts of the batch that have partial sums of their own. It does not depend on the number of
+// threads.
 func (l layout) pieces() int { return min(16, l.samples) }
 
-// piece is the range of samples of a share.
+// piece is the range of samples of part i.
 func (l layout) piece(i int) (from, to int) {
 	return i * l.samples / l.pieces(), (i + 1) * l.samples / l.pieces()
 }
@@ -99,7 +99,7 @@ func sumChannels[T blas.Float](a args[T], s *parallel.Scratch) {
 	}
 }
 
-// channelSums are count sums of each channel, (count,C): add adds what a range of samples has.
+// channelSums are count sums of each channel, (count,C); add adds those of a range of samples.
 func channelSums(
 	team *parallel.Team, l layout, count int, s *parallel.Scratch, add func(from, to int, sums []float64),
 ) (sums []float64, giveBack func()) {

@@ -53,8 +53,8 @@ type maxPoolGrad struct {
 	opts PoolOptions
 }
 
-// newMaxPoolGrad is the gradient of a maximum pooling, or, if rectified, of ReLU and that: then x is ReLU's output or, which
-// comes to the same, its input.
+// newMaxPoolGrad is the gradient of max pooling, or, if rectified, of ReLU followed by max pooling; then x is ReLU's output or,
+// with the same result, its input.
 func newMaxPoolGrad(o PoolOptions, rectified bool) *maxPoolGrad {
 	name := "MaxPool2DGrad"
 	if rectified {
@@ -98,10 +98,10 @@ func firstMaximum[T blas.Float](x []T, width, h0, h1, w0, w1 int) int {
 	return at
 }
 
-// halves are windows of 2×2 side by side, by far the commonest pooling: it has loops of its own.
+// halves are 2×2 windows with stride 2, by far the most common pooling, which has loops of its own.
 var halves = PoolOptions{Kernel: [2]int{2, 2}, Stride: [2]int{2, 2}}
 
-// newReLUMaxPool is ReLU and then maximum pooling of halves: the larger one of the maximum and 0.
+// newReLUMaxPool is ReLU and 2×2 max pooling: max(maximum, 0).
 func newReLUMaxPool() *operator {
 	return &operator{
 		name:  fmt.Sprintf("ReLUMaxPool2D{%v}", halves),

@@ -46,7 +46,7 @@ func (*reshape) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.N
 	return gorgonia.Nodes{gx}, err
 }
 
-// reshapeTo is an ONNX Reshape, in whose dims 0 keeps a dimension and −1 is what is left.
+// reshapeTo is an ONNX Reshape to dims, where 0 keeps a dimension and −1 is inferred.
 func reshapeTo(dims []int) lowering {
 	shape := make([]int64, len(dims))
 	for i, d := range dims {

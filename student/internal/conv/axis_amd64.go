@@ -1,28 +1,28 @@
 package conv
 
-// axis is a convolution along rows or columns, laid out so that every weight sees all it multiplies as one run of
-// neighbours: what is read comes in strips, one for each phase of the stride, in lines with zeros at their ends, and a
-// weight sees a strip moved by its shift. Lines follow each other length indices apart, sharing zeros where they can.
+// axis is a one-dimensional convolution, along rows or along columns, laid out so that each weight reads a contiguous
+// run. The input is split into sources, one for each phase of the stride, each in a zero-padded line; a weight reads a
+// source at a shift. Lines are length elements apart: the padding after one and before the next overlaps where it can.
 type axis struct {
-	length  int // of a line, less the zeros that the next one shares
-	shared  int
+	length  int // of a line, without the padding that it shares with the next
+	shared  int // elements of padding
 	sources []strip
 	targets []target
 }
 
-// strip is a line of elements in memory: first, first+step, …, n of them, at the indices from at on.
+// strip is the elements first, first+step, … of an array, n of them, at the positions of a line from at on.
 type strip struct{ first, step, at, n int }
 
-// target is a strip of what is computed, from index 0 on, and the weights that it takes.
+// target is a strip of the results, from position 0 on, and the weights that contribute to it.
 type target struct {
 	strip
 	weights []shifted
 }
 
-// shifted is a weight: to index i goes its product with what is at index i+by of a source.
+// shifted is a weight: it is multiplied with element i+by of a source for result i.
 type shifted struct{ weight, source, by int }
 
-// forwardAxis is y from x: each phase of x's padded elements is a source, y is the target.
+// forwardAxis computes y from x: each phase of the padded x is a source, y is the target.
 func forwardAxis(size, out, kernel, stride, dilation, pad int) axis {
 	a := axis{targets: []target{{strip: strip{step: 1, n: out}}}}
 	length := out + (kernel-1)*dilation/stride
@@ -41,7 +41,7 @@ func forwardAxis(size, out, kernel, stride, dilation, pad int) axis {
 	return a
 }
 
-// backwardAxis is gx from gy: gy is the source, each phase of x's padded elements a target.
+// backwardAxis computes gx from gy: gy is the source, each phase of the padded x a target.
 func backwardAxis(size, out, kernel, stride, dilation, pad int) axis {
 	var a axis
 	lead, end := 0, 0
@@ -71,8 +71,7 @@ func backwardAxis(size, out, kernel, stride, dilation, pad int) axis {
 	return a
 }
 
-// phaseOf is the elements of [0,size) whose place behind the padding, divided by stride, leaves phase; at is the quotient
-// of the first.
+// phaseOf is the elements i of [0,size) with (i + pad) mod stride = phase; at is (i + pad) / stride of the first.
 func phaseOf(size, stride, pad, phase int) strip {
 	first := (phase - pad) % stride
 	if first < 0 {
@@ -81,7 +80,7 @@ func phaseOf(size, stride, pad, phase int) strip {
 	return strip{first: first, step: stride, at: (first + pad) / stride, n: over(max(0, size-first), stride)}
 }
 
-// share cuts sources to the indices of a line that are seen, and lets lines overlap as far as both are zeros and no results.
+// share crops sources to the positions that weights read, and lets lines overlap in padding that holds no results.
 func (a *axis) share(length int) {
 	a.shared = length
 	for _, t := range a.targets {
@@ -99,12 +98,12 @@ func (a *axis) share(length int) {
 	a.length = length - a.shared
 }
 
-// plain says that a line is the size elements that there are, one after the other, and nothing else.
+// plain reports whether a line is the size elements of the input in order, without padding.
 func (a axis) plain(size int) bool {
 	return a.length == size && len(a.sources) == 1 && a.sources[0] == strip{step: 1, n: size}
 }
 
-// spread is the same axis with a source for each weight, already moved: lines have no zeros between them.
+// spread is the same axis with a source for each weight, already shifted: lines need no padding between them.
 func (a axis) spread() axis {
 	to := a.targets[0]
 	b := axis{length: to.n, targets: []target{{strip: to.strip}}}

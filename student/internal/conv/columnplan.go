@@ -19,8 +19,8 @@ const leastChunks = 4
 // partialBytes bounds the memory of a weight gradient's partial sums.
 const partialBytes = 4 << 20
 
-// columnPlan is a convolution, or one of its gradients, by im2col on fixed memory: the batch in blocks of samples, and for
-// each block its column matrix and a matrix product, on one worker.
+// columnPlan is a convolution, or one of its gradients, by im2col on fixed memory: the batch in blocks of samples, and
+// for each block its column matrix and a matrix product, on one worker.
 type columnPlan struct {
 	Geometry
 	block   int // samples of one
@@ -76,8 +76,8 @@ func newColumnPlan(g Geometry, team *parallel.Team, prepare func(w *columnWorker
 	return p, nil
 }
 
-// each runs body for every block: the samples [from,to) of one. A block that is not whole leaves the rest of the worker's
-// memory as it was; its products are computed and not used.
+// each runs body for every block, the samples [from,to). A block smaller than the others leaves the rest of the
+// worker's memory as it was; products with it are computed and ignored.
 func (p *columnPlan) each(body func(w *columnWorker, block, from, to int) error) func() error {
 	work := func(i int) {
 		w := &p.workers[i]
@@ -117,7 +117,7 @@ func (p *columnPlan) gatherOutput(w *columnWorker, gy []float32, group, from, to
 	}
 }
 
-// columnsForward is convForward: the weights of a group times the columns.
+// columnsForward plans Forward: the weights of a group times the columns.
 func columnsForward(g Geometry, m Multiplier, team *parallel.Team, out []float32, in [][]float32) (func() error, error) {
 	x, weights := in[0], in[1]
 	var bias []float32
@@ -159,7 +159,7 @@ func columnsForward(g Geometry, m Multiplier, team *parallel.Team, out []float32
 	}), nil
 }
 
-// columnsInputGrad is convInputBackward: the weights of a group, transposed, times gy, added to where columns come from.
+// columnsInputGrad plans InputGrad: the transposed weights of a group times gy, and col2im of the product.
 func columnsInputGrad(g Geometry, m Multiplier, team *parallel.Team, out []float32, in [][]float32) (func() error, error) {
 	weights, gy := in[1], in[2]
 	filters, k := g.GroupFilters(), g.patch()
@@ -186,7 +186,8 @@ func columnsInputGrad(g Geometry, m Multiplier, team *parallel.Team, out []float
 	}), nil
 }
 
-// columnsWeightGrad is convWeightBackward: the columns times gyᵀ, which is gw transposed, summed over blocks in a fixed order.
+// columnsWeightGrad plans WeightGrad: the columns times gyᵀ, which is gw transposed, summed over blocks in a fixed
+// order.
 func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []float32, in [][]float32) (func() error, error) {
 	x, gy := in[0], in[2]
 	filters, k, l := g.GroupFilters(), g.patch(), g.area()
@@ -203,7 +204,7 @@ func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []floa
 	chunks := min(p.blocks, max(leastChunks, min(2*gradChunks, partialBytes/(4*size))))
 	partial := make([]float32, chunks*size) // (chunks, G, C/G·KH·KW, O/G)
 	blocks := p.blocks
-	p.blocks = chunks // of work: one is a chunk, whose blocks are one worker's
+	p.blocks = chunks // a unit of work is a chunk, all blocks of which run on one worker
 	run := p.each(func(w *columnWorker, chunk, _, _ int) error {
 		sum := partial[chunk*size:][:size]
 		first := chunk * blocks / chunks
@@ -212,7 +213,7 @@ func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []floa
 			for group, product := range w.products {
 				p.gather(w, x, group, from, to)
 				p.gatherOutput(w, gy, group, from, to)
-				if missing := (from + p.block - to) * l; missing > 0 { // gy of samples that are not there
+				if missing := (from + p.block - to) * l; missing > 0 { // gy of the missing samples is 0
 					for f := range filters {
 						clear(w.y[(f+1)*p.block*l-missing : (f+1)*p.block*l])
 					}

@@ -2,8 +2,8 @@ package conv
 
 import "rkd/student/internal/blas"
 
-// visit calls each(i, j0, j1, h, w0, weight) for every row of every tap of a kernel: the outputs [j0,j1) of row i see,
-// through that weight, the inputs of row h that begin at w0 and lie a stride apart.
+// visit calls each(i, j0, j1, h, w0, weight) for every weight and every output row i that reads the input through it:
+// outputs [j0,j1) of the row read input row h from column w0 on, a stride apart.
 func (g Geometry) visit(each func(i, j0, j1, h, w0, weight int)) {
 	for u := range g.KH {
 		for v := range g.KW {
@@ -30,7 +30,7 @@ func depthwiseForward[T blas.Float](g Geometry, y, x, w []T) {
 	})
 }
 
-// depthwiseInputBackward adds to gx (H,W) what w (KH,KW) carries back from gy (OH,OW).
+// depthwiseInputBackward adds to gx (H,W) the adjoint of the correlation with w (KH,KW), applied to gy (OH,OW).
 func depthwiseInputBackward[T blas.Float](g Geometry, gx, w, gy []T) {
 	g.visit(func(i, j0, j1, h, w0, weight int) {
 		k, row := w[weight], gx[h*g.Width:][:g.Width]

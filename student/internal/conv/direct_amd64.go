@@ -8,14 +8,15 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// directBytes is the size of a block's copy of what a convolution reads, for it to stay in a core's cache.
+// directBytes is the size of the padded copy of a block's input, which should stay in a core's cache.
 const directBytes = 1 << 18
 
-// directReach is the number of elements whose places in bytes an entry and a span can hold.
+// directReach is the largest number of elements whose byte offsets fit into an entry and a span.
 const directReach = math.MaxInt32 / 4
 
-// planDirect plans a convolution without column matrices: sums of products of weights and moved planes. It is false unless
-// HasDirect, and for arrays beyond reach.
+// planDirect plans a direct convolution: the input is copied to zero-padded planes, one for each phase of the stride,
+// in which each weight reads a contiguous run, so that a result is a sum over weights of shifted planes. ok is false
+// without AVX-512, and for arrays beyond directReach.
 func planDirect(
 	kind Kind, g Geometry, after Activation, team *parallel.Team, out []float32, in [][]float32,
 ) (run func() error, ok bool) {
@@ -23,7 +24,7 @@ func planDirect(
 	if !HasDirect() || tooLong(out) || slices.ContainsFunc(in, tooLong) {
 		return nil, false
 	}
-	if g.pointwise() { // rows make no difference
+	if g.pointwise() { // then an image is one long row
 		g.Height, g.Width, g.OH, g.OW = 1, g.Height*g.Width, 1, g.OH*g.OW
 	}
 	switch {
@@ -46,7 +47,7 @@ const tileSpans = 3
 //
 //	y[s][i·yStep + p] = clamp(bias[i] + Σ_e a[table[e].a + i·aStep] · b[s][table[e].b + p]),  0 ≤ p < 16
 //
-// with all steps and places in bytes. Elements p that are not valid are left out: the others move up.
+// with all strides and offsets in bytes. Elements p that are not valid are left out: those behind them move up.
 type rowTile struct {
 	table  *entry
 	count  int
@@ -67,7 +68,7 @@ func sumRows8(t *rowTile)
 //go:noescape
 func sumRows4(t *rowTile)
 
-// rowSpans is the argument of sumRow: the same sums of one row, for quartets of spans, from x to y.
+// rowSpans is the argument of sumRow: the same sums of a single row, for four spans at a time, from x to y.
 type rowSpans struct {
 	table    *entry
 	count    int
@@ -82,50 +83,50 @@ type rowSpans struct {
 //go:noescape
 func sumRow(t *rowSpans)
 
-// direct is a convolution, or its gradient in x, without column matrices: of each block of samples, the sums over weights
-// of the moved planes.
+// direct is a convolution, or its input gradient, without column matrices: for each block of samples, the sums over
+// weights of shifted planes.
 type direct struct {
 	grid
 	blocks         blocks
 	groups         int
-	channels, rows int // of a group: read, computed
+	channels, rows int // of a group: input channels, output channels
 	out            [2]int
 	passes         []pass
 	weights        []float32
-	group, step    int // elements from a group's weights to the next's, from a row's to the next's
+	group, step    int // strides of weights: from group to group, from row to row
 	bias           []float32
 	within         limits
-	after          Activation // whose gradient the results pass; y is its output, where results have their places
+	after          Activation // whose mask is applied to the results; y is its output, laid out as the results are
 	y              []float32
 	workers        []directWorker
-	inPlace        bool      // what is read is read where it is
-	zeros          []float32 // a row of results that no weight sees
+	inPlace        bool      // the input needs no padded copy
+	zeros          []float32 // a row of results to which no weight contributes
 }
 
-// pass is the computing of one target.
+// pass computes one target: one phase of the results.
 type pass struct {
 	rows, cols strip // of the result
 	table      []entry
 	spans      []span // of a block
-	// straight says that results are all of a plane, in order, and go to where they belong without a stop in between. Then
-	// a sample has so many spans.
+	// straight is set if results are whole planes in order, written directly to the output; otherwise they go through a buffer.
 	straight  bool
-	perSample int
+	perSample int // spans
 }
 
-// directWorker is the memory of one goroutine.
+// directWorker is the memory of one worker.
 type directWorker struct {
-	x []float32 // (channels, planes, plane): what is read, unless that is in place
-	y []float32 // (rows, plane): what is computed, unless that is straight, or is multiplied with what is read
+	x []float32 // (channels, planes, plane): the padded input, unless it is read in place
+	y []float32 // (rows, plane): results of passes that are not straight; for weight gradients the packed gy
 }
 
-// blocks are samples in parts of one size, but for one sample.
+// blocks are a batch split into parts whose sizes differ by at most one sample.
 type blocks struct {
 	samples, count int
-	most           int // samples of one
+	most           int // samples of the largest
 }
 
-// newBlocks are blocks of about so many bytes, of which a sample has size: as many as keep all workers busy.
+// newBlocks splits a batch, whose samples have size bytes each, into blocks of about so many bytes; their number is a
+// multiple of workers where there are samples enough.
 func newBlocks(bytes, samples, size, workers int) blocks {
 	most := max(1, min(samples, bytes/max(1, size)))
 	count := min(samples, over(over(samples, most), workers)*workers)
@@ -137,7 +138,7 @@ func (b blocks) at(i int) (from, to int) {
 	return i * b.samples / b.count, (i + 1) * b.samples / b.count
 }
 
-// directForward plans a convolution, nil if a sample is beyond reach.
+// directForward plans a convolution; nil if a sample is beyond directReach.
 func directForward(g Geometry, after Activation, team *parallel.Team, out []float32, in [][]float32) func() error {
 	rows, cols := g.forwardAxes()
 	d := &direct{
@@ -157,7 +158,7 @@ func (g Geometry) forwardAxes() (rows, cols axis) {
 		forwardAxis(g.Width, g.OW, g.KW, g.Stride[1], g.Dilation[1], g.Pad[1])
 }
 
-// directInputGrad plans the gradient in x, nil if a sample is beyond reach.
+// directInputGrad plans the input gradient; nil if a sample is beyond directReach.
 func directInputGrad(g Geometry, after Activation, team *parallel.Team, out []float32, in [][]float32) func() error {
 	rows := backwardAxis(g.Height, g.OH, g.KH, g.Stride[0], g.Dilation[0], g.Pad[0])
 	cols := backwardAxis(g.Width, g.OW, g.KW, g.Stride[1], g.Dilation[1], g.Pad[1])
@@ -187,7 +188,7 @@ func (d *direct) plan(samples int, rows, cols axis, height, width int, team *par
 			if len(p.table) > 0 {
 				one := d.cover(1, r.n, w.n)
 				p.perSample = len(one)
-				// Where nothing separates samples but their ends do not fit the vectors, results take a detour.
+				// Without padding between samples, and with ends that do not fill a vector, results go through the buffer.
 				p.straight = r.n == d.out[0] && w.n == d.out[1] && (d.sample > size || whole(one))
 				if p.straight {
 					p.spans = repeat(one, d.blocks.most, d.sample, results)
@@ -244,7 +245,7 @@ func (d *direct) prepare(team *parallel.Team, dst, src []float32) func() error {
 				}
 				d.scatter(dst[(from*d.groups+group)*out:], w.y, p, to-from, d.groups*out)
 			}
-			if d.after != Linear { // while results are in the cache
+			if d.after != Linear { // while the results are in the cache
 				for n := from; n < to; n++ {
 					at := (n*d.groups + group) * out
 					Mask(d.after, d.y[at:][:out], dst[at:][:out])
@@ -254,14 +255,14 @@ func (d *direct) prepare(team *parallel.Team, dst, src []float32) func() error {
 	})
 }
 
-// sum computes a group's results of a pass at spans, from x to y, whose rows are step elements apart.
+// sum computes a group's results of a pass at spans, from x to y with a row stride of step elements.
 func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, group int) {
 	weights, bias := d.weights[group*d.group:], d.bias[group*d.rows:]
 	sumSpans(p.table, spans, y, step, x, weights, d.step, bias[:d.rows], d.within)
 }
 
-// sumSpans computes, for each of bias, a row of sums at spans, from x to y: rows of y are yStep elements apart, those of the
-// weights wStep.
+// sumSpans computes one row of sums for each element of bias, at spans, from x to y. yStep and wStep are the row
+// strides of y and of the weights, in elements.
 func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []float32, wStep int, bias []float32, within limits) {
 	rows := len(bias)
 	tiled := rows &^ 3
@@ -302,7 +303,7 @@ func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []
 	}
 }
 
-// scatter copies the results of a pass for some samples to dst, where they begin next elements apart.
+// scatter copies the results of a pass from the buffer to dst, in which next is the stride from sample to sample.
 func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 	height, width := d.out[0], d.out[1]
 	for n := range samples {
@@ -311,7 +312,7 @@ func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 		if len(p.table) > 0 {
 			from = strided{y[n*d.sample:], d.plane, d.line, 1}
 		}
-		if height == 1 { // a row for each channel
+		if height == 1 { // an image is one row: copy channels as rows
 			to.row, from.row = to.plane, from.plane
 			copyPlanes(to, from, 1, d.rows, p.cols.n)
 		} else {
@@ -320,7 +321,7 @@ func (d *direct) scatter(dst, y []float32, p *pass, samples, next int) {
 	}
 }
 
-// forWorkers calls body for every i in [0,n) on a team, each worker's calls one after the other.
+// forWorkers prepares a loop that calls body for every i in [0,n); calls with the same worker never run concurrently.
 func forWorkers(team *parallel.Team, workers, n int, body func(worker, i int)) func() error {
 	var next atomic.Int64
 	work := func(worker int) {

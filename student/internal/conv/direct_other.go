@@ -4,7 +4,7 @@ package conv
 
 import "rkd/student/internal/parallel"
 
-// planDirect has nothing faster than products of column matrices here.
+// planDirect is for AVX-512 only.
 func planDirect(Kind, Geometry, Activation, *parallel.Team, []float32, [][]float32) (run func() error, ok bool) {
 	return nil, false
 }

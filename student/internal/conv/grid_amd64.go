@@ -1,13 +1,13 @@
 package conv
 
-// lanes is the number of elements of a vector.
+// lanes is the number of float32 in a vector.
 const lanes = 16
 
-// allLanes are all elements of a vector, by bits.
+// allLanes is the mask of a whole vector.
 const allLanes = 1<<lanes - 1
 
-// planeCopy is the argument of copyRows, copyEvens and copyToEvens: planes of rows of a width, none of them 0, that begin so
-// many bytes apart.
+// planeCopy is the argument of copyRows, copyEvens and copyToEvens: planes of rows of width elements, with strides in
+// bytes. planes, rows and width are at least 1.
 type planeCopy struct {
 	to, from           *float32
 	toPlane, fromPlane int
@@ -27,13 +27,13 @@ func copyEvens(c *planeCopy)
 //go:noescape
 func copyToEvens(c *planeCopy)
 
-// strided is memory whose planes, rows and elements are so many elements apart.
+// strided is an array with the strides of its planes, rows and elements, in elements.
 type strided struct {
 	data             []float32
 	plane, row, step int
 }
 
-// copyPlanes copies planes of rows of a width.
+// copyPlanes copies planes of rows of width elements.
 func copyPlanes(to, from strided, planes, rows, width int) {
 	if planes == 0 || rows == 0 || width == 0 {
 		return
@@ -61,20 +61,21 @@ func copyPlanes(to, from strided, planes, rows, width int) {
 	}
 }
 
-// grid is how a block of samples of a group's channels lies in a worker's memory: planes of lines of both axes, of each
-// channel one plane for each pair of sources.
+// grid is the layout of the padded copy of a block in a worker's memory: for each channel a plane for each pair of a
+// row source and a column source (see axis), in which samples follow each other.
 type grid struct {
 	rows, cols axis
-	height     int // of the samples' planes in memory
+	height     int // of the input
 	width      int
-	line       int // elements from a row to the next
-	sample     int // elements from a sample to the next
-	plane      int // elements of a block's plane
+	line       int // stride from row to row
+	sample     int // stride from sample to sample
+	plane      int // stride from plane to plane
 	planes     int // of a channel
 }
 
-// fitted returns axes with as few spans of results as there can be: where rows are short, zeros between lines cost more
-// than planes that are moved beforehand. Of rows of results that few, the moving would cost more.
+// fitted returns axes for which results take few spans: where rows are short, padding between lines costs more than
+// planes shifted in advance, one for each column of the kernel. With few output channels (results) the shifting would
+// cost more.
 func fitted(rows, cols axis, height, width, results int) (axis, axis) {
 	if len(rows.targets) > 1 || len(cols.targets) > 1 || len(cols.targets[0].weights) < 2 || results < lanes {
 		return rows, cols
@@ -92,11 +93,11 @@ func newGrid(rows, cols axis, block, height, width int) grid {
 	g := grid{rows: rows, cols: cols, height: height, width: width, planes: len(rows.sources) * len(cols.sources)}
 	g.line = cols.length
 	g.sample = rows.length * g.line
-	g.plane = block*g.sample + rows.shared*g.line + cols.shared + lanes // and the reach of a vector from the last place
+	g.plane = block*g.sample + rows.shared*g.line + cols.shared + lanes // a vector at the last position reads beyond it
 	return g
 }
 
-// gather copies channels of some samples of a group, that begin next elements apart in src, to a block.
+// gather copies the channels of a group, of samples that are next elements apart in src, to a block.
 func (g *grid) gather(dst, src []float32, channels, samples, next int) {
 	size := g.height * g.width
 	for i, r := range g.rows.sources {
@@ -127,18 +128,18 @@ func (g *grid) gather(dst, src []float32, channels, samples, next int) {
 	}
 }
 
-// span is sixteen neighbours of a plane, of which some are results.
+// span is a vector of sixteen adjacent elements of a plane, some of which are results; the others are padding.
 type span struct {
-	at, to int32 // in bytes, where it begins in the plane and where the first result goes
+	at, to int32 // byte offsets: of the vector in the plane, of its first result in the output
 	mask
 }
 
-// mask says which elements of a vector are results, by bits, and has as many lowest bits.
+// mask has a bit for each element of a vector that is a result, and as many lowest bits.
 type mask struct{ valid, low uint16 }
 
-// cover are spans that have all results of n rows and m columns of each of some samples. Results of a row are neighbours,
-// rows lie a line apart, samples a sample. They go to their ranks among all. A span begins at the first result that the one
-// before has not got.
+// cover are spans that have all results of n rows and m columns of each of some samples. Results of a row are
+// neighbours, rows lie a line apart, samples a sample. They go to their ranks among all. A span begins at the first
+// result that the one before has not got.
 func (g *grid) cover(samples, n, m int) []span {
 	var list []span
 	next, rank := 0, 0
@@ -160,7 +161,7 @@ func (g *grid) cover(samples, n, m int) []span {
 	return list
 }
 
-// repeat is a sample's spans for each of some samples, whose planes and results are so many elements apart.
+// repeat is one sample's spans, repeated for some samples with these strides of planes and results.
 func repeat(one []span, samples, sample, results int) []span {
 	var list []span
 	for n := range samples {
@@ -172,7 +173,7 @@ func repeat(one []span, samples, sample, results int) []span {
 	return list
 }
 
-// whole says that all elements of all spans are results.
+// whole reports whether all elements of all spans are results.
 func whole(spans []span) bool {
 	for _, s := range spans {
 		if s.valid != allLanes {
@@ -182,11 +183,11 @@ func whole(spans []span) bool {
 	return true
 }
 
-// entry is where the factors of a product are, in bytes.
+// entry holds the byte offsets of the two factors of a product.
 type entry struct{ a, b int32 }
 
-// table are the terms of the sums of a pair of targets; channels are summed over, weight gives where the weight (u,v) of
-// channel c is.
+// table lists the terms of a result of a pair of targets, over all channels. weight is the index of weight (u,v) of
+// channel c.
 func (g *grid) table(rows, cols target, channels int, weight func(c, u, v int) int) []entry {
 	var list []entry
 	for c := range channels {

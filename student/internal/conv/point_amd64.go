@@ -2,16 +2,16 @@ package conv
 
 import "rkd/student/internal/parallel"
 
-// fewPoints is the number of results of a batch up to which the weights' gradient of a pointwise convolution is faster as a
-// sum over them: products of planes would be too short.
+// fewPoints is the number of positions of a batch up to which the weight gradient of a pointwise convolution is faster
+// as a sum over positions: dot products of planes would be too short.
 const fewPoints = 1024
 
 // pointRows is the number of rows of the gradient that are computed at once.
 const pointRows = 32
 
-// directPointGrad plans the gradient in w of a pointwise convolution of few points: w[o,c] is the sum over all points of
-// gy[o]·x[c]. One of the two is laid out with its channels as neighbours, the one whose channels fill tiles better; if that
-// is gy, the gradient comes out as (C,O) and is transposed.
+// directPointGrad plans the weight gradient of a pointwise convolution with few positions: gw[o,c] is the sum over all
+// positions of gy[o]·x[c]. One of the two is transposed so that its channels are adjacent, the one whose channels fill
+// tiles better; if that is gy, the gradient is computed as (C,O) and transposed.
 func directPointGrad(g Geometry, team *parallel.Team, out []float32, in [][]float32) func() error {
 	points := g.Samples * g.area()
 	rows, columns, fixed, moved := g.Filters, g.Channels, in[2], in[0]
@@ -49,11 +49,11 @@ func directPointGrad(g Geometry, team *parallel.Team, out []float32, in [][]floa
 	}
 }
 
-// tiles is the number of tiles that a row of a width takes.
+// tiles is the number of tiles in a row of width elements.
 func tiles(width int) int { return over(width, tileSpans*lanes) }
 
-// blockTranspose is the argument of transposeEights: the transposes of blocks of eight by eight elements, which follow each
-// other in rows of from and columns of to. Rows are so many bytes apart.
+// blockTranspose is the argument of transposeEights: it transposes blocks of 8×8 elements that are side by side in from
+// and below each other in to. Row strides are in bytes.
 type blockTranspose struct {
 	to, from       *float32
 	toRow, fromRow int
@@ -63,7 +63,8 @@ type blockTranspose struct {
 //go:noescape
 func transposeEights(t *blockTranspose)
 
-// transposeTo writes the transpose of src (rows,cols) to dst (cols,rows), whose rows begin fromRow and toRow elements apart.
+// transposeTo writes the transpose of src (rows,cols) to dst (cols,rows), with row strides of fromRow and toRow
+// elements.
 func transposeTo(dst []float32, toRow int, src []float32, fromRow, rows, cols int) {
 	whole := cols &^ 7
 	i := 0

@@ -5,21 +5,21 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// Sizes of a tile of sums of products. dotSpans is the number of spans of seven planes that stay in a core's fastest cache.
+// Sizes of a tile of dot products. dotSpans is the number of spans of seven planes that fit into a core's L1 cache.
 const (
 	dotRows    = 4
 	dotColumns = 6
 	dotSpans   = 96
 )
 
-// weightBytes is directBytes for gradients in w, which gain more from long planes than from near ones.
+// weightBytes is directBytes for weight gradients, which gain more from long planes than from cached ones.
 const weightBytes = 4 * directBytes
 
-// nineDots is the argument of addNineDots: for the nine weights j of a filter that sees one channel,
+// nineDots is the argument of addNineDots: for the nine weights j of a depthwise 3×3 filter,
 //
 //	out[j] += Σ_e Σ_p a[places[e].a + p] · x[columns[j] + places[e].b + p],  0 ≤ p < 16
 //
-// with all places in bytes.
+// with all offsets in bytes.
 type nineDots struct {
 	places  *entry
 	count   int
@@ -31,11 +31,11 @@ type nineDots struct {
 //go:noescape
 func addNineDots(t *nineDots)
 
-// dotTile is the argument of addDots4 and addDots1: for 4 rows i, or 1, and rows j in sixes,
+// dotTile is the argument of addDots4 and addDots1: for 4 rows i, or 1, and columns j, six at a time,
 //
 //	out[i·outStep + j] += Σ_e Σ_p a[i·aStep + places[e].a + p] · x[columns[j].b + places[e].b + p],  0 ≤ p < 16
 //
-// with all steps and places in bytes; of each six for those that valid has.
+// with all strides and offsets in bytes; of each six columns only those in the mask valid are stored.
 type dotTile struct {
 	places  *entry
 	count   int
@@ -55,32 +55,33 @@ func addDots4(t *dotTile)
 //go:noescape
 func addDots1(t *dotTile)
 
-// pack copies the results that go to spans from there to vectors of their own, with zeros between them.
+// pack copies the results of each span to a vector of its own, with zeros where the span has none.
 //
 //go:noescape
 func pack(to, from *float32, spans *span, n int)
 
-// directWeight is the gradient of a convolution in w: of each block of samples, the products of all pairs of moved planes of
-// x and planes of gy.
+// directWeight is a weight gradient: for each block of samples, the dot products of all pairs of a shifted plane of x
+// and a plane of gy.
 type directWeight struct {
 	Geometry
 	grid    grid
 	blocks  blocks
 	table   []entry           // of weights
-	rest    [dotColumns]entry // of them, what is left after whole sixes
+	rest    [dotColumns]entry // the weights left over from whole sixes
 	spans   []span            // of a block
-	places  []entry           // in gy, as it is read, and x
-	inPlace bool              // gy is read where it is
-	plane   int               // elements from a plane of gy to the next, as it is read
+	places  []entry           // offsets of the spans in gy and x
+	inPlace bool              // gy needs no packing
+	plane   int               // stride from plane to plane of gy
 	workers []directWorker
 }
 
-// leastSums is the least number of partial sums of a weight gradient, if there are so many samples. Like the number of blocks
-// it decides how rounding errors add up, so it must not follow the number of workers; two are enough to share the work of
-// adding them up, and more workers share the filters or groups of a sum, which changes no bit.
+// leastSums is the least number of partial sums of a weight gradient, if there are so many samples. Like the number of
+// blocks it decides how rounding errors add up, so it must not follow the number of workers; two are enough to share
+// the work of adding them up, and more workers share the filters or groups of a sum, which changes no bit.
 const leastSums = 2
 
-// directWeightGrad plans the gradient in w, summed over blocks in a fixed order; nil if a sample is beyond reach.
+// directWeightGrad plans the weight gradient, summed over blocks in a fixed order; nil if a sample is beyond
+// directReach.
 func directWeightGrad(g Geometry, team *parallel.Team, out []float32, in [][]float32) func() error {
 	d := newDirectWeight(g)
 	if g.GroupChannels()*d.grid.planes*d.grid.plane > directReach {
@@ -186,7 +187,7 @@ func (d *directWeight) addDots(sum, y, x []float32, places []entry) {
 	filters := len(sum) / k
 	for len(places) > 0 {
 		count := len(places)
-		if count > dotSpans { // in parts of about one length
+		if count > dotSpans { // in parts of about the same length
 			count = over(count, over(count, dotSpans))
 		}
 		if filters == 1 && k == len(nineDots{}.columns) {
