@@ -61,6 +61,7 @@ test: setup ## run all tests
 	@# and as processors compute that have AVX2, or no vector instructions: kernels of ours, not those of ONNX Runtime
 	GODEBUG=cpu.avx512f=off go test ./student/internal/... ./student/op ./student/engine
 	GODEBUG=cpu.avx=off,cpu.avx2=off,cpu.avx512f=off go test ./student/...
+	GODEBUG=cpu.avx2=off,cpu.bmi2=off go test ./datasets/internal/...
 	@echo "kernels in assembly:"; go test -v -run '^TestKernels$$' ./student/internal/conv ./student/internal/vector \
 		./student/loss | sed -n 's/.*_test.go:[0-9]*: /  /p'
 
