@@ -2,70 +2,185 @@ package datasets
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
-	"image/draw"
+	"image/gif"
 	"image/jpeg"
 	"image/png"
 	"io"
+	"path"
+	"slices"
+	"strings"
+
+	"golang.org/x/image/bmp"
+	"golang.org/x/image/tiff"
+	"golang.org/x/image/webp"
 )
 
 // ErrDecode reports a sample that is no readable image. Only the content is at fault: a file that cannot be opened or
 // read is reported with the error of the file system instead, so that skipping bad images never hides a failing disk.
 var ErrDecode = errors.New("decoding image")
 
-// decode reads a PNG or JPEG image, told apart by content, with the decoders of the Go standard library.
-//
-// Gray images, of 8 or 16 bits, give one channel; everything else gives three: palettes and CMYK become RGB, and an alpha
-// channel is composited over black (gray with alpha included). 16-bit channels keep their upper 8 bits. JPEG
-// is decoded by Go, which replicates subsampled chroma where libjpeg, and so Pillow, interpolates it: on photographs of
-// 64 × 64 pixels the two differ by 1.4 levels on average and by dozens along coloured edges. An EXIF orientation is not
-// applied, as in torchvision's ImageFolder.
-func decode(data []byte) (Image, error) {
-	var config func(io.Reader) (image.Config, error)
-	var read func(io.Reader) (image.Image, error)
-	switch {
-	case bytes.HasPrefix(data, []byte("\x89PNG\r\n\x1a\n")):
-		config, read = png.DecodeConfig, png.Decode
-	case bytes.HasPrefix(data, []byte("\xff\xd8")):
-		config, read = jpeg.DecodeConfig, jpeg.Decode
-	case len(data) == 0:
-		return Image{}, errors.New("empty file, expected PNG or JPEG")
-	default:
-		return Image{}, fmt.Errorf("content starts with %q, expected PNG or JPEG", data[:min(8, len(data))])
+// imageExtensions are those of the files that a folder takes for images. What a file is, its content says.
+var imageExtensions = []string{
+	".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff",
+}
+
+// isImageName reports whether a folder takes the file for an image, by its extension in any case.
+func isImageName(name string) bool {
+	return slices.Contains(imageExtensions, strings.ToLower(path.Ext(name)))
+}
+
+// format is a kind of image file.
+type format struct {
+	name string
+	// is tells the format by the first bytes of a file, at least sniffLength of them if it has as many.
+	is     func(start []byte) bool
+	config func(io.Reader) (image.Config, error)
+	read   func(data []byte) (Image, error)
+	// version names the pixels that reading a file gives, where they are others than when caches were first made; caches
+	// name it. It is empty where they have never changed.
+	version func(data []byte) string
+}
+
+const sniffLength = 12
+
+func prefix(magic ...string) func([]byte) bool {
+	return func(start []byte) bool {
+		return slices.ContainsFunc(magic, func(m string) bool { return bytes.HasPrefix(start, []byte(m)) })
 	}
-	c, err := config(bytes.NewReader(data))
+}
+
+func always(version string) func([]byte) string { return func([]byte) string { return version } }
+
+var formats = []format{
+	{"PNG", prefix("\x89PNG\r\n\x1a\n"), png.DecodeConfig, readPNG, versionPNG},
+	{"JPEG", prefix("\xff\xd8"), jpeg.DecodeConfig, readJPEG, always("jpeg 2")},
+	{"WebP", func(b []byte) bool { return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP" },
+		webp.DecodeConfig, readWebP, always("")},
+	{"GIF", prefix("GIF87a", "GIF89a"), gif.DecodeConfig, readGIF, always("")},
+	{"BMP", prefix("BM"), bmp.DecodeConfig, readBMP, always("")},
+	{"TIFF", prefix("II*\x00", "MM\x00*"), tiff.DecodeConfig, readTIFF, always("")},
+}
+
+// formatOf tells the format of a file by its first bytes. The error says what they are.
+func formatOf(start []byte) (format, error) {
+	for _, f := range formats {
+		if f.is(start) {
+			return f, nil
+		}
+	}
+	if len(start) == 0 {
+		return format{}, errors.New("empty file, expected an image")
+	}
+	return format{}, fmt.Errorf("content starts with %q, expected PNG, JPEG, WebP, GIF, BMP or TIFF", start[:min(8, len(start))])
+}
+
+// decode reads an image, its format told by content. Of a file with several pictures it is the first.
+//
+// Gray files, of any depth, give one channel, with alpha beside it or not; everything else gives three, palettes of grays
+// included. The pixels are those of PIL.Image.convert("RGB"), or its gray: transparency is dropped, but kept beside them
+// (see Preprocess.Develop), as are 16-bit values and the orientation. JPEG is decoded by Go, which replicates subsampled
+// chroma where libjpeg, and so Pillow, interpolates it: on photographs of 64 × 64 pixels the two differ by 1.4 levels on
+// average and by dozens along coloured edges. Colour profiles are ignored.
+func decode(data []byte) (Image, error) {
+	f, err := formatOf(data)
 	if err != nil {
 		return Image{}, err
+	}
+	c, err := f.config(bytes.NewReader(data))
+	if err != nil {
+		return Image{}, f.explain(err)
 	}
 	// Before the decoder allocates what the header claims.
 	if err := (Image{Height: c.Height, Width: c.Width, Channels: 1}).checkShape(); err != nil {
 		return Image{}, err
 	}
-	m, err := read(bytes.NewReader(data))
+	img, err := f.read(data)
+	if err != nil {
+		return Image{}, f.explain(err)
+	}
+	return img, nil
+}
+
+// explain says that a file is truncated where that is what the decoder met.
+func (f format) explain(err error) error {
+	short := strings.Contains(err.Error(), "not enough") // image/gif and image/png have no error of their own for it
+	if short || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, errShort) {
+		return fmt.Errorf("truncated %s: %w", f.name, err)
+	}
+	return fmt.Errorf("%s: %w", f.name, err)
+}
+
+// errShort reports a file that ends before its picture does.
+var errShort = errors.New("the file ends before the picture does")
+
+// pixelsVersion is what a fingerprint takes in beside the bytes of a file, so that a cache is made anew when the pixels
+// that they stand for change. It is empty for content whose pixels have never changed, so that its caches stay.
+func pixelsVersion(data []byte) string {
+	f, err := formatOf(data)
+	if err != nil {
+		return ""
+	}
+	return f.version(data)
+}
+
+// contentSum is the SHA-256 of a file's bytes, behind the version of their pixels where that is not the first.
+func contentSum(data []byte) [sha256.Size]byte {
+	version := pixelsVersion(data)
+	if version == "" {
+		return sha256.Sum256(data)
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "pixels of %s\n", version)
+	h.Write(data)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+func readJPEG(data []byte) (Image, error) {
+	m, err := jpeg.Decode(bytes.NewReader(data))
+	if err != nil {
+		return Image{}, err
+	}
+	img := convert(m)
+	img.Orientation = exifOrientation(jpegEXIF(data))
+	return img, nil
+}
+
+// jpegEXIF finds the EXIF data of a JPEG, nil where it has none.
+func jpegEXIF(data []byte) []byte {
+	for at := 2; at+4 <= len(data) && data[at] == 0xff && data[at+1] != 0xda; {
+		length := int(data[at+2])<<8 | int(data[at+3])
+		end := at + 2 + length
+		if length < 2 || end > len(data) {
+			return nil
+		}
+		if data[at+1] == 0xe1 {
+			if exif, ok := bytes.CutPrefix(data[at+4:end], []byte("Exif\x00\x00")); ok {
+				return exif
+			}
+		}
+		at = end
+	}
+	return nil
+}
+
+func readBMP(data []byte) (Image, error) {
+	m, err := bmp.Decode(bytes.NewReader(data))
 	if err != nil {
 		return Image{}, err
 	}
 	return convert(m), nil
 }
 
-// convert copies a standard library image into ours.
-func convert(m image.Image) Image {
-	b := m.Bounds()
-	out := Image{Height: b.Dy(), Width: b.Dx(), Channels: 3}
-	if model := m.ColorModel(); model == color.GrayModel || model == color.Gray16Model {
-		gray := image.NewGray(image.Rect(0, 0, out.Width, out.Height))
-		draw.Draw(gray, gray.Rect, m, b.Min, draw.Src)
-		out.Channels, out.Pixels = 1, gray.Pix
-		return out
+func readTIFF(data []byte) (Image, error) {
+	m, err := tiff.Decode(bytes.NewReader(data))
+	if err != nil {
+		return Image{}, err
 	}
-	rgba := image.NewRGBA(image.Rect(0, 0, out.Width, out.Height))
-	draw.Draw(rgba, rgba.Rect, m, b.Min, draw.Src)
-	out.Pixels = make([]uint8, 3*out.Height*out.Width)
-	for i := range out.Height * out.Width {
-		copy(out.Pixels[3*i:3*i+3], rgba.Pix[4*i:4*i+3])
-	}
-	return out
+	img := convert(m)
+	img.Orientation = exifOrientation(data)
+	return img, nil
 }

@@ -15,7 +15,7 @@ func (p Preprocess) Develop(img Image) Image {
 	}
 	img.Deep = nil
 	if img.Alpha != nil && len(p.Alpha) > 0 {
-		img = over(img, RGB(p.Alpha))
+		img = p.over(img)
 	}
 	img.Alpha = nil
 	if p.Orientation != orientationIgnore && img.Orientation.turns() {
@@ -33,9 +33,6 @@ func (p Preprocess) developed(img Image) Image {
 	if p.Orientation != orientationIgnore && img.Orientation.swaps() {
 		img.Height, img.Width = img.Width, img.Height
 	}
-	if img.Alpha != nil && !RGB(p.Alpha).gray() {
-		img.Channels = 3
-	}
 	return Image{Height: img.Height, Width: img.Width, Channels: img.Channels}
 }
 
@@ -49,12 +46,17 @@ func narrow(deep []uint16, low, high int) []uint8 {
 	return out
 }
 
-// over lays img over a background, as Pillow pastes through a mask: (pixel·alpha + background·(255−alpha)) / 255, rounded.
-func over(img Image, background RGB) Image {
-	if !background.gray() {
+// over lays img over the colour Alpha, as Pillow pastes through a mask: (pixel·alpha + colour·(255−alpha)) / 255, rounded.
+// A gray picture takes the colour's luma, unless it is to become colour anyway.
+func (p Preprocess) over(img Image) Image {
+	below := RGB(p.Alpha).bytes()
+	switch {
+	case img.Channels == 3:
+	case p.Color == colorRGB || p.Color == colorBGR:
 		img = img.colored()
+	default:
+		below[0] = luma(below[0], below[1], below[2])
 	}
-	below := background.bytes()
 	out := make([]uint8, len(img.Pixels))
 	for i, a := range img.Alpha {
 		for c := range img.Channels {

@@ -39,7 +39,7 @@ func openFolder(ctx context.Context, src Source) (Dataset, error) {
 	}
 	err = d.hash(ctx, "files", func(i int) ([sha256.Size]byte, error) {
 		data, err := os.ReadFile(d.Path(i))
-		return sha256.Sum256(data), err
+		return contentSum(data), err
 	})
 	if err != nil {
 		return nil, err
@@ -47,8 +47,7 @@ func openFolder(ctx context.Context, src Source) (Dataset, error) {
 	return d, nil
 }
 
-// listImages walks root and returns its image files in order. A file is taken by its extension: .png, .jpg or .jpeg in any
-// case. Links to files are followed. Files and folders whose names begin with a dot are passed over. A link to a folder is
+// listImages walks root and returns its image files in order. A file is taken by its extension (see imageExtensions). Links to files are followed. Files and folders whose names begin with a dot are passed over. A link to a folder is
 // an error: following it may never end, and leaving it out would lose samples in silence.
 func listImages(ctx context.Context, root string) ([]string, error) {
 	fsys := os.DirFS(root)
@@ -82,19 +81,11 @@ func listImages(ctx context.Context, root string) ([]string, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%w: no image in it, expected files ending in .png, .jpg or .jpeg", ErrFormat)
+		return nil, fmt.Errorf("%w: no image in it, expected files ending in %s", ErrFormat, strings.Join(imageExtensions, ", "))
 	}
 	// A walk goes folder by folder, which is another order: "a/b" before "a-b".
 	slices.Sort(files)
 	return files, nil
-}
-
-func isImageName(name string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".png", ".jpg", ".jpeg":
-		return true
-	}
-	return false
 }
 
 // classify returns the sorted class names and the class of each file.

@@ -127,7 +127,7 @@ func TestFolderRefuses(t *testing.T) {
 		want  string
 	}{
 		{"missing", fs.ErrNotExist, "missing"},
-		{"text", ErrFormat, "no image in it, expected files ending in .png, .jpg or .jpeg"},
+		{"text", ErrFormat, "no image in it, expected files ending in .png, .jpg, .jpeg, .jpe, .jfif, .webp,"},
 		{"loop", ErrFormat, `"a/again" is a link to a folder`},
 		{"broken", fs.ErrNotExist, "b/gone.png"},
 		{"file", syscall.ENOTDIR, "not a directory"},
@@ -213,31 +213,33 @@ func TestDecodeColours(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		m    image.Image
-		want []uint8
+		want Image
 	}{
-		{"gray", one(image.NewGray(rect), color.Gray{77}), []uint8{77}},
-		{"gray of 16 bits", one(image.NewGray16(rect), color.Gray16{0x12ff}), []uint8{0x12}},
-		{"colour", one(image.NewRGBA(rect), color.RGBA{1, 2, 3, 255}), []uint8{1, 2, 3}},
+		{"gray", one(image.NewGray(rect), color.Gray{77}), Image{Pixels: []uint8{77}}},
+		{"gray of 16 bits", one(image.NewGray16(rect), color.Gray16{0x12ff}), Image{Pixels: []uint8{0x12}, Deep: []uint16{0x12ff}}},
+		{"colour", one(image.NewRGBA(rect), color.RGBA{1, 2, 3, 255}), Image{Pixels: []uint8{1, 2, 3}}},
 		{
-			"colour of 16 bits",
-			one(image.NewRGBA64(rect), color.RGBA64{0x1ff, 0x2ff, 0xffff, 0xffff}),
-			[]uint8{1, 2, 255},
+			"colour of 16 bits", one(image.NewRGBA64(rect), color.RGBA64{0x1ff, 0x2ff, 0xffff, 0xffff}),
+			Image{Pixels: []uint8{1, 2, 255}, Deep: []uint16{0x1ff, 0x2ff, 0xffff}},
 		},
 		{
-			"half transparent, over black",
-			one(image.NewNRGBA(rect), color.NRGBA{200, 100, 0, 128}),
-			[]uint8{100, 50, 0},
+			"half transparent", one(image.NewNRGBA(rect), color.NRGBA{200, 100, 0, 128}),
+			Image{Pixels: []uint8{200, 100, 0}, Alpha: []uint8{128}},
 		},
-		{"transparent is black", one(image.NewNRGBA(rect), color.NRGBA{200, 100, 50, 0}), []uint8{0, 0, 0}},
-		{"palette", image.NewPaletted(rect, color.Palette{color.RGBA{9, 8, 7, 255}}), []uint8{9, 8, 7}},
-		{"palette of grays is colour", image.NewPaletted(rect, color.Palette{color.Gray{5}}), []uint8{5, 5, 5}},
+		{
+			"transparent keeps its colour", one(image.NewNRGBA(rect), color.NRGBA{200, 100, 50, 0}),
+			Image{Pixels: []uint8{200, 100, 50}, Alpha: []uint8{0}},
+		},
+		{"palette", image.NewPaletted(rect, color.Palette{color.RGBA{9, 8, 7, 255}}), Image{Pixels: []uint8{9, 8, 7}}},
+		{"palette of grays is colour", image.NewPaletted(rect, color.Palette{color.Gray{5}}), Image{Pixels: []uint8{5, 5, 5}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := decode(encodePNG(t, tt.m))
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(Image{Height: 1, Width: 1, Channels: len(tt.want), Pixels: tt.want}, got); diff != "" {
+			tt.want.Height, tt.want.Width, tt.want.Channels = 1, 1, len(tt.want.Pixels)
+			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -263,10 +265,27 @@ func FuzzDecode(f *testing.F) {
 	f.Add(dot(f, 9))
 	f.Add(encodeJPEG(f, image.NewYCbCr(image.Rect(0, 0, 3, 5), image.YCbCrSubsampleRatio420)))
 	f.Add([]byte("GIF89a"))
+	files, err := filepath.Glob("testdata/formats/*")
+	if err != nil || len(files) == 0 {
+		f.Fatalf("no files: %v", err)
+	}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		img, err := decode(data)
 		if err == nil && img.check() != nil {
 			t.Fatalf("decoded into a bad image: %v", img.check())
+		}
+		if err == nil {
+			developed := Preprocess{Alpha: Alpha{1, 2, 3}, Range: []int{0, 9}}.Develop(img)
+			if developed.check() != nil || !developed.plain() {
+				t.Fatalf("developed into a bad image: %v", developed.check())
+			}
 		}
 	})
 }
