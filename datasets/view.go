@@ -1,54 +1,118 @@
 package datasets
 
 import (
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
-	"fmt"
-	"math/rand/v2"
 )
 
 // ErrViews reports views that are configured wrongly.
 var ErrViews = errors.New("views")
 
 // Views is augmentation that can be replayed: view v of a sample is a pure function of a seed, the sample's id and v.
-// View 0 is the image itself.
+// View 0 is the image itself. What is done is drawn first (see Draw), and then done in the order of the fields (see
+// View.Apply); each operation gives the pixels of torchvision's on Pillow images.
 type Views struct {
-	// Flip mirrors a view left to right with probability ½.
-	Flip bool `yaml:"flip,omitempty"`
+	// Crop cuts out a part at random.
+	Crop *Crop `yaml:"crop,omitempty"`
 	// Shift moves a view by up to so many pixels in each direction, both axes on their own, uniformly; what moves in from
 	// outside is 0.
 	Shift int `yaml:"shift,omitempty"`
+	// Flip mirrors a view left to right with probability ½.
+	Flip bool `yaml:"flip,omitempty"`
+	// Affine turns, moves, scales and shears.
+	Affine *Affine `yaml:"affine,omitempty"`
+	// RandAugment applies operations from a list.
+	RandAugment *RandAugment `yaml:"randaugment,omitempty"`
+	// Jitter changes brightness, contrast, saturation and hue.
+	Jitter *Jitter `yaml:"color_jitter,omitempty"`
+	// Grayscale is the probability that a view loses its colours; it keeps its channels.
+	Grayscale float64 `yaml:"grayscale,omitempty"`
+	// Blur blurs.
+	Blur *Blur `yaml:"blur,omitempty"`
+	// Erase paints a rectangle over.
+	Erase *Erase `yaml:"erasing,omitempty"`
 }
 
-// Validate returns an error that wraps ErrViews where Shift is negative or absurd.
-func (v Views) Validate() error {
-	if v.Shift < 0 || v.Shift > maxSide {
-		return fmt.Errorf("%w: shift is %d, expected 0 to %d pixels", ErrViews, v.Shift, maxSide)
-	}
-	return nil
-}
-
-// Canonical writes the policy in one fixed form, for a cache key.
-func (v Views) Canonical() string { return fmt.Sprintf("flip=%t shift=%d", v.Flip, v.Shift) }
-
-// Apply returns the given view of img, which is the sample with the given id. View 0, and every view where there is
-// nothing to change, shares the memory of img.
-//
-// The generator is a PCG whose two words of state are the first 16 bytes, little-endian, of the SHA-256 of seed (8 bytes),
-// id (8) and view (4), all little-endian. It draws dx and dy from [−Shift, Shift] and then a coin; the image is moved
-// right by dx and down by dy, and then mirrored if Flip is set and the coin is 1. The coin is drawn last, so that Flip
-// does not change the shifts.
+// Apply returns the given view of img, which is the sample with the given id, developed (see Preprocess.Develop). View 0,
+// and every view where there is nothing to change, shares the memory of img.
 func (v Views) Apply(img Image, seed uint64, id int64, view int32) Image {
 	if view == 0 || v == (Views{}) {
 		return img
 	}
-	dx, dy, mirror := v.draw(seed, id, view)
-	if dx == 0 && dy == 0 && !mirror {
-		return img
+	return v.Draw(img.Height, img.Width, seed, id, view).Apply(img)
+}
+
+// View is what is done to one view, drawn: everything that replaying it takes. In JSON it can be kept and applied elsewhere.
+type View struct {
+	Crop       *Box        `json:"crop,omitempty"` // part of the image
+	Size       Size        `json:"size,omitempty"` // that it is resized to
+	ShiftX     int         `json:"shift_x,omitempty"`
+	ShiftY     int         `json:"shift_y,omitempty"`
+	Mirror     bool        `json:"mirror,omitempty"`
+	Affine     *Motion     `json:"affine,omitempty"`
+	Augment    []Operation `json:"randaugment,omitempty"`
+	Jitter     []Operation `json:"color_jitter,omitempty"` // in the order of application
+	Gray       bool        `json:"grayscale,omitempty"`
+	BlurKernel int         `json:"blur_kernel,omitempty"`
+	BlurSigma  float64     `json:"blur_sigma,omitempty"`
+	Erase      *Box        `json:"erase,omitempty"`
+	EraseFill  RGB         `json:"erase_fill,omitempty"`
+}
+
+// Box is a rectangle of pixels.
+type Box struct {
+	Top    int `json:"top"`
+	Left   int `json:"left"`
+	Height int `json:"height"`
+	Width  int `json:"width"`
+}
+
+// Operation is a change by name and strength.
+type Operation struct {
+	Name  string  `json:"name"`
+	Value float64 `json:"value"`
+	Fill  RGB     `json:"fill,omitempty"`
+}
+
+// Apply carries out what was drawn.
+func (w View) Apply(img Image) Image {
+	if w.Crop != nil {
+		img = cut(img, *w.Crop, w.Size)
 	}
-	out := img
-	out.Pixels = make([]uint8, len(img.Pixels))
+	if w.ShiftX != 0 || w.ShiftY != 0 {
+		img = shifted(img, w.ShiftX, w.ShiftY)
+	}
+	if w.Mirror {
+		img = mirrored(img)
+	}
+	if w.Affine != nil {
+		img = w.Affine.apply(img)
+	}
+	for _, o := range w.Augment {
+		img = o.augment(img)
+	}
+	for _, o := range w.Jitter {
+		img = o.jitter(img)
+	}
+	if w.Gray {
+		img = withoutColor(img)
+	}
+	if w.BlurKernel > 0 {
+		img = blurred(img, w.BlurKernel, w.BlurSigma)
+	}
+	if w.Erase != nil {
+		img = erased(img, *w.Erase, w.EraseFill)
+	}
+	return img
+}
+
+// like is an image of the same shape, of new pixels.
+func (m Image) like() Image {
+	return Image{Height: m.Height, Width: m.Width, Channels: m.Channels, Pixels: make([]uint8, len(m.Pixels))}
+}
+
+// shifted moves an image right by dx and down by dy. What moves in is black.
+func shifted(img Image, dx, dy int) Image {
+	out := img.like()
 	stride := img.Width * img.Channels
 	// Columns of the moved image that come from img, empty where it moved out altogether.
 	from, to := max(0, dx), min(img.Width, img.Width+dx)
@@ -56,31 +120,26 @@ func (v Views) Apply(img Image, seed uint64, id int64, view int32) Image {
 		row := out.Pixels[y*stride : (y+1)*stride]
 		start := (y-dy)*stride - dx*img.Channels
 		copy(row[from*img.Channels:to*img.Channels], img.Pixels[start+from*img.Channels:])
-		if mirror {
-			mirrorRow(row, img.Channels)
+	}
+	return out
+}
+
+// mirrored swaps left and right.
+func mirrored(img Image) Image {
+	out := img.like()
+	for i := 0; i < len(img.Pixels); i += img.Width * img.Channels {
+		for x := range img.Width {
+			from, to := i+x*img.Channels, i+(img.Width-1-x)*img.Channels
+			copy(out.Pixels[to:to+img.Channels], img.Pixels[from:from+img.Channels])
 		}
 	}
 	return out
 }
 
-func (v Views) draw(seed uint64, id int64, view int32) (dx, dy int, mirror bool) {
-	key := binary.LittleEndian.AppendUint64(make([]byte, 0, 20), seed)
-	key = binary.LittleEndian.AppendUint64(key, uint64(id))
-	key = binary.LittleEndian.AppendUint32(key, uint32(view))
-	sum := sha256.Sum256(key)
-	rng := rand.New(rand.NewPCG(binary.LittleEndian.Uint64(sum[:]), binary.LittleEndian.Uint64(sum[8:])))
-	shift := max(v.Shift, 0)
-	dx = rng.IntN(2*shift+1) - shift
-	dy = rng.IntN(2*shift+1) - shift
-	coin := rng.Uint64()&1 == 1
-	return dx, dy, v.Flip && coin
-}
-
-// mirrorRow reverses the pixels of a row, not the channels of a pixel.
-func mirrorRow(row []uint8, channels int) {
-	for a, b := 0, len(row)-channels; a < b; a, b = a+channels, b-channels {
-		for k := range channels {
-			row[a+k], row[b+k] = row[b+k], row[a+k]
-		}
-	}
+// erased paints a rectangle.
+func erased(img Image, b Box, fill RGB) Image {
+	out := img.like()
+	copy(out.Pixels, img.Pixels)
+	out.put(filled(b.Height, b.Width, img.Channels, fill), b.Top, b.Left)
+	return out
 }

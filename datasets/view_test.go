@@ -86,10 +86,10 @@ func TestViewsAreUniform(t *testing.T) {
 	var mirrored float64
 	dxs, dys := make(map[int]float64), make(map[int]float64)
 	for id := range int64(n) {
-		dx, dy, mirror := v.draw(3, id, 1)
-		dxs[dx]++
-		dys[dy]++
-		if mirror {
+		drawn := v.Draw(5, 5, 3, id, 1)
+		dxs[drawn.ShiftX]++
+		dys[drawn.ShiftY]++
+		if drawn.Mirror {
 			mirrored++
 		}
 	}
@@ -125,7 +125,8 @@ func TestViewsGolden(t *testing.T) {
 		for _, id := range []int64{0, 1, 59999, math.MaxInt64} {
 			for _, view := range []int32{1, 2, math.MaxInt32} {
 				d := draw{Seed: seed, ID: id, View: view}
-				d.DX, d.DY, d.Mirror = v.draw(seed, id, view)
+				drawn := v.Draw(28, 28, seed, id, view)
+				d.DX, d.DY, d.Mirror = drawn.ShiftX, drawn.ShiftY, drawn.Mirror
 				got = append(got, d)
 			}
 		}
@@ -159,10 +160,10 @@ func TestViewsGolden(t *testing.T) {
 
 func TestFlipDoesNotChangeShifts(t *testing.T) {
 	for id := range int64(100) {
-		ax, ay, _ := Views{Shift: 5}.draw(1, id, 1)
-		bx, by, _ := Views{Shift: 5, Flip: true}.draw(1, id, 1)
-		if ax != bx || ay != by {
-			t.Fatalf("sample %d moves by (%d, %d) and, with flip, by (%d, %d)", id, ax, ay, bx, by)
+		a := Views{Shift: 5}.Draw(9, 9, 1, id, 1)
+		b := Views{Shift: 5, Flip: true}.Draw(9, 9, 1, id, 1)
+		if a.ShiftX != b.ShiftX || a.ShiftY != b.ShiftY {
+			t.Fatalf("sample %d moves by (%d, %d) and, with flip, by (%d, %d)", id, a.ShiftX, a.ShiftY, b.ShiftX, b.ShiftY)
 		}
 	}
 }
