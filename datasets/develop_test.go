@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rkd/datasets/internal/jpeg"
 )
 
 func TestDevelopTurnsUpright(t *testing.T) {
@@ -94,7 +96,7 @@ func TestPixelsVersion(t *testing.T) {
 	for file, want := range map[string]string{
 		"gray8.png": "", "rgb8.png": "", "palette8.png": "", "rgb.bmp": "", "lossless.webp": "",
 		"rgba8.png": "png 2", "gray8_transparent.png": "png 2", "palette_alpha.png": "png 2", "orientation6.png": "png 2",
-		"gray.jfif": "jpeg 2",
+		"gray.jfif": jpeg.Version,
 	} {
 		if got := pixelsVersion(read(t, "testdata/formats/"+file)); got != want {
 			t.Errorf("%s has version %q, expected %q", file, got, want)
