@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -91,8 +92,10 @@ func described(t onnx.Tensor) Described {
 }
 
 // pooling lists the operators whose result is often an embedding.
-var pooling = []string{"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "LpNormalization", "LayerNormalization",
-	"Tanh"}
+var pooling = []string{
+	"GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "LpNormalization", "LayerNormalization",
+	"Tanh",
+}
 
 // products lists the operators of linear layers.
 var products = []string{"Gemm", "MatMul"}
@@ -217,11 +220,12 @@ func (g inputGeometry) preprocess() string {
 	return "{" + strings.Join(keys, ", ") + "}"
 }
 
+// plain matches a text that means itself in YAML, wherever it stands.
+var plain = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./-]*$`)
+
 // quoted writes a text as YAML: plain where that is safe.
 func quoted(text string) string {
-	if text != "" && strings.IndexFunc(text, func(r rune) bool {
-		return !(r == '_' || r == '-' || r == '.' || r == '/' || r >= '0' && r <= '9' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z')
-	}) < 0 && (text[0] >= 'a' && text[0] <= 'z' || text[0] >= 'A' && text[0] <= 'Z' || text[0] == '/' || text[0] == '_') {
+	if plain.MatchString(text) && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, strings.ToLower(text)) {
 		return text
 	}
 	return fmt.Sprintf("%q", text)
