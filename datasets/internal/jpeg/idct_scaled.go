@@ -4,8 +4,8 @@ package jpeg
 // sample is the mean of those of the full transform that it stands for, but for the coefficients that only finer
 // samples need. As in inverse8Go, what overflows does so as in libjpeg-turbo.
 
-// inverse4 is the inverse DCT of 4 × 4 points.
-func inverse4(coef, quant *[blockLen]int16, dst []uint8, stride int) {
+// inverse4Go is the inverse DCT of 4 × 4 points.
+func inverse4Go(coef, quant *[blockLen]int16, dst []uint8, stride int) {
 	var t [4][blockSize]int16
 	var or int16
 	for i := blockSize; i < blockLen; i++ {
@@ -61,6 +61,9 @@ func inverse2(coef, quant *[blockLen]int16, dst []uint8, stride int) {
 	const shift = constBits - passBits + 2
 	var t [2][blockSize]int32
 	for x := range blockSize {
+		if x > 0 && x%2 == 0 { // not needed below
+			continue
+		}
 		var in [blockSize]int16
 		for y := range blockSize {
 			in[y] = coef[y*blockSize+x] * quant[y*blockSize+x]

@@ -9,6 +9,9 @@ import "golang.org/x/sys/cpu"
 func inverse8AVX2(coef, quant *[blockLen]int16, dst *uint8, stride int)
 
 //go:noescape
+func inverse4AVX2(coef, quant *[blockLen]int16, dst *uint8, stride int)
+
+//go:noescape
 func widenAVX2(dst, src *uint8, n int)
 
 //go:noescape
@@ -44,6 +47,15 @@ func inverse8(coef, quant *[blockLen]int16, dst []uint8, stride int) {
 		return
 	}
 	inverse8Go(coef, quant, dst, stride)
+}
+
+func inverse4(coef, quant *[blockLen]int16, dst []uint8, stride int) {
+	if fast {
+		_ = dst[3*stride+3]
+		inverse4AVX2(coef, quant, &dst[0], stride)
+		return
+	}
+	inverse4Go(coef, quant, dst, stride)
 }
 
 func widen(dst, src []uint8, n int) {

@@ -8,6 +8,10 @@ func inverse8(coef, quant *[blockLen]int16, dst []uint8, stride int) {
 	inverse8Go(coef, quant, dst, stride)
 }
 
+func inverse4(coef, quant *[blockLen]int16, dst []uint8, stride int) {
+	inverse4Go(coef, quant, dst, stride)
+}
+
 func widen(dst, src []uint8, n int) { widenGo(dst, src, n) }
 
 func blend(dst, near, far []uint8, n, bias int) { blendGo(dst, near, far, n, bias) }

@@ -45,6 +45,11 @@ func TestInverseInAssembly(t *testing.T) {
 		if got != want {
 			t.Fatalf("coefficients %v\nquantisation %v\ngive %v\nexpected %v", coef, quant, got, want)
 		}
+		inverse4(&coef, &quant, got[:], stride)
+		inverse4Go(&coef, &quant, want[:], stride)
+		if got != want {
+			t.Fatalf("at half the size, coefficients %v\nquantisation %v\ngive %v\nexpected %v", coef, quant, got, want)
+		}
 	}
 }
 
@@ -148,6 +153,7 @@ func BenchmarkKernels(b *testing.B) {
 		run  func()
 	}{
 		{"inverse8", blockLen, func() { inverse8(&coef, &quant, dst, blockSize) }},
+		{"inverse4", blockLen / 4, func() { inverse4(&coef, &quant, dst, blockSize) }},
 		{"inverse8Go", blockLen, func() { inverse8Go(&coef, &quant, dst, blockSize) }},
 		{"widenBlend", 1024, func() { widenBlend(dst, in[0], in[1], 512) }},
 		{"widenBlendGo", 1024, func() { widenBlendGo(dst, in[0], in[1], 512) }},
