@@ -103,6 +103,7 @@ type decoder struct {
 	header
 	frame
 	scan
+	progress
 	out []uint8
 }
 

@@ -7,6 +7,7 @@ const maxScans = 1000
 
 // decodeScans reads all scans of a picture, whose coefficients it keeps, and then computes the pixels.
 func (d *decoder) decodeScans() error {
+	d.progress.reset()
 	for n := 1; ; n++ {
 		if n > maxScans {
 			return unsupported("more than %d scans", maxScans)
@@ -26,10 +27,25 @@ func (d *decoder) decodeScans() error {
 			break
 		}
 	}
+	d.transformAll()
+	return nil
+}
+
+// transformAll computes the pixels of a picture of which all coefficients are there.
+func (d *decoder) transformAll() {
+	smooth := d.smooths()
+	var smoothing smoother
 	for row := range d.mcusDown {
 		for i := range d.count {
 			c := &d.components[i]
 			for y := 0; y < c.v && row*c.v+y < c.down; y++ {
+				if smooth {
+					d.smoothRow(&smoothing, i, row, y)
+					for x := range c.across {
+						c.inverse(smoothing.block(x), blockLen-1, c.strip(d.minSize, x, y))
+					}
+					continue
+				}
 				at := (row*c.v + y) * c.blockStride
 				blocks, nonzero := c.coefs[at:at+c.across], c.nonzero[at:at+c.across]
 				for x := range blocks {
@@ -43,7 +59,6 @@ func (d *decoder) decodeScans() error {
 		}
 		d.emit(row)
 	}
-	return nil
 }
 
 // scanKind is what a scan says of the coefficients.
@@ -65,10 +80,12 @@ func (d *decoder) startAnyScan() (scanKind, error) {
 	first, last, high, low := d.spectral[0], d.spectral[1], d.approx[0], d.approx[1]
 	bad := first == 0 && last != 0 || first > last || last >= blockLen || first > 0 && len(d.scanMembers) != 1 ||
 		high != 0 && low != high-1 || low > 13
-	switch {
-	case bad:
+	if bad {
 		return 0, damaged("a progressive scan of %d components has coefficients %d to %d, bits %d to %d",
 			len(d.scanMembers), first, last, high, low)
+	}
+	d.progress.begin(d.scanMembers, first, last, low)
+	switch {
 	case first == 0 && high == 0:
 		return scanFirstDC, d.startScan(codesDC)
 	case first == 0:
@@ -86,6 +103,9 @@ func (d *decoder) decodeScan(kind scanKind) error {
 		c := &d.components[d.scanMembers[0]]
 		for row := range c.down {
 			for column := range c.across {
+				if !d.starved {
+					d.good = row / c.v
+				}
 				if err := d.beginMCU(); err != nil {
 					return err
 				}
@@ -99,6 +119,9 @@ func (d *decoder) decodeScan(kind scanKind) error {
 	}
 	for row := range d.mcusDown {
 		for column := range d.mcusAcross {
+			if !d.starved {
+				d.good = row
+			}
 			if err := d.beginMCU(); err != nil {
 				return err
 			}

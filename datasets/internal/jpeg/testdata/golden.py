@@ -295,6 +295,11 @@ def main():
     files["progressive_restart_blocks"] = jpegtran(files["sampling_420"], "-progressive", "-restart", "3B")
     files["optimized"] = jpegtran(files["sampling_420"], "-optimize")
     files["progressive_early_end"] = files["progressive_sampling_420"][:-150] + b"\xff\xd9"
+    for name in ["gray", "sampling_420", "sampling_22_21_12", "size_420_17x33"]:  # incomplete, where libjpeg estimates
+        data = files[f"progressive_{name}"]
+        ends = [m.start() for m in re.finditer(b"\xff\xda", data)]
+        for n, end in enumerate(ends[1:] + [ends[0] + 40, ends[len(ends) // 2] + 20, ends[-1] + 30]):
+            files[f"incomplete_{name}_{n}"] = data[:end] + b"\xff\xd9"
     files["progressive_cut"] = files["progressive_sampling_420"][:-150]
     files["arithmetic"] = jpegtran(files["sampling_420"], "-arithmetic")
 
