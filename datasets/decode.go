@@ -181,7 +181,7 @@ func readJPEG(data []byte) (Image, error) {
 		return Image{}, err
 	}
 	return Image{
-		Height: m.Height, Width: m.Width, Channels: m.Channels, Pixels: m.Pixels, Orientation: Orientation(c.Orientation),
+		Height: m.Height, Width: m.Width, Channels: m.Channels, Pixels: m.Pixels, Orientation: exifOrientation(c.EXIF),
 	}, nil
 }
 

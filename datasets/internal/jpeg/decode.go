@@ -20,11 +20,11 @@ var (
 
 // Config is what the headers of a picture say.
 type Config struct {
-	Width, Height int   // of the whole picture
-	Channels      int   // of the decoded picture: 1 (gray) or 3 (RGB)
-	Progressive   bool  // or of several scans: the coefficients of the whole picture are kept while it is decoded
-	Orientation   int   // of EXIF, 1 to 8; 1 where none is given
-	Memory        int64 // bytes that decoding it whole takes, the pixels among them
+	Width, Height int    // of the whole picture
+	Channels      int    // of the decoded picture: 1 (gray) or 3 (RGB)
+	Progressive   bool   // or of several scans: the coefficients of the whole picture are kept while it is decoded
+	EXIF          []byte // the TIFF file of the first EXIF segment, part of the data; nil without one
+	Memory        int64  // bytes that decoding it whole takes, the pixels among them
 }
 
 // Options says how a picture is decoded. The zero value decodes it whole.
@@ -55,7 +55,7 @@ func DecodeConfig(data []byte) (Config, error) {
 	}
 	return Config{
 		Width: d.width, Height: d.height, Channels: d.channels(), Progressive: d.wholePicture(),
-		Orientation: Orientation(d.exif), Memory: d.memory(),
+		EXIF: d.exif, Memory: d.memory(),
 	}, nil
 }
 
@@ -121,7 +121,7 @@ func newDecoder(data []byte) *decoder {
 func (d *decoder) release() {
 	d.src.reset(nil)
 	d.out = nil
-	d.frame.trim()
+	d.trim()
 	decoders.Put(d)
 }
 

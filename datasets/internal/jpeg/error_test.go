@@ -121,31 +121,6 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-func TestOrientationOfBadEXIF(t *testing.T) {
-	const entry = "\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00"
-	for name, test := range map[string]struct {
-		exif string
-		want int
-	}{
-		"good":       {"MM\x00*\x00\x00\x00\x08\x00\x01" + entry, 6},
-		"empty":      {"", 1},
-		"order":      {"XX\x00*\x00\x00\x00\x08\x00\x01" + entry, 1},
-		"far":        {"MM\x00*\xff\xff\xff\xff\x00\x01" + entry, 1},
-		"end":        {"MM\x00*\x00\x00\x00\x08\x00", 1},
-		"cut":        {"MM\x00*\x00\x00\x00\x08\x00\x01" + entry[:11], 1},
-		"more":       {"MM\x00*\x00\x00\x00\x08\x00\x05" + change(entry, "\x12", "\x13"), 1},
-		"type":       {"MM\x00*\x00\x00\x00\x08\x00\x01" + change(entry, "\x03", "\x04"), 1},
-		"value":      {"MM\x00*\x00\x00\x00\x08\x00\x01" + change(entry, "\x06", "\x09"), 1},
-		"value zero": {"MM\x00*\x00\x00\x00\x08\x00\x01" + change(entry, "\x06", "\x00"), 1},
-	} {
-		t.Run(name, func(t *testing.T) {
-			if got := Orientation([]byte(test.exif)); got != test.want {
-				t.Errorf("orientation %d, expected %d", got, test.want)
-			}
-		})
-	}
-}
-
 // FuzzDecode requires that no file makes the decoder panic, and that it gives the same picture twice, whatever was
 // decoded in between and into whatever memory.
 func FuzzDecode(f *testing.F) {

@@ -66,7 +66,7 @@ func (d *decoder) plan(scale int) error {
 		d.maxH, d.maxV = max(d.maxH, c.h), max(d.maxV, c.v)
 	}
 	d.mcusAcross, d.mcusDown = ceilDiv(d.width, blockSize*d.maxH), ceilDiv(d.height, blockSize*d.maxV)
-	d.space = d.header.colourSpace()
+	d.space = d.colourSpace()
 	for i := range d.count {
 		if err := d.planComponent(i); err != nil {
 			return err

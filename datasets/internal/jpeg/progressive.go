@@ -7,7 +7,7 @@ const maxScans = 1000
 
 // decodeScans reads all scans of a picture, whose coefficients it keeps, and then computes the pixels.
 func (d *decoder) decodeScans() error {
-	d.progress.reset()
+	d.forget()
 	for n := 1; ; n++ {
 		if n > maxScans {
 			return unsupported("more than %d scans", maxScans)
@@ -84,7 +84,7 @@ func (d *decoder) startAnyScan() (scanKind, error) {
 		return 0, damaged("a progressive scan of %d components has coefficients %d to %d, bits %d to %d",
 			len(d.scanMembers), first, last, high, low)
 	}
-	d.progress.begin(d.scanMembers, first, last, low)
+	d.noteScan(d.scanMembers, first, last, low)
 	switch {
 	case first == 0 && high == 0:
 		return scanFirstDC, d.startScan(codesDC)

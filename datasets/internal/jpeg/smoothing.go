@@ -19,7 +19,8 @@ type progress struct {
 	good   int // the last row of MCUs of the last scan for which there were data
 }
 
-func (p *progress) reset() {
+// forget is the state before the first scan.
+func (p *progress) forget() {
 	*p = progress{}
 	for i := range p.known {
 		for k := range p.known[i] {
@@ -28,8 +29,8 @@ func (p *progress) reset() {
 	}
 }
 
-// begin takes down what a scan will say.
-func (p *progress) begin(members []int, first, last, low int) {
+// noteScan takes down what a scan will say.
+func (p *progress) noteScan(members []int, first, last, low int) {
 	p.scans++
 	for _, m := range members {
 		known, before := &p.known[m], &p.before[m]
