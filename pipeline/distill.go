@@ -15,49 +15,60 @@ import (
 	"rkd/pipeline/eval"
 	"rkd/pipeline/objective"
 	"rkd/student/arch"
-	"rkd/student/engine"
 	"rkd/student/loss"
 	"rkd/student/train"
 )
 
+// ErrMismatch reports a student that was trained from another configuration than the one at hand.
+var ErrMismatch = errors.New("another configuration")
+
 // Distill trains the students of tasks against the cache, without the teacher. A training that is finished and made from
-// the same configuration, cache and data is left alone. With resume an unfinished one goes on from its checkpoint, to the
-// same bytes as if it had not been stopped; otherwise, and where its configuration has changed, it starts again.
-func (r *Runner) Distill(ctx context.Context, tasks []Task, resume bool) error {
+// the same configuration, cache and data is left alone; an unfinished one goes on from its checkpoint, to the same bytes as if it
+// had not been stopped; one of fewer epochs goes on where the schedule does not depend on their number. What was trained from
+// another configuration is ErrMismatch, with what differs, unless the runner overwrites.
+func (r *Runner) Distill(ctx context.Context, tasks []Task) (err error) {
+	trainings, err := r.prepare(ctx, tasks)
+	if err != nil {
+		return err
+	}
+	release, err := r.holdTasks(ctx, tasks)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return r.trainAll(ctx, trainings)
+}
+
+// distill is Distill for one who holds the run directory.
+func (r *Runner) distill(ctx context.Context, tasks []Task) error {
+	trainings, err := r.prepare(ctx, tasks)
+	if err != nil {
+		return err
+	}
+	return r.trainAll(ctx, trainings)
+}
+
+// trainAll carries out trainings, or what is left of them.
+func (r *Runner) trainAll(ctx context.Context, trainings []*training) error {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return err
 	}
-	trainings, err := prepare(tasks, data)
-	if err != nil {
-		return err
+	states := make([]state, len(trainings))
+	for i, t := range trainings { // all of them, before the first one trains
+		if states[i], err = r.found(t); err != nil {
+			return fmt.Errorf("%s: %w", t, err)
+		}
 	}
 	var source *cache.Cache // that table is of
 	var table *cache.Table  // read when the first training needs it
-	for _, t := range trainings {
-		found, err := train.ReadCheckpoint(t.Dir())
-		if err != nil && !errors.Is(err, train.ErrNoCheckpoint) {
-			return fmt.Errorf("%s: %w", t, err)
-		}
-		same, err := t.made(found)
-		if err != nil {
-			return fmt.Errorf("%s: %w", t, err)
-		}
-		if same && found.Done {
-			if _, err := readStudent(t.Dir()); err != nil {
-				return fmt.Errorf("%s: %w", t, err)
-			}
+	for i, t := range trainings {
+		switch states[i] {
+		case upToDate:
 			r.Progress.Say("distill %s: up to date", t)
 			continue
-		}
-		if resume && same && found.Format < train.CheckpointFormat {
-			if err := found.Adopt(t.Dir(), t.key); err != nil {
-				return fmt.Errorf("%s: %w", t, err)
-			}
-		}
-		if resume && same && found.Elsewhere() != "" {
-			r.Progress.Say("distill %s: goes on with %s instructions after %s: weights will differ in their last bits from those "+
-				"of a training without a change", t, engine.Instructions(), found.Elsewhere())
+		case extended:
+			r.Progress.Say("distill %s: goes on to epoch %d", t, t.options.Epochs)
 		}
 		if source != t.source {
 			source = t.source
@@ -65,7 +76,7 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task, resume bool) error {
 				return err
 			}
 		}
-		if err := r.train(ctx, t, data, table, resume && same); err != nil {
+		if err := r.train(ctx, t, data, table, states[i] != fresh); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
@@ -84,7 +95,11 @@ type training struct {
 }
 
 // prepare makes the trainings of all tasks before the first one begins, so that none fails late over its configuration.
-func prepare(tasks []Task, data datasets.Dataset) ([]*training, error) {
+func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error) {
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
 	var all []*training
 	var source *cache.Cache
 	dir := "" // of source
@@ -154,26 +169,6 @@ func (t *training) describe(data datasets.Dataset) error {
 	}
 	t.key, err = t.about.key(c, t.source.Rows())
 	return err
-}
-
-// made says whether a checkpoint, which may be nil, is of this training.
-func (t *training) made(c *train.Checkpoint) (bool, error) {
-	if c == nil {
-		return false, nil
-	}
-	if c.Format == train.CheckpointFormat {
-		return c.Key == t.key, nil
-	}
-	// The key of an earlier format is of no use, but what the checkpoint says of its student makes the key of this one.
-	a, made, err := describedStudent(c, t.Dir())
-	if err != nil {
-		return false, err
-	}
-	if len(made.Student.Preprocess.Resize) > 0 {
-		return false, nil // its samples were resized to other bytes than today's are
-	}
-	key, err := a.key(made, t.source.Rows())
-	return key == t.key, err
 }
 
 // train runs one training.

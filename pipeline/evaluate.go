@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -16,9 +17,19 @@ import (
 // latencyRuns is the number of runs of one sample whose median is reported.
 const latencyRuns = 200
 
-// Evaluate measures teacher and students of all generations, as ONNX files, on the test data and writes results.json. Where it is there and
-// made from the same files, data and metrics, it is returned as it is.
-func (r *Runner) Evaluate(ctx context.Context) (*Results, error) {
+// Evaluate measures teacher and students of all generations, as ONNX files, on the test data and writes results.json. Where that
+// is there and made from the same files, data and metrics, it is returned as it is. A student that was trained from another
+// configuration is ErrMismatch.
+func (r *Runner) Evaluate(ctx context.Context) (res *Results, err error) {
+	release, err := r.holdRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return r.evaluate(ctx)
+}
+
+func (r *Runner) evaluate(ctx context.Context) (*Results, error) {
 	c := &r.Experiment.Base
 	tasks := generations(r.Experiment)
 	data, err := r.dataset(ctx, "test")

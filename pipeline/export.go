@@ -43,11 +43,28 @@ type Exported struct {
 }
 
 // Export writes the students of tasks as ONNX files, each verified against its graph on real samples before it gets its
-// name. A file that is there and made from the same weights and options is left alone.
-func (r *Runner) Export(ctx context.Context, tasks []Task) ([]Exported, error) {
+// name. A file that is there, whole, and made from the same weights and options is left alone. A student that was trained from
+// another configuration than its task's is ErrMismatch.
+func (r *Runner) Export(ctx context.Context, tasks []Task) (all []Exported, err error) {
+	release, err := r.holdTasks(ctx, tasks)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	return r.export(ctx, tasks)
+}
+
+func (r *Runner) export(ctx context.Context, tasks []Task) ([]Exported, error) {
 	var all []Exported
 	for _, t := range tasks {
-		done, err := r.exportStudent(ctx, t.Dir(), t.Model(), t.Config.Export)
+		if err := sweepExports(t.Dir()); err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		s, err := t.trained()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		done, err := r.exportStudent(ctx, s, t.Model(), t.Config.Export)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
@@ -70,30 +87,24 @@ func (m Machine) ExportCheckpoint(ctx context.Context, dir, path string) (*Expor
 		return nil, err
 	}
 	r := &Runner{Machine: m, Experiment: &config.Experiment{File: dir, Base: *s.config}}
-	return r.exportStudent(ctx, dir, path, s.config.Export)
+	return r.exportStudent(ctx, s, path, s.config.Export)
 }
 
-func (r *Runner) exportStudent(ctx context.Context, dir, path string, o config.Export) (*Exported, error) {
-	s, err := readStudent(dir)
-	if err != nil {
-		return nil, err
-	}
+func (r *Runner) exportStudent(ctx context.Context, s *student, path string, o config.Export) (*Exported, error) {
 	key, err := s.exportKey(o)
 	if err != nil {
 		return nil, err
 	}
-	if m, err := onnx.Load(path); err == nil {
-		if made := m.Metadata()[metadataPrefix+"export_key"]; made == key || made == s.exportKeyV1(o) {
-			return &Exported{Model: path, UpToDate: true}, nil
-		}
+	if done, err := s.exported(path, key, o); done || err != nil {
+		return &Exported{Model: path, UpToDate: true}, err
 	}
 	m, err := s.model(o, r.Version, key)
 	if err != nil {
 		return nil, err
 	}
-	unverified := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+".unverified")
+	unverified := filepath.Join(filepath.Dir(path), "."+filepath.Base(path)+unverifiedSuffix)
 	defer func() { _ = os.Remove(unverified) }() // gone already when it has been verified
-	if err := m.Save(unverified); err != nil {
+	if err := sealModel(m, unverified); err != nil {
 		return nil, err
 	}
 	done, err := r.verify(ctx, s, unverified)
@@ -148,6 +159,7 @@ func (s *student) model(o config.Export, version, key string) (*onnx.Model, erro
 		metadataPrefix + "preprocess":     preprocess,
 		metadataPrefix + "weights_sha256": s.file.SHA256,
 		metadataPrefix + "export_key":     key,
+		sealEntry:                         unsealed,
 	})
 	return m, nil
 }

@@ -60,7 +60,11 @@ func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
 	}
 	var students []any
 	for _, t := range tasks {
-		hash, err := modelHash(t.Model())
+		path, err := t.exportedModel()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		hash, err := modelHash(path)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}

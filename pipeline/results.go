@@ -1,14 +1,13 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
+	"rkd/student/train/record"
 )
 
 // ResultsFile is the name of the results in a run directory.
@@ -73,7 +72,7 @@ type Statistic struct {
 	CI95 []float64 `json:"ci95,omitempty"`
 }
 
-// readResults returns the results in a run directory, or nil where there are none that can be read.
+// readResults returns the results in a run directory, or nil where there are none, or damaged ones, which are measured again.
 func readResults(dir string) (*Results, error) {
 	data, err := os.ReadFile(filepath.Join(dir, ResultsFile))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -83,27 +82,16 @@ func readResults(dir string) (*Results, error) {
 		return nil, fmt.Errorf("reading results: %w", err)
 	}
 	res := new(Results)
-	if json.Unmarshal(data, res) != nil {
-		return nil, nil // damaged results are measured again
+	if _, err := record.Unmarshal(data, res); err != nil {
+		return nil, nil
 	}
 	return res, nil
 }
 
 func (res *Results) write(dir string) error {
-	data, err := json.MarshalIndent(res, "", "  ")
+	data, err := record.Marshal(res)
 	if err != nil {
 		return fmt.Errorf("writing results: %w", err)
 	}
-	return writeFile(filepath.Join(dir, ResultsFile), append(data, '\n'))
-}
-
-// writeFile writes a file at once: a reader sees the old one or the whole new one.
-func writeFile(path string, data []byte) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return fmt.Errorf("writing %q: %w", path, err)
-	}
-	if err := renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(filepath.Dir(path))); err != nil {
-		return fmt.Errorf("writing %q: %w", path, err)
-	}
-	return nil
+	return record.WriteFile(filepath.Join(dir, ResultsFile), data)
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +9,17 @@ import (
 	"path/filepath"
 
 	"rkd/pipeline/cache"
+	"rkd/student/train/record"
 )
 
 // Run carries out all stages, precompute, distill, export, evaluate, skipping what is up to date and going on with what was
-// interrupted.
-func (r *Runner) Run(ctx context.Context) (*Results, error) {
+// interrupted. It holds the run directory meanwhile; see holdRun.
+func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
+	release, err := r.holdRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
 	if err := r.writeConfig(); err != nil {
 		return nil, err
 	}
@@ -22,7 +29,7 @@ func (r *Runner) Run(ctx context.Context) (*Results, error) {
 			return nil, err
 		}
 		if generation == r.Experiment.Base.Generations {
-			return r.Evaluate(ctx)
+			return r.evaluate(ctx)
 		}
 		tasks = next(tasks)
 	}
@@ -49,18 +56,22 @@ func (r *Runner) generation(ctx context.Context, tasks []Task) error {
 		}
 		filled = t.Config.Cache.Dir
 	}
-	if err := r.Distill(ctx, tasks, true); err != nil {
+	if err := r.distill(ctx, tasks); err != nil {
 		return err
 	}
-	_, err := r.Export(ctx, tasks)
+	_, err := r.export(ctx, tasks)
 	return err
 }
 
-// writeConfig keeps the resolved configuration in the run directory.
+// writeConfig keeps the resolved configuration in the run directory. A file that holds it already is left alone.
 func (r *Runner) writeConfig() error {
 	data, err := r.Experiment.Resolved()
 	if err != nil {
 		return err
 	}
-	return writeFile(filepath.Join(r.Experiment.Base.Dir, "config.yaml"), data)
+	path := filepath.Join(r.Experiment.Base.Dir, configFile)
+	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, data) {
+		return nil
+	}
+	return record.WriteFile(path, data)
 }

@@ -20,12 +20,18 @@ type Machine struct {
 	CacheDir string
 	Version  string // of the program, for the exported model's metadata
 	Progress Progress
+	// Wait waits for a folder that another process holds; without it that is an error.
+	Wait bool
 }
 
 // Runner carries out the stages of an experiment on a machine. It is not safe for concurrent use.
 type Runner struct {
 	Machine
 	Experiment *config.Experiment
+	// Restart trains again from the first step what was interrupted or is finished.
+	Restart bool
+	// Overwrite lets a training take the place of one that was made from another configuration.
+	Overwrite bool
 
 	data map[string]datasets.Dataset // open data sets by part
 }

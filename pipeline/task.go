@@ -117,7 +117,7 @@ type about struct {
 
 // key identifies the training of the student with configuration c on a cache of so many rows.
 func (a *about) key(c *config.Config, rows int) (string, error) {
-	k, err := c.TrainingKey(config.Training{Cache: a.Cache, Rows: rows, Input: a.Input, Start: a.Start, Seed: a.Seed})
+	k, err := a.trainingKey(c, rows)
 	if err != nil {
 		return "", err
 	}

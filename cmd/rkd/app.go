@@ -85,6 +85,9 @@ var (
 	onStages = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitInterrupted}
 	// onWriters adds what can happen to a command that fills a cache.
 	onWriters = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitInterrupted}
+	// onFolders adds what can happen to a command that writes into a run directory; onRuns is both.
+	onFolders = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitHeld, exitInterrupted}
+	onRuns    = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitHeld, exitInterrupted}
 	onNothing = []int{exitDone, exitFailed, exitUsage}
 )
 

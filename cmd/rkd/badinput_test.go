@@ -261,7 +261,7 @@ func TestBadInput(t *testing.T) {
 			args: onSample(t, "export"), code: exitInput, says: []string{"no checkpoint", "runs/sample/student/seed-1"},
 		},
 		"evaluation without students": {
-			args: onSample(t, "eval"), code: exitInput, says: []string{"student.onnx"},
+			args: onSample(t, "eval"), code: exitInput, says: []string{"no checkpoint", "seed-1"},
 		},
 		"model of unknown origin": {
 			args: []string{"eval", "models/mnist-teacher.onnx"}, code: exitUsage, says: []string{"--config"},

@@ -152,7 +152,7 @@ func TestBashCompletion(t *testing.T) {
 	for line, want := range map[string]string{
 		"rkd dis":                "distill",
 		"rkd cache ":             "info verify head",
-		"rkd distill --res":      "--resume",
+		"rkd distill --res":      "--restart",
 		"rkd distill x.yaml --p": "--profile --provider --provider-option",
 		"rkd run exa":            "",
 	} {

@@ -24,7 +24,7 @@ func TestCrash(t *testing.T) {
 		"precompute", "examples/mnist-unseen.yaml", "--set", "data.train.limit=8000", "--set", "cache.rows_per_shard=1000",
 	}
 	distill := append([]string{
-		"distill", "examples/mnist-unseen.yaml", "--resume", "--variant", "rkd-da", "--set", "train.epochs=3", "--set",
+		"distill", "examples/mnist-unseen.yaml", "--variant", "rkd-da", "--set", "train.epochs=3", "--set",
 		"train.steps_per_epoch=30", "--set", "train.checkpoint_steps=7",
 	}, precompute[2:]...)
 

@@ -16,7 +16,8 @@ type distillOptions struct {
 	console
 	experimentOptions
 	taskOptions
-	Resume, Profile bool
+	trainingOptions
+	Profile bool
 }
 
 func distillCommand(out console) *cli.Command {
@@ -26,15 +27,13 @@ func distillCommand(out console) *cli.Command {
 		Usage:     "train the students against the cache",
 		ArgsUsage: "CONFIG",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{
-				Name: "resume", Usage: "go on from the last checkpoint, to the same bytes as without a stop", DisableDefaultText: true, Destination: &o.Resume,
-			},
+			o.restartFlag(), o.overwriteFlag(), o.waitFlag(),
 			&cli.BoolFlag{Name: "profile", Usage: "print where the time of a step goes", DisableDefaultText: true, Destination: &o.Profile},
 			o.variantFlag(), o.seedFlag(),
 			o.setFlag(), o.engineFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runDistill(c.Context, o, c.Args().Slice()) },
-	}, onStages, "rkd distill examples/mnist-unseen.yaml --resume --variant rkd-da")
+	}, onFolders, "rkd distill examples/mnist-unseen.yaml --variant rkd-da")
 }
 
 func runDistill(ctx context.Context, o distillOptions, args []string) error {
@@ -50,7 +49,8 @@ func runDistill(ctx context.Context, o distillOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	if err := r.Distill(ctx, tasks, o.Resume); err != nil {
+	r.Restart, r.Overwrite = o.Restart, o.Overwrite
+	if err := r.Distill(ctx, tasks); err != nil {
 		return err
 	}
 	if o.Profile {

@@ -26,10 +26,10 @@ func evalCommand(out console) *cli.Command {
 			&cli.StringFlag{
 				Name: "config", Usage: "`CONFIG` with test data and preprocessing, for a MODEL that rkd did not export", Destination: &o.Config,
 			},
-			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+			o.setFlag(), o.waitFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runEval(c.Context, o, c.Args().Slice()) },
-	}, onStages, "rkd eval examples/mnist-unseen.yaml", "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx")
+	}, onFolders, "rkd eval examples/mnist-unseen.yaml", "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx")
 }
 
 func runEval(ctx context.Context, o evalOptions, args []string) error {

@@ -24,6 +24,7 @@ import (
 	"rkd/student/optim"
 	"rkd/student/sampler"
 	"rkd/student/train"
+	"rkd/student/train/record"
 	"rkd/teacher"
 )
 
@@ -67,7 +68,7 @@ var sentinels = []struct {
 		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions, cache.ErrPlan,
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
-	{exitMismatch, "", []error{cache.ErrMismatch}},
+	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch}},
 	{exitHeld, "", []error{lock.ErrHeld}},
 	{exitPartial, "run 'rkd precompute CONFIG' again: it adds what is missing", []error{cache.ErrIncomplete}},
 	{exitInput, "'rkd precompute CONFIG' fills a cache", []error{cache.ErrNoCache}},
@@ -75,7 +76,7 @@ var sentinels = []struct {
 	{exitInput, "", []error{
 		datasets.ErrFormat, datasets.ErrDecode, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
 		teacher.ErrShape, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
-		train.ErrCheckpoint, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
+		train.ErrCheckpoint, record.ErrChecksum, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},
 	{exitFailed, "", []error{
 		ort.ErrLibraryMissing, ort.ErrLibraryTooOld, ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify,

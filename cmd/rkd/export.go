@@ -30,10 +30,10 @@ func exportCommand(out console) *cli.Command {
 				Name: "output", Aliases: []string{"o"}, Usage: "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
 				Destination: &o.Output,
 			},
-			o.variantFlag(), o.seedFlag(), o.setFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+			o.variantFlag(), o.seedFlag(), o.setFlag(), o.waitFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runExport(c.Context, o, c.Args().Slice()) },
-	}, onStages, "rkd export examples/mnist-unseen.yaml", "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx")
+	}, onFolders, "rkd export examples/mnist-unseen.yaml", "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx")
 }
 
 func runExport(ctx context.Context, o exportOptions, args []string) error {

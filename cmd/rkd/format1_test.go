@@ -45,7 +45,7 @@ func TestRunOfAnEarlierVersionIsUpToDate(t *testing.T) {
 func TestRunOfAnEarlierVersionIsMadeAnewWhereTheConfigurationHasChanged(t *testing.T) {
 	t.Parallel()
 	for set, stages := range map[string]int{"loss.rkd_angle.weight=3": 1, "export.preprocess=false": 2, "eval.metrics=[nmi]": 3} {
-		r := must(t, earlier(t), "run", "config.yaml", "--set", set)
+		r := must(t, earlier(t), "run", "config.yaml", "--set", set, "--overwrite")
 		if got := strings.Count(r.stderr, "up to date"); got != stages {
 			t.Errorf("--set %s: %d stages are up to date, expected %d\n%s", set, got, stages, r.stderr)
 		}
@@ -64,7 +64,11 @@ func TestTrainingOfAnEarlierVersionOnResizedSamplesIsNotTakenOver(t *testing.T) 
 	}
 	resized := bytes.Replace(text[at:], []byte(`preprocess:\n`), []byte(`preprocess:\n        resize: [28, 28]\n`), 1)
 	write(t, path, append(bytes.Clone(text[:at]), resized...))
-	r := must(t, dir, "distill", "config.yaml", "--resume", "--set", "student.preprocess={mean: [0.5], resize: [28, 28]}")
+	args := []string{"distill", "config.yaml", "--set", "student.preprocess={mean: [0.5], resize: [28, 28]}"}
+	if r := rkd(t, dir, args...); r.code != exitMismatch || !strings.Contains(r.stderr, "gives other pixels") {
+		t.Errorf("exit code %d, expected %d and the reason:\n%s", r.code, exitMismatch, r.stderr)
+	}
+	r := must(t, dir, append(args, "--overwrite")...)
 	if !strings.Contains(r.stderr, "0 of 15 steps") {
 		t.Errorf("the training does not start again:\n%s", r.stderr)
 	}
@@ -77,7 +81,7 @@ func TestTrainingOfAnEarlierVersionIsResumed(t *testing.T) {
 	name := filepath.Join("run/student/seed-2", train.MetricsFile)
 	first := read(t, filepath.Join(dir, name)) // of the epoch that the earlier version trained, with its times
 	args := []string{"distill", "config.yaml", "--set", "seeds=[1,2]", "--seed", "2"}
-	r := must(t, dir, append(args, "--resume")...)
+	r := must(t, dir, args...)
 	if !strings.Contains(r.stderr, "8 of 15 steps") {
 		t.Errorf("the training does not go on after step 8:\n%s", r.stderr)
 	}
@@ -104,7 +108,7 @@ func TestTrainingOfAnEarlierVersionIsResumed(t *testing.T) {
 			t.Errorf("epoch %d: loss %g, expected %g", i+1, got[i], want[i])
 		}
 	}
-	if r := must(t, dir, append(args, "--resume")...); !strings.Contains(r.stderr, "up to date") {
+	if r := must(t, dir, args...); !strings.Contains(r.stderr, "up to date") {
 		t.Errorf("the training is not up to date afterwards:\n%s", r.stderr)
 	}
 }
@@ -119,7 +123,7 @@ func TestCheckpointOfAnotherFormatIsRefused(t *testing.T) {
 		dir := earlier(t)
 		path := filepath.Join(dir, "run/student/seed-1", train.CheckpointFile)
 		write(t, path, bytes.Replace(read(t, path), []byte(change[0]), []byte(change[1]), 1))
-		r := rkd(t, dir, "distill", "config.yaml", "--resume")
+		r := rkd(t, dir, "distill", "config.yaml")
 		if r.code != exitInput || !strings.Contains(r.stderr, says) || strings.Count(r.stderr, "\n") > 1 {
 			t.Errorf("%q for %q: exit code %d, %s, expected %d and %q", change[1], change[0], r.code, r.stderr, exitInput, says)
 		}

@@ -16,6 +16,7 @@ type experimentOptions struct {
 	Provider        string
 	ProviderOptions cli.StringSlice
 	Library         string
+	Wait            bool
 }
 
 func (o *experimentOptions) setFlag() cli.Flag {
@@ -57,6 +58,12 @@ func (o *experimentOptions) libraryFlag() cli.Flag {
 	}
 }
 
+func (o *experimentOptions) waitFlag() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "wait", Usage: "wait while another process holds the run directory", DisableDefaultText: true, Destination: &o.Wait,
+	}
+}
+
 // overrides lists the configuration keys that the command line replaces: those of --set, and those that flags are short for.
 func (o *experimentOptions) overrides() []string {
 	list := slices.Clone(o.Set.Value())
@@ -78,7 +85,7 @@ func (o *experimentOptions) overrides() []string {
 func (o *experimentOptions) machine(out *console) (pipeline.Machine, error) {
 	cacheDir, err := pipeline.CacheDir()
 	return pipeline.Machine{
-		Library: o.Library, CacheDir: cacheDir, Version: version, Progress: newProgress(out.stderr, out.Quiet),
+		Library: o.Library, CacheDir: cacheDir, Version: version, Progress: newProgress(out.stderr, out.Quiet), Wait: o.Wait,
 	}, err
 }
 
@@ -122,6 +129,24 @@ func (o *taskOptions) choose(e *config.Experiment) ([]pipeline.Task, error) {
 		return nil, usage("--variant", "no training has variant %v and seed %v, expected some of %v", variants, seeds, all)
 	}
 	return chosen, nil
+}
+
+// trainingOptions say what becomes of trainings that are there already.
+type trainingOptions struct {
+	Restart, Overwrite bool
+}
+
+func (o *trainingOptions) restartFlag() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "restart", Usage: "train again from the first step, even what is finished", DisableDefaultText: true, Destination: &o.Restart,
+	}
+}
+
+func (o *trainingOptions) overwriteFlag() cli.Flag {
+	return &cli.BoolFlag{
+		Name: "overwrite", Usage: "replace students that were trained from another configuration", DisableDefaultText: true,
+		Destination: &o.Overwrite,
+	}
 }
 
 // one returns a command's only argument.

@@ -10,6 +10,7 @@ import (
 type runOptions struct {
 	console
 	experimentOptions
+	trainingOptions
 }
 
 func runCommand(out console) *cli.Command {
@@ -19,10 +20,11 @@ func runCommand(out console) *cli.Command {
 		Usage:     "precompute, distill, export and evaluate, skipping what is up to date",
 		ArgsUsage: "CONFIG",
 		Flags: []cli.Flag{
+			o.restartFlag(), o.overwriteFlag(), o.waitFlag(),
 			o.setFlag(), o.engineFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runRun(c.Context, o, c.Args().Slice()) },
-	}, onWriters, "rkd run examples/mnist-unseen.yaml --set 'seeds=[1,2,3]'")
+	}, onRuns, "rkd run examples/mnist-unseen.yaml --set 'seeds=[1,2,3]'")
 }
 
 func runRun(ctx context.Context, o runOptions, args []string) error {
@@ -34,6 +36,7 @@ func runRun(ctx context.Context, o runOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	r.Restart, r.Overwrite = o.Restart, o.Overwrite
 	res, err := r.Run(ctx)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func TestChangesAreFollowed(t *testing.T) {
 		{"eval.metrics=[recall@2]", []string{"distill", "export", "evaluate"}}, // back to the first loss
 		{"eval.metrics=[recall@2]", nil},
 	} {
-		r := must(t, dir, "run", sampleConfig, "--set", test.set)
+		r := must(t, dir, "run", sampleConfig, "--set", test.set, "--overwrite")
 		if got, want := strings.Count(r.stderr, "up to date"), 4-len(test.fresh); got != want {
 			t.Errorf("--set %s: %d stages are up to date, expected all but %v\n%s", test.set, got, test.fresh, r.stderr)
 		}
@@ -196,7 +196,7 @@ func TestExportedStudent(t *testing.T) {
 		{[]string{"export.preprocess=true", "student.normalize=l2"}, onnx.Uint8, 0},
 	} {
 		must(t, dir, onSample(t, "precompute", test.set...)...)
-		must(t, dir, onSample(t, "distill", test.set...)...)
+		must(t, dir, append(onSample(t, "distill", test.set...), "--overwrite")...)
 		r := must(t, dir, onSample(t, "export", test.set...)...)
 		if !strings.Contains(r.stdout, "largest difference") {
 			t.Errorf("%v: the difference is not told: %s", test.set, r.stdout)
@@ -255,7 +255,7 @@ func TestInterruptLeavesACheckpoint(t *testing.T) {
 	dir := workplace(t)
 	must(t, dir, "precompute", sampleConfig)
 	args := onSample(t, "distill", "train.epochs=3000", "train.checkpoint_steps=5")
-	c := program(t, dir, append(args, "--resume")...)
+	c := program(t, dir, args...)
 	var stderr bytes.Buffer
 	c.Stderr = &stderr
 	if err := c.Start(); err != nil {

@@ -35,7 +35,7 @@ func TestLosses(t *testing.T) {
 		"loss={task: {weight: 1, kind: multi_similarity}}":                                                                             {"multi_similarity"},
 		"loss={task: {weight: 1, miner: semi_hard}}":                                                                                   {"triplet"},
 	} {
-		must(t, dir, onSample(t, "distill", set, "student.embedding_dim=128")...)
+		must(t, dir, append(onSample(t, "distill", set, "student.embedding_dim=128"), "--overwrite")...)
 		var first struct{ Terms map[string]float64 }
 		lines := read(t, filepath.Join(dir, "runs/sample/student/seed-1/metrics.jsonl"))
 		if err := json.NewDecoder(bytes.NewReader(lines)).Decode(&first); err != nil {
@@ -144,7 +144,7 @@ func TestSelfDistillation(t *testing.T) {
 	if again := must(t, dir, args...); strings.Contains(again.stderr, "epoch") {
 		t.Errorf("a second run trains again:\n%s", again.stderr)
 	}
-	changed := must(t, dir, append(args, "--set", "train.epochs=2")...)
+	changed := must(t, dir, append(args, "--set", "train.epochs=2", "--overwrite")...)
 	if n := strings.Count(changed.stderr, "made again"); n != 4 {
 		t.Errorf("%d caches of changed teachers were made again, expected 4\n%s", n, changed.stderr)
 	}
@@ -203,7 +203,7 @@ func TestEngines(t *testing.T) {
 	recall := map[string]float64{}
 	for _, kind := range []string{"onnxruntime", "gorgonia"} {
 		var res pipeline.Results
-		r := must(t, dir, "run", sampleConfig, "--json", "--engine", kind)
+		r := must(t, dir, "run", sampleConfig, "--json", "--overwrite", "--engine", kind)
 		if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
 			t.Fatal(err)
 		}

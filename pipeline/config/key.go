@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -29,6 +30,46 @@ func (k Key) canonical() []byte {
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(k) // what comes from YAML, strings and numbers always encode
 	return bytes.TrimSpace(b.Bytes())
+}
+
+// Differences lists the names under which k and old hold different values, sorted: "train.lr is 0.002, was 0.001". A value that a
+// key leaves out is called default.
+func (k Key) Differences(old Key) []string {
+	now, before := map[string]string{}, map[string]string{}
+	flatten(now, "", map[string]any(k))
+	flatten(before, "", map[string]any(old))
+	names := slices.Collect(maps.Keys(now))
+	for name := range before {
+		if _, both := now[name]; !both {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	var differences []string
+	for _, name := range names {
+		if now[name] != before[name] {
+			differences = append(differences, fmt.Sprintf("%s is %s, was %s", name, cmp.Or(now[name], "default"),
+				cmp.Or(before[name], "default")))
+		}
+	}
+	return differences
+}
+
+// flatten writes the values below v into flat by their dotted names; a list is one value.
+func flatten(flat map[string]string, name string, v any) {
+	section, ok := v.(map[string]any)
+	if !ok {
+		data, _ := json.Marshal(v) // see canonical
+		flat[name] = string(data)
+		return
+	}
+	for key, value := range section {
+		at := key
+		if name != "" {
+			at = name + "." + key
+		}
+		flatten(flat, at, value)
+	}
 }
 
 // TrainingKeyVersion is part of every training's key. Raise it when an unchanged configuration trains another student: all

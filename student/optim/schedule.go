@@ -58,3 +58,6 @@ func (s Schedule) Rate(base float64, step, perEpoch, total int) float64 {
 	}
 	return base
 }
+
+// SpreadsOverAll says whether the rate of a step depends on the number of steps of the whole training.
+func (s Schedule) SpreadsOverAll() bool { return s.Kind == "cosine" }

@@ -9,13 +9,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-
-	"github.com/google/renameio/v2"
+	"regexp"
 
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/optim"
+	"rkd/student/train/record"
 )
 
 // CheckpointFile is the name of the file that a checkpoint folder is known by.
@@ -66,8 +65,12 @@ type TensorFile struct {
 	Score  float64 `json:"score,omitempty"`
 }
 
-// CheckpointFormat is the format of the checkpoints that are written.
-const CheckpointFormat = 2
+const (
+	// CheckpointFormat is the format of the checkpoints that are written.
+	CheckpointFormat = 2
+	// unsealedFormat is the last format whose documents have no checksum.
+	unsealedFormat = 1
+)
 
 // ReadCheckpoint reads the checkpoint of a folder. It returns ErrNoCheckpoint where there is none and ErrCheckpoint, naming
 // the file, where it is damaged. Tensor files are checked when they are loaded.
@@ -81,21 +84,38 @@ func ReadCheckpoint(dir string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("reading the checkpoint: %w", err)
 	}
 	c := new(Checkpoint)
-	if err := json.Unmarshal(data, c); err != nil {
-		return nil, fmt.Errorf("%w: %q is no complete JSON document: %w", ErrCheckpoint, path, err)
+	sealed, err := record.Unmarshal(data, c)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %q: %w", ErrCheckpoint, path, err)
 	}
 	if c.Format < 1 || c.Format > CheckpointFormat {
 		return nil, fmt.Errorf("%w: %q has format %d, expected 1 to %d: it was written by another version of rkd", ErrCheckpoint, path,
 			c.Format, CheckpointFormat)
 	}
-	return c, nil
+	if !sealed && c.Format > unsealedFormat {
+		return nil, fmt.Errorf("%w: %q has no checksum: the file was damaged or edited", ErrCheckpoint, path)
+	}
+	return c, c.check(path)
 }
 
-// Adopt gives a checkpoint of an earlier format the key of this one, so that Run resumes it. The caller has made sure that it
-// is the same training.
-func (c *Checkpoint) Adopt(dir, key string) error {
+// check refuses what no training writes: the files of earlier formats have no checksum.
+func (c *Checkpoint) check(path string) error {
+	switch {
+	case c.Step < 0:
+		return fmt.Errorf("%w: %q: step is %d, expected 0 or more", ErrCheckpoint, path, c.Step)
+	case c.Last.Step != c.Step:
+		return fmt.Errorf("%w: %q: step is %d and last.step %d, expected the same", ErrCheckpoint, path, c.Step, c.Last.Step)
+	case c.Epoch.Steps < 0 || c.Epoch.Steps > c.Step:
+		return fmt.Errorf("%w: %q: epoch.steps is %d, expected 0 to step, %d", ErrCheckpoint, path, c.Epoch.Steps, c.Step)
+	}
+	return nil
+}
+
+// Adopt rewrites the checkpoint in dir as one of another training, which Run then goes on with: the same training under the key
+// of another format, or one of more epochs. About describes its student. That the weights fit is the caller's to know.
+func (c *Checkpoint) Adopt(dir, key string, about json.RawMessage) error {
 	adopted := *c
-	adopted.Format, adopted.Key = CheckpointFormat, key
+	adopted.Format, adopted.Key, adopted.About, adopted.Done = CheckpointFormat, key, about, false
 	return (&store{dir: dir}).describe(&adopted)
 }
 
@@ -177,11 +197,11 @@ func (s *store) save(c *Checkpoint) error {
 
 // describe writes the JSON file that makes tensor files a checkpoint.
 func (s *store) describe(c *Checkpoint) error {
-	data, err := json.MarshalIndent(c, "", "  ")
+	data, err := record.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("writing the checkpoint: %w", err)
 	}
-	return s.replace(CheckpointFile, append(data, '\n'))
+	return s.replace(CheckpointFile, data)
 }
 
 func (s *store) write(name string, t map[string]tensorView) (TensorFile, error) {
@@ -194,14 +214,15 @@ func (s *store) write(name string, t map[string]tensorView) (TensorFile, error) 
 }
 
 func (s *store) replace(name string, data []byte) error {
-	path := filepath.Join(s.dir, name)
-	if err := renameio.WriteFile(path, data, 0o644, renameio.WithTempDir(s.dir)); err != nil {
-		return fmt.Errorf("writing %q: %w", path, err)
-	}
-	return nil
+	return record.WriteFile(filepath.Join(s.dir, name), data)
 }
 
-// tidy removes tensor files that c does not name and temporaries that a killed run left behind. c may be nil.
+// tensorFiles are the names of a checkpoint's tensor files.
+const tensorFiles = `(?:last|best)-\d{8}\.safetensors`
+
+var tensorFile = regexp.MustCompile(`^` + tensorFiles + `$`)
+
+// tidy removes the tensor files that c does not name and the temporaries that a killed run left behind.
 func (s *store) tidy(c *Checkpoint) error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
@@ -209,15 +230,12 @@ func (s *store) tidy(c *Checkpoint) error {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		ours := strings.HasSuffix(name, ".safetensors") || name == CheckpointFile
-		left := strings.HasPrefix(name, ".last-") || strings.HasPrefix(name, ".best-") || strings.HasPrefix(name, "."+CheckpointFile) ||
-			strings.HasPrefix(name, "."+MetricsFile)
-		kept := c != nil && (name == CheckpointFile || name == c.Last.File || c.Best != nil && name == c.Best.File)
-		if left || ours && !kept {
-			if err := os.Remove(filepath.Join(s.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("tidying the checkpoint folder: %w", err)
-			}
+		if !tensorFile.MatchString(name) || name == c.Last.File || c.Best != nil && name == c.Best.File {
+			continue
+		}
+		if err := os.Remove(filepath.Join(s.dir, name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("tidying the checkpoint folder: %w", err)
 		}
 	}
-	return nil
+	return record.Sweep(s.dir, tensorFiles, regexp.QuoteMeta(CheckpointFile), regexp.QuoteMeta(MetricsFile))
 }

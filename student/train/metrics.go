@@ -3,7 +3,13 @@ package train
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"rkd/student/train/record"
 )
 
 // MetricsFile is the name of the file with one JSON object an epoch.
@@ -77,14 +83,28 @@ func (s *epochSums) mean(epoch, step int, rate float64) Metrics {
 	return m
 }
 
-// metrics writes the epochs so far.
-func (s *store) metrics(epochs []Metrics) error {
+// RestoreMetrics makes the metrics file in dir that of the checkpoint there, if it is not: a process that died between the two
+// left an earlier one. It writes nothing where the file is right.
+func (c *Checkpoint) RestoreMetrics(dir string) error {
+	lines, err := metricsLines(c.Epochs)
+	if err != nil {
+		return err
+	}
+	path := filepath.Join(dir, MetricsFile)
+	there, err := os.ReadFile(path)
+	if err == nil && bytes.Equal(there, lines) || errors.Is(err, fs.ErrNotExist) && len(lines) == 0 {
+		return nil
+	}
+	return record.WriteFile(path, lines)
+}
+
+func metricsLines(epochs []Metrics) ([]byte, error) {
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
 	for _, m := range epochs {
 		if err := encoder.Encode(m); err != nil {
-			return fmt.Errorf("writing %s: %w", MetricsFile, err)
+			return nil, fmt.Errorf("writing %s: %w", MetricsFile, err)
 		}
 	}
-	return s.replace(MetricsFile, lines.Bytes())
+	return lines.Bytes(), nil
 }

@@ -99,7 +99,7 @@ func (s *side) gather(of []float32, rows []int) loss.Matrix[float32] {
 //
 // When ctx ends, Run finishes the step under way, writes a checkpoint and returns ctx's error. A loss or gradient that is
 // not finite ends it with ErrDiverged, naming the step and the last checkpoint, which stays as it was. Without
-// job.Resume an earlier checkpoint is removed first; with it, one of another key is ErrCheckpoint.
+// job.Resume an earlier checkpoint stays until the first new one replaces it; with it, one of another key is ErrCheckpoint.
 func Run(ctx context.Context, job Job) (*Checkpoint, error) {
 	r := &run{Job: job, sampleSize: tensor.Shape(job.Network.Input).TotalSize()}
 	if err := r.prepare(); err != nil {
@@ -183,13 +183,18 @@ func (r *run) resume() error {
 	c, err := ReadCheckpoint(r.Dir)
 	switch {
 	case !r.Resume, errors.Is(err, ErrNoCheckpoint):
-		c = &Checkpoint{Format: CheckpointFormat, Key: r.Key, About: r.About, Instructions: []string{engine.Instructions()}}
-		r.checkpoint = c
-		return r.store.tidy(nil)
+		// What an earlier training left stays until this one's first checkpoint takes its place.
+		r.checkpoint = &Checkpoint{
+			Format: CheckpointFormat, Key: r.Key, About: r.About, Instructions: []string{engine.Instructions()},
+		}
+		return nil
 	case err != nil:
 		return err
 	case c.Key != r.Key:
 		return fmt.Errorf("%w: %q was trained with another configuration, data set, cache or seed", ErrCheckpoint, r.Dir)
+	case c.Step > r.Options.Epochs*r.Options.StepsPerEpoch:
+		return fmt.Errorf("%w: %q has taken %d steps, expected at most %d", ErrCheckpoint, r.Dir, c.Step,
+			r.Options.Epochs*r.Options.StepsPerEpoch)
 	}
 	if err := c.restore(r.Dir, weights, r.optim); err != nil {
 		return err
@@ -198,6 +203,9 @@ func (r *run) resume() error {
 		c.Instructions = append(c.Instructions, engine.Instructions())
 	}
 	r.checkpoint = c
+	if err := c.RestoreMetrics(r.Dir); err != nil {
+		return err
+	}
 	return r.store.tidy(c)
 }
 
@@ -328,7 +336,7 @@ func (r *run) pause(ctx context.Context) error {
 	if err := r.store.save(c); err != nil {
 		return err
 	}
-	if err := r.store.metrics(c.Epochs); err != nil {
+	if err := c.RestoreMetrics(r.Dir); err != nil {
 		return err
 	}
 	r.Observer.Epoch(m)

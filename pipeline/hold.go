@@ -1,0 +1,82 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"regexp"
+	"slices"
+	"syscall"
+
+	"rkd/pipeline/lock"
+	"rkd/student/train/record"
+)
+
+// configFile is the name of the resolved configuration in a run directory.
+const configFile = "config.yaml"
+
+// hold takes hold of a folder for this process: of a run directory alone, or beside others that hold folders of their own in it. While
+// another process holds it, it is lock.ErrHeld, or waited for where the machine says so. release ends the hold.
+//
+// Where the folder cannot be written it is not held: what is up to date needs no write access, and everything else says itself
+// what it could not write.
+func (r *Runner) hold(ctx context.Context, dir string, mode lock.Mode) (release func() error, err error) {
+	nothing := func() error { return nil }
+	var l *lock.Lock
+	if r.Wait {
+		l, err = lock.Wait(ctx, dir, mode, func(held error) { r.Progress.Say("waiting: %v", held) })
+	} else {
+		l, err = lock.Hold(dir, mode)
+	}
+	switch {
+	case errors.Is(err, lock.ErrUnsupported):
+		r.Progress.Say("%v: make sure that no other process works in it", err)
+		return nothing, nil
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return nothing, nil
+	case err != nil:
+		return nil, err
+	}
+	return l.Release, nil
+}
+
+// holdRun holds the run directory alone and sweeps up what killed runs left half-written there. (Trainings sweep up checkpoints, the
+// cache its shards.)
+func (r *Runner) holdRun(ctx context.Context) (release func() error, err error) {
+	dir := r.Experiment.Base.Dir
+	if release, err = r.hold(ctx, dir, lock.Exclusive); err != nil {
+		return nil, err
+	}
+	if err := record.Sweep(dir, regexp.QuoteMeta(configFile), regexp.QuoteMeta(ResultsFile)); err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return release, nil
+}
+
+// holdTasks holds the folders of tasks, and the run directory beside others that do the same with other tasks.
+func (r *Runner) holdTasks(ctx context.Context, tasks []Task) (release func() error, err error) {
+	var held []func() error
+	release = func() (err error) {
+		for _, of := range slices.Backward(held) {
+			err = errors.Join(err, of())
+		}
+		return err
+	}
+	hold := func(dir string, mode lock.Mode) error {
+		of, err := r.hold(ctx, dir, mode)
+		if err == nil {
+			held = append(held, of)
+		}
+		return err
+	}
+	err = hold(r.Experiment.Base.Dir, lock.Shared)
+	for _, t := range tasks {
+		if err == nil {
+			err = hold(t.Dir(), lock.Exclusive)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, release())
+	}
+	return release, nil
+}
