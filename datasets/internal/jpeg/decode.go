@@ -70,6 +70,13 @@ func DecodeConfig(data []byte) (Config, error) {
 // Errors wrap ErrTruncated, ErrFormat or ErrUnsupported. Damage within the entropy-coded data is no error where libjpeg
 // warns and goes on: the damaged blocks are what they are there.
 func Decode(data []byte, o Options) (Image, error) {
+	d := newDecoder(data)
+	defer d.release()
+	return d.image(o)
+}
+
+// image decodes the picture whose data have been set.
+func (d *decoder) image(o Options) (Image, error) {
 	switch o.Scale {
 	case 0:
 		o.Scale = 1
@@ -77,8 +84,6 @@ func Decode(data []byte, o Options) (Image, error) {
 	default:
 		return Image{}, fmt.Errorf("scale is %d, expected 1, 2, 4 or 8", o.Scale)
 	}
-	d := newDecoder(data)
-	defer d.release()
 	if err := d.readHeader(); err != nil {
 		return Image{}, err
 	}

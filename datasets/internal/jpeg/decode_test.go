@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 )
 
@@ -98,5 +99,45 @@ func TestScaledPixelsEqualLibjpeg(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestMemory holds what decoding allocates against what the configuration says beforehand.
+func TestMemory(t *testing.T) {
+	const fixed = 64 << 10 // the decoder itself and its Huffman tables
+	for name := range readGolden(t) {
+		data := readPicture(t, name)
+		c, err := DecodeConfig(data)
+		if err != nil {
+			continue
+		}
+		d := &decoder{src: source{data: data}}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = d.image(Options{})
+		runtime.ReadMemStats(&after)
+		used := int64(after.TotalAlloc - before.TotalAlloc)
+		if err == nil && (used > c.Memory+fixed || 2*used < c.Memory) {
+			t.Errorf("%s allocates %d bytes, expected about %d, and at most %d besides", name, used, c.Memory, fixed)
+		}
+	}
+}
+
+// TestConcurrentDecoding decodes everything in several goroutines at once, which take decoders from one another.
+func TestConcurrentDecoding(t *testing.T) {
+	pictures := readGolden(t)
+	for i := range 4 {
+		t.Run(fmt.Sprint(i), func(t *testing.T) {
+			t.Parallel()
+			for name, want := range pictures { // in another order each time
+				img, err := Decode(readPicture(t, name), Options{})
+				if err != nil {
+					continue
+				}
+				if sum := sha256.Sum256(img.Pixels); hex.EncodeToString(sum[:]) != want.SHA256 {
+					t.Errorf("the pixels of %s differ", name)
+				}
+			}
+		})
 	}
 }

@@ -151,5 +151,11 @@ func FuzzDecode(f *testing.F) {
 		if &second.Pixels[0] != &memory[0] {
 			t.Error("the memory that was given is not used")
 		}
+		for _, scale := range []int{2, 4, 8} {
+			small, err := Decode(data, Options{Scale: scale, Pixels: memory})
+			if err == nil && (small.Width != ceilDiv(c.Width, scale) || small.Height != ceilDiv(c.Height, scale)) {
+				t.Errorf("at a scale of %d it is %d × %d of %d × %d", scale, small.Height, small.Width, c.Height, c.Width)
+			}
+		}
 	})
 }

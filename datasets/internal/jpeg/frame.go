@@ -167,8 +167,8 @@ func grow[T any](store *[]T, n int) []T {
 	return *store
 }
 
-// keep is how many bytes of coefficients a decoder keeps for the next picture.
-const keep = 64 << 20
+// keep is how many bytes of a component's coefficients a decoder keeps for the next picture.
+const keep = 8 << 20
 
 // trim lets go of more memory than pictures of common size need.
 func (f *frame) trim() {

@@ -85,6 +85,9 @@ func (s *source) params() ([]byte, error) {
 // readSegment reads the entropy-coded bytes up to the next marker, which becomes the current one. Behind a marker that
 // has not been acted on there are none.
 func (s *source) readSegment() {
+	if cap(s.segment) < len(s.data)+padding { // no segment is longer
+		s.segment = make([]byte, 0, len(s.data)+padding)
+	}
 	buf := s.segment[:0]
 	s.open = false
 	for s.marker == 0 {
