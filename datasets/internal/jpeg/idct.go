@@ -65,8 +65,19 @@ func inverse8Go(coef, quant *[blockLen]int16, dst []uint8, stride int) {
 	} else {
 		var in [blockSize]int16
 		for x := range blockSize {
+			var rest int16
 			for y := range blockSize {
 				in[y] = coef[y*blockSize+x] * quant[y*blockSize+x]
+				if y > 0 {
+					rest |= in[y]
+				}
+			}
+			if rest == 0 { // what the transform gives, too
+				v := saturate16(int32(in[0]) << passBits)
+				for y := range blockSize {
+					t[y*blockSize+x] = v
+				}
+				continue
 			}
 			out := transform(&in)
 			for y, v := range out {
