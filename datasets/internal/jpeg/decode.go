@@ -117,8 +117,8 @@ var decoders = sync.Pool{New: func() any { return new(decoder) }}
 func newDecoder(data []byte) *decoder {
 	d := decoders.Get().(*decoder)
 	d.src.reset(data)
-	d.header = header{}
-	d.scan = scan{tables: d.tables}
+	d.header = newHeader()
+	d.scan = scan{tables: d.tables, arith: d.arith}
 	return d
 }
 

@@ -111,7 +111,7 @@ func TestMemory(t *testing.T) {
 		if err != nil {
 			continue
 		}
-		d := &decoder{src: source{data: data}}
+		d := &decoder{src: source{data: data}, header: newHeader()}
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err = d.image(Options{})

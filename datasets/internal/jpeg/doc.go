@@ -2,9 +2,9 @@
 // those of Pillow and of everything trained on it: the accurate integer inverse DCT ("islow"), triangle-filtered
 // ("fancy") upsampling of chroma, its rounding of YCbCr to RGB.
 //
-// It takes baseline, extended sequential and progressive Huffman-coded pictures of 8 bits, every sampling that
-// libjpeg-turbo takes, gray, YCbCr, RGB, CMYK and YCCK, and recovers from damaged entropy-coded data as libjpeg does.
-// Arithmetic coding, lossless and hierarchical pictures and 12 bits are refused.
+// It takes baseline, extended sequential and progressive pictures of 8 bits, Huffman or arithmetic coded, every
+// sampling that libjpeg-turbo takes, gray, YCbCr, RGB, CMYK and YCCK, and recovers from damaged entropy-coded data as
+// libjpeg does. Lossless and hierarchical pictures and 12 bits are refused.
 //
 // Each loop over pixels stands twice: in Go for any processor, and in AVX2 with the same bits.
 //

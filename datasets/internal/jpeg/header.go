@@ -34,6 +34,7 @@ var zigzag = func() (z [128]uint8) {
 type header struct {
 	frameSeen     bool
 	progressive   bool
+	arithmetic    bool // coding, not Huffman's
 	width, height int
 	components    [maxComponents]component
 	count         int // of components
@@ -42,14 +43,24 @@ type header struct {
 	adobeTransform uint8
 	exif           []byte // TIFF structure of the first EXIF segment
 
-	quant       [4][blockLen]uint16 // in rows of 8
-	quantSeen   [4]bool
-	huffman     [2][4]huffmanSpec // DC and AC
-	restart     int               // interval in MCUs, 0: none
-	scanMembers []int             // components of the scan that comes next
-	spectral    [2]int            // first and last coefficient of the scan
-	approx      [2]int            // high and low bit position
-	memberStore [maxComponents]int
+	quant        [4][blockLen]uint16 // in rows of 8
+	quantSeen    [4]bool
+	huffman      [2][4]huffmanSpec // DC and AC
+	conditioning conditioning
+	restart      int    // interval in MCUs, 0: none
+	scanMembers  []int  // components of the scan that comes next
+	spectral     [2]int // first and last coefficient of the scan
+	approx       [2]int // high and low bit position
+	memberStore  [maxComponents]int
+}
+
+// newHeader is what holds where the markers say nothing.
+func newHeader() header {
+	var h header
+	for i := range h.conditioning.high {
+		h.conditioning.high[i], h.conditioning.split[i] = 1, 5
+	}
+	return h
 }
 
 // component is one plane of the picture.
@@ -103,8 +114,11 @@ func (d *decoder) readMarkers() (more bool, err error) {
 		switch {
 		case m == markerSOS:
 			return true, d.readScanHeader(p)
-		case m <= markerSOF2:
-			err = d.readFrame(p, m == markerSOF2)
+		case m <= markerSOF2, m == markerSOF9, m == markerSOF10:
+			d.arithmetic = m >= markerSOF9
+			err = d.readFrame(p, m == markerSOF2 || m == markerSOF10)
+		case m == markerDAC:
+			err = d.readConditioning(p)
 		case m == markerDHT:
 			err = d.readHuffman(p)
 		case m == markerDQT:
@@ -127,13 +141,11 @@ func (d *decoder) readMarkers() (more bool, err error) {
 func checkMarker(m byte) error {
 	switch {
 	case m == markerDHT, m == markerDQT, m == markerDRI, m == markerDNL, m == markerCOM, m == markerSOS, m == markerDAC:
-	case m >= markerAPP0 && m <= markerAPPF, m >= markerSOF0 && m <= markerSOF2:
+	case m >= markerAPP0 && m <= markerAPPF, m >= markerSOF0 && m <= markerSOF2, m == markerSOF9, m == markerSOF10:
 	case m == 0xc3 || m == 0xcb:
 		return unsupported("lossless coding (marker %#02x), expected baseline or progressive", m)
 	case m >= 0xc5 && m <= 0xc7, m >= 0xcd && m <= 0xcf:
 		return unsupported("hierarchical coding (marker %#02x), expected baseline or progressive", m)
-	case m >= markerSOF9 && m <= 0xca:
-		return unsupported("arithmetic coding (marker %#02x), expected Huffman coding", m)
 	default:
 		return damaged("marker %#02x is out of place", m)
 	}

@@ -144,6 +144,8 @@ func (d *decoder) decodeScan(kind scanKind) error {
 // decodeBlock decodes what a scan says of block number n of c, which is the i-th component in it.
 func (d *decoder) decodeBlock(kind scanKind, c *component, i, n int) {
 	switch {
+	case d.arithmetic:
+		d.arithmeticBlock(kind, &c.coefs[n], &c.nonzero[n], c, i)
 	case kind == scanRefineDC: // zeros behind the end of a segment change nothing
 		if d.bits.bit() {
 			c.coefs[n][0] |= 1 << d.approx[1]

@@ -1,11 +1,15 @@
 package jpeg
 
-import "errors"
+import (
+	"errors"
+	"math/bits"
+)
 
 // scan is the state of entropy decoding.
 type scan struct {
 	bits    bitReader
 	tables  *[2][4]huffmanTable
+	arith   *arithmetic
 	last    [maxComponents]int32 // DC coefficients before the current ones
 	endRun  int                  // blocks of a progressive scan that have ended early and are still to come
 	togo    int                  // MCUs to the next restart
@@ -26,6 +30,9 @@ func (d *decoder) startScan(kinds ...coding) error {
 		if err := d.latch(c); err != nil {
 			return err
 		}
+		if d.arithmetic {
+			continue
+		}
 		for _, kind := range kinds {
 			if err := d.buildTable(kind, c); err != nil {
 				return err
@@ -35,10 +42,22 @@ func (d *decoder) startScan(kinds ...coding) error {
 	if len(d.scanMembers) > 1 && blocks > maxBlocks {
 		return damaged("an MCU has %d blocks, expected at most %d", blocks, maxBlocks)
 	}
-	d.scan = scan{tables: d.tables, togo: d.header.restart}
-	d.src.readSegment()
-	d.bits.reset(&d.src)
+	d.scan = scan{tables: d.tables, arith: d.arith, togo: d.header.restart}
+	d.beginSegment()
 	return nil
+}
+
+// beginSegment loads an entropy-coded segment.
+func (d *decoder) beginSegment() {
+	d.src.readSegment()
+	if !d.arithmetic {
+		d.bits.reset(&d.src)
+		return
+	}
+	if d.arith == nil {
+		d.arith = new(arithmetic)
+	}
+	d.arith.start(&d.src, &d.header)
 }
 
 // buildTable builds a component's table for differences or for coefficients.
@@ -77,8 +96,7 @@ func (d *decoder) beginMCU() error {
 		if proceed {
 			d.starved = false
 		}
-		d.src.readSegment()
-		d.bits.reset(&d.src)
+		d.beginSegment()
 	}
 	d.togo--
 	return nil
@@ -88,6 +106,12 @@ func (d *decoder) beginMCU() error {
 // end of the file the picture is truncated. libjpeg loads up to 57 bits before it needs them, and Pillow takes it for
 // truncated where they are not there.
 func (d *decoder) endMCU(row int) error {
+	if d.arithmetic {
+		if d.src.open && d.arith.pos > d.arith.end {
+			return truncated("the file ends in row %d of %d of its blocks", row, d.mcusDown)
+		}
+		return nil // zeros behind the end are part of the code
+	}
 	left := d.bits.left()
 	if d.src.open && left < 57 {
 		return truncated("the file ends in row %d of %d of its blocks", row, d.mcusDown)
@@ -140,7 +164,12 @@ func (d *decoder) decodeMCU(row, column int) {
 				coef := &d.block
 				*coef = [blockLen]int16{}
 				highest := 0
-				if !d.starved {
+				switch {
+				case d.arithmetic:
+					var nonzero uint64
+					d.arithmeticBlock(scanSequential, coef, &nonzero, c, i)
+					highest = bits.Len64(nonzero)
+				case !d.starved:
 					highest = d.bits.block(coef, dc, ac, &d.last[i])
 				}
 				if col := column*c.h + x; col < c.across && row*c.v+y < c.down {

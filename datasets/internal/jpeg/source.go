@@ -4,24 +4,25 @@ import "bytes"
 
 // Markers, the second byte behind 0xff.
 const (
-	markerTEM  = 0x01
-	markerSOF0 = 0xc0 // baseline
-	markerSOF1 = 0xc1 // extended sequential
-	markerSOF2 = 0xc2 // progressive
-	markerDHT  = 0xc4
-	markerSOF9 = 0xc9 // arithmetic
-	markerDAC  = 0xcc
-	markerRST0 = 0xd0
-	markerRST7 = 0xd7
-	markerSOI  = 0xd8
-	markerEOI  = 0xd9
-	markerSOS  = 0xda
-	markerDQT  = 0xdb
-	markerDNL  = 0xdc
-	markerDRI  = 0xdd
-	markerAPP0 = 0xe0
-	markerAPPF = 0xef
-	markerCOM  = 0xfe
+	markerTEM   = 0x01
+	markerSOF0  = 0xc0 // baseline
+	markerSOF1  = 0xc1 // extended sequential
+	markerSOF2  = 0xc2 // progressive
+	markerDHT   = 0xc4
+	markerSOF9  = 0xc9 // extended sequential, arithmetic coding
+	markerSOF10 = 0xca // progressive, arithmetic coding
+	markerDAC   = 0xcc
+	markerRST0  = 0xd0
+	markerRST7  = 0xd7
+	markerSOI   = 0xd8
+	markerEOI   = 0xd9
+	markerSOS   = 0xda
+	markerDQT   = 0xdb
+	markerDNL   = 0xdc
+	markerDRI   = 0xdd
+	markerAPP0  = 0xe0
+	markerAPPF  = 0xef
+	markerCOM   = 0xfe
 )
 
 // padding is what follows a segment's bytes, so that the bit reader loads eight at a time.

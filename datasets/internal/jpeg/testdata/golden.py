@@ -301,7 +301,15 @@ def main():
         for n, end in enumerate(ends[1:] + [ends[0] + 40, ends[len(ends) // 2] + 20, ends[-1] + 30]):
             files[f"incomplete_{name}_{n}"] = data[:end] + b"\xff\xd9"
     files["progressive_cut"] = files["progressive_sampling_420"][:-150]
-    files["arithmetic"] = jpegtran(files["sampling_420"], "-arithmetic")
+    for name in ["gray", "sampling_420", "sampling_22_21_12", "restart", "scans", "cmyk_adobe",
+                 "coefficients_wide_420"]:
+        files[f"arithmetic_{name}"] = jpegtran(files[name], "-arithmetic")
+        files[f"arithmetic_progressive_{name}"] = jpegtran(files[name], "-arithmetic", "-progressive", "-restart", "7B")
+    files["arithmetic_early_end"] = files["arithmetic_sampling_420"][:-400] + b"\xff\xd9"
+    damaged = bytearray(files["arithmetic_restart"])
+    for at in range(500, len(damaged), 97):
+        damaged[at] = 0x35
+    files["arithmetic_damaged"] = bytes(damaged)
 
     golden = {"pillow": Image.__version__, "libjpeg_turbo": features.version("libjpeg_turbo"), "pictures": {}}
     for name, data in files.items():
