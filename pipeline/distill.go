@@ -195,7 +195,7 @@ func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, 
 	score := newScore(t.Config.Goal, t.network.Dim, t.objective.Head)
 	_, err = train.Run(ctx, train.Job{
 		Options: t.options, Seed: t.Seed, Key: t.key, About: description, Dir: t.Dir(), Resume: resume,
-		Network: t.network, Weights: weights, Engine: machine, Loss: t.objective.Sum,
+		Network: t.network, Engine: machine, Loss: t.objective.Sum,
 		Rows: train.Rows{
 			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Load: samples.load,
 		},

@@ -8,17 +8,10 @@ import (
 	"rkd/pipeline/config"
 	"rkd/student/arch"
 	"rkd/student/engine"
-	"rkd/student/train"
 )
 
-// studentEngine trains and infers until it is closed.
-type studentEngine interface {
-	train.Engine
-	Close() error
-}
-
 // openEngine compiles a network for training on the memory of weights.
-func (r *Runner) openEngine(e config.Engine, network *arch.Network, weights *arch.Weights, batch int) (studentEngine, error) {
+func (r *Runner) openEngine(e config.Engine, network *arch.Network, weights *arch.Weights, batch int) (engine.Engine, error) {
 	if e.Kind == config.EngineGorgonia {
 		return engine.NewGorgonia(network, weights, batch)
 	}

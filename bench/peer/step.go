@@ -93,55 +93,43 @@ func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, 
 	}
 	x, target := gaussian(1, s.batch*tensor.Shape(s.input).TotalSize()), gaussian(2, s.batch*width)
 	inputs := []array{{x, append([]int{s.batch}, s.input...)}, {target, []int{s.batch, width}}, {[]float32{rate}, []int{1}}}
-	params := make([][]float32, len(weights.Params))
-	sizes := make([]int, len(weights.Params))
-	for i, p := range weights.Params {
-		params[i] = p.Value.Data().([]float32)
-		sizes[i] = len(params[i])
-		inputs = append(inputs, array{params[i], p.Value.Shape()})
+	for _, p := range weights.Params {
+		inputs = append(inputs, array{p.Value.Data().([]float32), p.Value.Shape()})
 	}
 	e, err := engine.NewONNXRuntime(net, weights, s.batch, engine.Options{Threads: threads})
 	if err != nil {
 		return nil, nil, err
 	}
-	adam, err := optim.New[float32](optim.Options{Kind: optim.Adam}, sizes)
-	if err != nil {
+	if err := e.Optimize(engine.Update{Optimizer: optim.Options{Kind: optim.Adam}}); err != nil {
 		return nil, nil, err
 	}
 	theirs, err = all.prepare(s.work, inputs...)
-	var value float64
-	objective := s.objective(target, &value)
+	objective := s.objective(target)
 	return local(func() (float64, error) {
-		if err := e.Step(x, objective); err != nil {
-			return 0, err
-		}
-		adam.Step(params, e.Gradients(), rate)
-		return value, nil
+		result, err := e.Step(x, rate, objective)
+		return result.Loss, err
 	}), theirs, err
 }
 
-// objective leaves its value in value.
-func (s student) objective(target []float32, value *float64) engine.Objective {
+func (s student) objective(target []float32) engine.Objective {
 	if s.teacherDim == 0 {
-		return func(embedding, gradient []float32) error {
+		return func(embedding, gradient []float32) (float64, error) {
 			sum, scale := 0.0, 2/float32(len(embedding))
 			for i, v := range embedding {
 				difference := v - target[i]
 				sum += float64(difference * difference)
 				gradient[i] = scale * difference
 			}
-			*value = sum / float64(len(embedding))
-			return nil
+			return sum / float64(len(embedding)), nil
 		}
 	}
 	sum := relationalLoss()
 	teacher := loss.Matrix[float32]{Rows: s.batch, Cols: s.teacherDim, Data: target}
-	return func(embedding, gradient []float32) error {
+	return func(embedding, gradient []float32) (float64, error) {
 		matrix := func(data []float32) loss.Matrix[float32] {
 			return loss.Matrix[float32]{Rows: s.batch, Cols: s.dim, Data: data}
 		}
 		v, err := sum.Eval(loss.Batch[float32]{Student: matrix(embedding), Teacher: teacher}, matrix(gradient))
-		*value = v.Total
-		return err
+		return v.Total, err
 	}
 }

@@ -76,11 +76,11 @@ var sentinels = []struct {
 	{exitInput, "", []error{
 		datasets.ErrFormat, datasets.ErrDecode, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
 		teacher.ErrShape, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
-		train.ErrCheckpoint, record.ErrChecksum, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
+		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},
 	{exitFailed, "", []error{
 		ort.ErrLibraryMissing, ort.ErrLibraryTooOld, ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify,
-		loss.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported,
+		loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported,
 	}},
 }
 

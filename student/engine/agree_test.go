@@ -117,8 +117,6 @@ func expectClose(t *testing.T, what string, got, want []float32) {
 type training struct {
 	machine
 	weights *arch.Weights
-	params  [][]float32
-	optim   *optim.Optimizer[float32]
 }
 
 func newTraining(t *testing.T, n network, build maker, batch int, kind string) *training {
@@ -133,31 +131,21 @@ func newTraining(t *testing.T, n network, build maker, batch int, kind string) *
 			t.Error(err)
 		}
 	})
-	tr := &training{machine: e, weights: weights}
-	var sizes []int
-	for _, p := range weights.Params {
-		tr.params = append(tr.params, p.Value.Data().([]float32))
-		sizes = append(sizes, p.Value.Shape().TotalSize())
-	}
 	// With Adam's usual ε of 1e-8 a gradient that is nothing but rounding moves a weight as far as any other.
-	if tr.optim, err = optim.New[float32](optim.Options{Kind: kind, Epsilon: 1e-4}, sizes); err != nil {
+	if err := e.Optimize(engine.Update{Optimizer: optim.Options{Kind: kind, Epsilon: 1e-4}}); err != nil {
 		t.Fatal(err)
 	}
-	return tr
+	return &training{machine: e, weights: weights}
 }
 
 // step runs a step and returns the embeddings that the objective saw.
 func (tr *training) step(t *testing.T, x []float32) []float32 {
 	t.Helper()
 	var embedding []float32
-	err := tr.Step(x, func(e, gradient []float32) error {
+	step(t, tr, x, func(e, gradient []float32) (float64, error) {
 		embedding = slices.Clone(e)
 		return linear(e, gradient)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	tr.optim.Step(tr.params, tr.Gradients(), 1e-3)
 	return embedding
 }
 
@@ -181,7 +169,7 @@ func TestEnginesAgree(t *testing.T) {
 					}
 				}
 				for i, p := range want.weights.Params {
-					expectClose(t, p.Name, got.params[i], p.Value.Data().([]float32))
+					expectClose(t, p.Name, got.weights.Params[i].Value.Data().([]float32), p.Value.Data().([]float32))
 				}
 				for i, b := range want.weights.Buffers {
 					expectClose(t, b.Name, got.weights.Buffers[i].Value.Data().([]float32), b.Value.Data().([]float32))

@@ -2,9 +2,9 @@ package engine
 
 import "gorgonia.org/gorgonia"
 
-// counter writes the number of each training step where the graph's dropout reads it.
+// counter counts training steps, and writes the number of each where the graph's dropout reads it.
 type counter struct {
-	next   int
+	next   int       // the number of the next step, from 0
 	number []float32 // nil without dropout
 }
 
@@ -15,10 +15,9 @@ func (c *counter) bind(step *gorgonia.Node) {
 	}
 }
 
-// count begins a step.
-func (c *counter) count() {
+// write hands the number of the coming step to the graph.
+func (c *counter) write() {
 	if c.number != nil {
 		c.number[0] = float32(c.next)
 	}
-	c.next++
 }

@@ -13,15 +13,13 @@ import (
 	"rkd/models/ort/orttest"
 	"rkd/student/arch"
 	"rkd/student/engine"
+	"rkd/student/optim"
 )
 
-// machine is what every engine does.
+// machine is an engine whose gradients a test can see.
 type machine interface {
-	Step(x []float32, objective engine.Objective) error
-	SetStep(step int)
-	Gradients() [][]float32
-	Embed(ctx context.Context, dst, x []float32) ([]float32, error)
-	Close() error
+	engine.Engine
+	Gradients() [][]float32 // of the last step, one slice for each of the weights' Params
 }
 
 // maker makes an engine for batches of a size.
@@ -35,6 +33,9 @@ func onnxRuntimeEngine(net *arch.Network, weights *arch.Weights, batch int) (mac
 	return engine.NewONNXRuntime(net, weights, batch, engine.Options{})
 }
 
+// engines pass one suite: every test that calls eachEngine.
+var engines = map[string]maker{"gorgonia": gorgoniaEngine, "onnxruntime": onnxRuntimeEngine}
+
 // eachEngine runs body for every engine.
 func eachEngine[TB interface {
 	testing.TB
@@ -43,8 +44,9 @@ func eachEngine[TB interface {
 ) {
 	tb.Helper()
 	orttest.Start(tb)
-	tb.Run("gorgonia", func(tb TB) { body(tb, gorgoniaEngine) })
-	tb.Run("onnxruntime", func(tb TB) { body(tb, onnxRuntimeEngine) })
+	for name, build := range engines {
+		tb.Run(name, func(tb TB) { body(tb, build) })
+	}
 }
 
 func newEngine(
@@ -78,42 +80,46 @@ func samples(n int) []float32 {
 }
 
 // linear is the objective Σ cᵢ·eᵢ with fixed c, whose gradient is c.
-func linear(embedding, gradient []float32) error {
-	for i := range embedding {
+func linear(embedding, gradient []float32) (float64, error) {
+	sum := 0.0
+	for i, v := range embedding {
 		gradient[i] = float32(math.Cos(float64(i)*2.3)) / float32(len(embedding))
+		sum += float64(gradient[i]) * float64(v)
 	}
-	return nil
+	return sum, nil
 }
 
-func TestStepLeavesGradientsThatLowerTheObjective(t *testing.T) {
+// step runs a step at a rate of 1e-3 that must succeed.
+func step(tb testing.TB, e engine.Engine, x []float32, objective engine.Objective) engine.Result {
+	tb.Helper()
+	r, err := e.Step(x, 1e-3, objective)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+func TestStepsLowerTheObjective(t *testing.T) {
 	eachEngine(t, func(t *testing.T, build maker) {
-		e, weights := newEngine(t, build, arch.Config{Conv: []int{4, 6}}, []int{1, 8, 8}, 3, 5)
+		e, _ := newEngine(t, build, arch.Config{Conv: []int{4, 6}}, []int{1, 8, 8}, 3, 5)
+		if err := e.Optimize(engine.Update{Optimizer: optim.Options{Kind: optim.SGD}}); err != nil {
+			t.Fatal(err)
+		}
 		x := samples(5 * 64)
 		var values []float64
 		for range 20 {
-			value := 0.0
-			err := e.Step(x, func(embedding, gradient []float32) error {
+			r, err := e.Step(x, 0.02, func(embedding, gradient []float32) (float64, error) {
 				for i := range gradient {
 					if gradient[i] != 0 {
 						t.Fatalf("gradient[%d] comes in as %v, expected 0", i, gradient[i])
 					}
 				}
-				err := linear(embedding, gradient)
-				for i, g := range gradient {
-					value += float64(g) * float64(embedding[i])
-				}
-				return err
+				return linear(embedding, gradient)
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			values = append(values, value)
-			for i, p := range weights.Params {
-				w := p.Value.Data().([]float32)
-				for j, g := range e.Gradients()[i] {
-					w[j] -= 0.02 * g
-				}
-			}
+			values = append(values, r.Loss)
 		}
 		if !slices.IsSortedFunc(values, func(a, b float64) int {
 			if a > b {
@@ -131,7 +137,7 @@ func TestInferenceUsesTheRunningStatistics(t *testing.T) {
 		e, _ := newEngine(t, build, arch.Config{Conv: []int{4}}, []int{1, 8, 8}, 3, 6)
 		x := samples(6 * 64)
 		var trained []float32
-		keep := func(embedding, gradient []float32) error {
+		keep := func(embedding, gradient []float32) (float64, error) {
 			trained = slices.Clone(embedding)
 			return linear(embedding, gradient)
 		}
@@ -140,9 +146,7 @@ func TestInferenceUsesTheRunningStatistics(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 200 { // no weight moves, so the running statistics approach the batch's
-			if err := e.Step(x, keep); err != nil {
-				t.Fatal(err)
-			}
+			step(t, e, x, keep)
 		}
 		after, err := e.Embed(t.Context(), nil, x)
 		if err != nil {
@@ -188,10 +192,10 @@ func TestObjectivesErrorEndsTheStep(t *testing.T) {
 	eachEngine(t, func(t *testing.T, build maker) {
 		e, _ := newEngine(t, build, arch.Config{MLP: []int{4}}, []int{6}, 3, 4)
 		want := errors.New("no")
-		if err := e.Step(samples(24), func(_, _ []float32) error { return want }); !errors.Is(err, want) {
+		if _, err := e.Step(samples(24), 1, func(_, _ []float32) (float64, error) { return 0, want }); !errors.Is(err, want) {
 			t.Errorf("error is %v, expected the objective's", err)
 		}
-		if err := e.Step(samples(24), linear); err != nil {
+		if _, err := e.Step(samples(24), 1, linear); err != nil {
 			t.Errorf("the next step gives %v", err)
 		}
 	})
@@ -204,15 +208,19 @@ func TestDropoutGoesOnFromAnyStep(t *testing.T) {
 		dropout := arch.Config{Layers: []arch.Layer{{Kind: arch.Linear, Out: 32}, {Kind: arch.Dropout, Rate: 0.5}}}
 		run := func(first, steps int) (last []float32) {
 			e, _ := newEngine(t, build, dropout, []int{6}, 3, 4)
-			e.SetStep(first)
+			s, err := e.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.Steps = first
+			if err := e.Restore(s); err != nil {
+				t.Fatal(err)
+			}
 			for range steps {
-				err := e.Step(samples(24), func(embedding, gradient []float32) error {
+				step(t, e, samples(24), func(embedding, gradient []float32) (float64, error) {
 					last = slices.Clone(embedding)
 					return linear(embedding, gradient)
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
 			}
 			return last
 		}
@@ -229,7 +237,7 @@ func TestDropoutGoesOnFromAnyStep(t *testing.T) {
 func TestInputThatDoesNotFit(t *testing.T) {
 	eachEngine(t, func(t *testing.T, build maker) {
 		e, _ := newEngine(t, build, arch.Config{MLP: []int{4}}, []int{6}, 3, 4)
-		if err := e.Step(samples(23), linear); !errors.Is(err, engine.ErrInput) {
+		if _, err := e.Step(samples(23), 1, linear); !errors.Is(err, engine.ErrInput) {
 			t.Errorf("Step gives %v, expected ErrInput", err)
 		}
 		if _, err := e.Embed(t.Context(), nil, samples(7)); !errors.Is(err, engine.ErrInput) {
@@ -269,9 +277,7 @@ func TestClosedEnginesAreFreed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := e.Step(samples(64*28*28), linear); err != nil {
-				t.Fatal(err)
-			}
+			step(t, e, samples(64*28*28), linear)
 			if err := e.Close(); err != nil {
 				t.Fatal(err)
 			}

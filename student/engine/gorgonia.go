@@ -13,26 +13,14 @@ import (
 	"rkd/student/op"
 )
 
-// ErrInput reports samples that do not fit the network.
-var ErrInput = errors.New("input")
-
-// momentum is the share of a batch in the running statistics of batch normalisation (PyTorch's default).
-const momentum = 0.1
-
-// Objective computes an objective's gradient at embeddings: both are (N,Dim), row-major; gradient comes in zeroed.
-type Objective func(embedding, gradient []float32) error
-
-// Gorgonia runs a student on Gorgonia's tape machine, in float32. It is not safe for concurrent use.
+// Gorgonia is the Engine on Gorgonia's tape machine.
 type Gorgonia struct {
-	net     *arch.Network
-	weights *arch.Weights
-	batch   int
+	host
+	net   *arch.Network
+	batch int
 
 	train program
 	call  *call
-	grads [][]float32
-	stats []runningStats
-	steps counter
 	infer program
 }
 
@@ -45,7 +33,7 @@ type call struct {
 func (c *call) run(in, out gorgonia.Value) error {
 	gradient := out.Data().([]float32)
 	clear(gradient)
-	c.err = c.objective(in.Data().([]float32), gradient)
+	_, c.err = c.objective(in.Data().([]float32), gradient)
 	return c.err
 }
 
@@ -56,15 +44,10 @@ type program struct {
 	output  gorgonia.Value // the embedding; nil until the first run
 }
 
-type runningStats struct {
-	update arch.RunningUpdate
-	value  gorgonia.Value
-}
-
 // NewGorgonia compiles net for training steps of batch samples and for inference. The engine works on the memory of
-// weights: a step reads the parameters as they are and moves the running statistics in the buffers.
+// weights: a step reads the parameters there and writes them there.
 func NewGorgonia(net *arch.Network, weights *arch.Weights, batch int) (*Gorgonia, error) {
-	e := &Gorgonia{net: net, weights: weights, batch: batch}
+	e := &Gorgonia{host: host{weights: weights}, net: net, batch: batch}
 	if err := e.compileTraining(); err != nil {
 		return nil, fmt.Errorf("compiling the training graph: %w", err)
 	}
@@ -99,10 +82,10 @@ func (e *Gorgonia) compileTraining() error {
 		gorgonia.Read(g, &values[i])
 	}
 	e.steps.bind(graph.Step)
-	e.stats = make([]runningStats, len(graph.Stats))
+	statistics := make([]gorgonia.Value, len(graph.Stats))
 	for i, s := range graph.Stats {
-		e.stats[i].update = s
-		gorgonia.Read(s.Node, &e.stats[i].value)
+		gorgonia.Read(s.Node, &statistics[i])
+		e.stats = append(e.stats, batchStats{s, func() []float32 { return statistics[i].Data().([]float32) }})
 	}
 	// Backpropagate also differentiates with respect to the samples; what nobody reads is left out.
 	read := grads
@@ -147,44 +130,27 @@ func (e *Gorgonia) newProgram() (program, *gorgonia.Node) {
 	return program{input: input}, x
 }
 
-// Step runs forward on x, (N,Input...) with N the batch of NewGorgonia, hands the embeddings to objective, runs backward
-// from the gradient it gives and moves the running statistics. Gradients then holds dL/dw. An error of the objective
-// ends the step and is returned as it is.
-func (e *Gorgonia) Step(x []float32, objective Objective) error {
+// Step implements Engine.
+func (e *Gorgonia) Step(x []float32, rate float64, objective Objective) (Result, error) {
 	if len(x) != len(e.train.input) {
-		return fmt.Errorf("%w: %d values for a batch of %d", ErrInput, len(x), len(e.train.input))
+		return Result{}, fmt.Errorf("%w: %d values for a batch of %d", ErrInput, len(x), len(e.train.input))
 	}
-	*e.call = call{objective: objective}
-	copy(e.train.input, x)
-	e.steps.count()
-	err := e.train.machine.RunAll()
-	e.train.machine.Reset()
-	if e.call.err != nil {
-		return e.call.err // the tape machine's wrapping would bury it under registers and addresses
-	}
-	if err != nil {
-		return fmt.Errorf("running a training step: %w", err)
-	}
-	for _, s := range e.stats {
-		err := op.UpdateRunning(e.buffer(s.update.Mean), e.buffer(s.update.Variance), s.value.Data().([]float32), s.update.Count,
-			momentum)
-		if err != nil {
-			return fmt.Errorf("moving the running statistics: %w", err)
+	return e.step(rate, objective, func(objective Objective) error {
+		*e.call = call{objective: objective}
+		copy(e.train.input, x)
+		err := e.train.machine.RunAll()
+		e.train.machine.Reset()
+		if e.call.err != nil {
+			return e.call.err // the tape machine's wrapping would bury it under registers and addresses
 		}
-	}
-	return nil
+		if err != nil {
+			return fmt.Errorf("running a training step: %w", err)
+		}
+		return nil
+	})
 }
 
-func (e *Gorgonia) buffer(i int) []float32 { return e.weights.Buffers[i].Value.Data().([]float32) }
-
-// SetStep says which number the next step has, from 0 on, for dropout to draw its masks from. Steps after it count on.
-func (e *Gorgonia) SetStep(step int) { e.steps.next = step }
-
-// Gradients returns dL/dw of the last step, one slice for each of the weights' Params, in order. The next step
-// overwrites them.
-func (e *Gorgonia) Gradients() [][]float32 { return e.grads }
-
-// Embed appends the embeddings of x, (n,Input...), to dst in inference mode. n is free.
+// Embed implements Engine.
 func (e *Gorgonia) Embed(ctx context.Context, dst, x []float32) ([]float32, error) {
 	sample := tensor.Shape(e.net.Input).TotalSize()
 	if len(x)%sample != 0 {
@@ -207,7 +173,7 @@ func (e *Gorgonia) Embed(ctx context.Context, dst, x []float32) ([]float32, erro
 	return dst, nil
 }
 
-// Close frees the machines.
+// Close implements Engine.
 func (e *Gorgonia) Close() error {
 	return errors.Join(e.train.machine.Close(), e.infer.machine.Close())
 }

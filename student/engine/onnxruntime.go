@@ -12,7 +12,6 @@ import (
 	"rkd/models/ort"
 	"rkd/student/arch"
 	"rkd/student/internal/parallel"
-	"rkd/student/op"
 )
 
 // opset is the version of ONNX's operators that graphs are lowered to.
@@ -25,24 +24,21 @@ type Options struct {
 	ProviderOptions map[string]string // of the provider, by the runtime's names
 }
 
-// ONNXRuntime runs a student on ONNX Runtime, in float32. It is not safe for concurrent use.
+// ONNXRuntime is the Engine on ONNX Runtime.
 //
-// The training graph and the gradients that gorgonia.Backpropagate makes from one on the embedding are cut into as few
-// pieces as the operators allow that have no good ONNX form: between them run those operators' own kernels. All pieces
-// work on the same memory, weights and samples included, bound once.
+// The training graph and its gradients (gorgonia.Backpropagate from a gradient on the embedding) are divided into as few ONNX
+// models as possible; operators without a fast ONNX form run their own kernels between them. All work on the same memory,
+// weights and samples included, bound once.
 type ONNXRuntime struct {
-	net     *arch.Network
-	weights *arch.Weights
+	host
+	net *arch.Network
 
 	input     []float32
 	forward   []run
 	embedding []float32
 	gradient  []float32 // on the embedding
 	backward  []run
-	grads     [][]float32
 	copies    [][2][]float32 // to, from: gradients that are equal
-	stats     []batchStats
-	steps     counter
 
 	team     *parallel.Team
 	products *products
@@ -52,20 +48,14 @@ type ONNXRuntime struct {
 	inferOutput []float32
 }
 
-type batchStats struct {
-	update arch.RunningUpdate
-	data   []float32
-}
-
 // NewONNXRuntime compiles net for training steps of batch samples and for inference. The engine works on the memory of
-// weights: a step reads the parameters as they are and moves the running statistics in the buffers. ONNX Runtime is loaded
-// already, by ort.Init.
+// weights: a step reads the parameters there and writes them there. ort.Init must have loaded ONNX Runtime.
 //
 // Errors wrap ErrOperator for a node that can neither be lowered nor be run, and ort.ErrProvider when the library lacks the
 // provider.
 func NewONNXRuntime(net *arch.Network, weights *arch.Weights, batch int, o Options) (*ONNXRuntime, error) {
 	team := parallel.NewTeam(o.Threads)
-	e := &ONNXRuntime{net: net, weights: weights, team: team, products: newProducts()}
+	e := &ONNXRuntime{host: host{weights: weights}, net: net, team: team, products: newProducts()}
 	session := ort.Options{Threads: o.Threads, Provider: o.Provider, ProviderOptions: o.ProviderOptions}
 	if err := e.compileTraining(batch, session); err != nil {
 		return nil, errors.Join(fmt.Errorf("compiling the training graph: %w", err), e.Close())
@@ -106,7 +96,8 @@ func (e *ONNXRuntime) compileTraining(batch int, o ort.Options) error {
 	e.steps.bind(graph.Step)
 	e.input, e.gradient, e.embedding = input, onEmbedding, p.values[graph.Embedding].data
 	for _, s := range graph.Stats {
-		e.stats = append(e.stats, batchStats{s, p.values[s.Node].data})
+		data := p.values[s.Node].data
+		e.stats = append(e.stats, batchStats{s, func() []float32 { return data }})
 	}
 	var seen []*value
 	for _, n := range grads {
@@ -140,49 +131,33 @@ func (e *ONNXRuntime) compileInference(batch int, o ort.Options) error {
 	return err
 }
 
-// Step runs forward on x, (N,Input...) with N the batch of NewONNXRuntime, hands the embeddings to objective, runs backward
-// from the gradient it gives and moves the running statistics. Gradients then holds dL/dw. An error of the objective
-// ends the step and is returned as it is.
-func (e *ONNXRuntime) Step(x []float32, objective Objective) error {
+// Step implements Engine.
+func (e *ONNXRuntime) Step(x []float32, rate float64, objective Objective) (Result, error) {
 	if len(x) != len(e.input) {
-		return fmt.Errorf("%w: %d values for a batch of %d", ErrInput, len(x), len(e.input))
+		return Result{}, fmt.Errorf("%w: %d values for a batch of %d", ErrInput, len(x), len(e.input))
 	}
-	copy(e.input, x)
-	e.steps.count()
-	if err := runAll(e.forward); err != nil {
-		return fmt.Errorf("running a training step forward: %w", err)
-	}
-	e.team.Rest()
-	clear(e.gradient)
-	if err := objective(e.embedding, e.gradient); err != nil {
-		return err
-	}
-	if err := runAll(e.backward); err != nil {
-		return fmt.Errorf("running a training step backward: %w", err)
-	}
-	e.team.Rest()
-	for _, c := range e.copies {
-		copy(c[0], c[1])
-	}
-	for _, s := range e.stats {
-		mean, variance := e.buffer(s.update.Mean), e.buffer(s.update.Variance)
-		if err := op.UpdateRunning(mean, variance, s.data, s.update.Count, momentum); err != nil {
-			return fmt.Errorf("moving the running statistics: %w", err)
+	return e.step(rate, objective, func(objective Objective) error {
+		copy(e.input, x)
+		if err := runAll(e.forward); err != nil {
+			return fmt.Errorf("running a training step forward: %w", err)
 		}
-	}
-	return nil
+		e.team.Rest()
+		clear(e.gradient)
+		if _, err := objective(e.embedding, e.gradient); err != nil {
+			return err
+		}
+		if err := runAll(e.backward); err != nil {
+			return fmt.Errorf("running a training step backward: %w", err)
+		}
+		e.team.Rest()
+		for _, c := range e.copies {
+			copy(c[0], c[1])
+		}
+		return nil
+	})
 }
 
-func (e *ONNXRuntime) buffer(i int) []float32 { return e.weights.Buffers[i].Value.Data().([]float32) }
-
-// SetStep says which number the next step has, from 0 on, for dropout to draw its masks from. Steps after it count on.
-func (e *ONNXRuntime) SetStep(step int) { e.steps.next = step }
-
-// Gradients returns dL/dw of the last step, one slice for each of the weights' Params, in order. The next step
-// overwrites them.
-func (e *ONNXRuntime) Gradients() [][]float32 { return e.grads }
-
-// Embed appends the embeddings of x, (n,Input...), to dst in inference mode. n is free.
+// Embed implements Engine.
 func (e *ONNXRuntime) Embed(ctx context.Context, dst, x []float32) ([]float32, error) {
 	sample := tensor.Shape(e.net.Input).TotalSize()
 	if len(x)%sample != 0 {
@@ -203,7 +178,7 @@ func (e *ONNXRuntime) Embed(ctx context.Context, dst, x []float32) ([]float32, e
 	return dst, nil
 }
 
-// Close gives sessions and tensors back to the runtime. Weights and gradients stay.
+// Close implements Engine: it gives sessions and tensors back to the runtime. Weights and gradients stay.
 func (e *ONNXRuntime) Close() error {
 	err := errors.Join(closeAll(e.forward), closeAll(e.backward), closeAll(e.infer), e.products.close())
 	e.forward, e.backward, e.infer = nil, nil, nil

@@ -10,10 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 
 	"rkd/student/arch"
 	"rkd/student/engine"
-	"rkd/student/optim"
 	"rkd/student/train/record"
 )
 
@@ -134,7 +134,7 @@ func (f TensorFile) LoadWeights(dir string, w *arch.Weights) error {
 	if err != nil {
 		return err
 	}
-	return t.fill(w, "", nil)
+	return t.fill("", w.All(), values(w.All()))
 }
 
 func (f TensorFile) read(dir string) (*tensors, error) {
@@ -149,41 +149,54 @@ func (f TensorFile) read(dir string) (*tensors, error) {
 	return parseTensors(path, data)
 }
 
-// restore brings a training back to where the checkpoint was taken.
-func (c *Checkpoint) restore(dir string, w *arch.Weights, o *optim.Optimizer[float32]) error {
+// restore brings an engine to where it was when the checkpoint was taken.
+func (c *Checkpoint) restore(dir string, e engine.Engine) error {
 	t, err := c.Last.read(dir)
 	if err != nil {
 		return err
 	}
-	if err := t.fill(w, "", nil); err != nil {
+	s, err := e.State()
+	if err != nil {
 		return err
 	}
-	for name, moments := range o.Moments() {
-		if err := t.fill(w, momentPrefix+name+".", moments); err != nil {
+	weights := slices.Concat(s.Params, s.Buffers)
+	if err := t.fill("", weights, values(weights)); err != nil {
+		return err
+	}
+	for name, moments := range s.Moments {
+		if err := t.fill(momentPrefix+name+".", s.Params, moments); err != nil {
 			return err
 		}
 	}
-	o.SetSteps(c.Step)
-	return nil
+	s.Steps = c.Step
+	return e.Restore(s)
 }
 
-// store writes checkpoints into one folder.
+// store writes checkpoints of an engine's training into one folder.
 type store struct {
-	dir     string
-	weights *arch.Weights
-	optim   *optim.Optimizer[float32]
+	dir    string
+	engine engine.Engine
 }
 
 // best writes the weights as the best so far.
 func (s *store) best(step int, score float64) (*TensorFile, error) {
-	f, err := s.write(fmt.Sprintf("best-%08d.safetensors", step), collect(s.weights, nil))
+	state, err := s.engine.State()
+	if err != nil {
+		return nil, err
+	}
+	state.Moments = nil
+	f, err := s.write(fmt.Sprintf("best-%08d.safetensors", step), collect(state))
 	f.Step, f.Score = step, score
 	return &f, err
 }
 
 // save writes weights and moments, then the JSON file that makes them the checkpoint, and removes what it replaces.
 func (s *store) save(c *Checkpoint) error {
-	last, err := s.write(fmt.Sprintf("last-%08d.safetensors", c.Step), collect(s.weights, s.optim.Moments()))
+	state, err := s.engine.State()
+	if err != nil {
+		return err
+	}
+	last, err := s.write(fmt.Sprintf("last-%08d.safetensors", c.Step), collect(state))
 	if err != nil {
 		return err
 	}

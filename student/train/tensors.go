@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/student/arch"
+	"rkd/student/engine"
 	"rkd/student/loss"
 )
 
@@ -41,8 +42,17 @@ func parseTensors(path string, data []byte) (*tensors, error) {
 	return &tensors{path: path, content: content}, nil
 }
 
-// collect gathers weights and, where given, moments by name.
-func collect(w *arch.Weights, moments map[string][][]float32) map[string]tensorView {
+// values are the tensors' own memory.
+func values(tensors []arch.Tensor) [][]float32 {
+	v := make([][]float32, len(tensors))
+	for i, t := range tensors {
+		v[i] = t.Value.Data().([]float32)
+	}
+	return v
+}
+
+// collect gathers weights and moments by name.
+func collect(s engine.State) map[string]tensorView {
 	views := map[string]tensorView{}
 	add := func(name string, t arch.Tensor, values []float32) {
 		shape := make([]uint64, 0, t.Value.Dims())
@@ -56,12 +66,13 @@ func collect(w *arch.Weights, moments map[string][][]float32) map[string]tensorV
 		// The only error is a data length that differs from the shape's.
 		views[name], _ = safetensors.NewTensorView(safetensors.F32, shape, data)
 	}
-	for _, t := range w.All() {
-		add(t.Name, t, t.Value.Data().([]float32))
+	weights := slices.Concat(s.Params, s.Buffers)
+	for i, v := range values(weights) {
+		add(weights[i].Name, weights[i], v)
 	}
-	for name, values := range moments {
-		for i, t := range w.Params {
-			add(momentPrefix+name+"."+t.Name, t, values[i])
+	for name, moments := range s.Moments {
+		for i, t := range s.Params {
+			add(momentPrefix+name+"."+t.Name, t, moments[i])
 		}
 	}
 	return views
@@ -71,14 +82,9 @@ func serialize(views map[string]tensorView) ([]byte, error) {
 	return safetensors.Serialize(views, map[string]string{"format": "pt"})
 }
 
-// fill copies tensors by name, prefix first: into values, one slice for each parameter, or where values is nil into the
-// weights themselves.
-func (t *tensors) fill(w *arch.Weights, prefix string, values [][]float32) error {
-	into := w.All()
-	if values != nil {
-		into = w.Params
-	}
-	for i, target := range into {
+// fill copies tensors of the file, named prefix and the target's name, to values: one slice for each target, with its shape.
+func (t *tensors) fill(prefix string, targets []arch.Tensor, values [][]float32) error {
+	for i, target := range targets {
 		view, ok := t.content.Tensor(prefix + target.Name)
 		if !ok {
 			return fmt.Errorf("%w: %q has no tensor %q: it belongs to another architecture", ErrCheckpoint, t.path, prefix+target.Name)
@@ -91,13 +97,9 @@ func (t *tensors) fill(w *arch.Weights, prefix string, values [][]float32) error
 			return fmt.Errorf("%w: %q: tensor %q is %s %v, expected F32 %v", ErrCheckpoint, t.path, prefix+target.Name, view.DType(),
 				shape, []int(target.Value.Shape()))
 		}
-		dst := target.Value.Data().([]float32)
-		if values != nil {
-			dst = values[i]
-		}
 		data := view.Data()
-		for j := range dst {
-			dst[j] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*j:]))
+		for j := range values[i] {
+			values[i][j] = math.Float32frombits(binary.LittleEndian.Uint32(data[4*j:]))
 		}
 	}
 	return nil

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"slices"
 	"time"
@@ -15,21 +14,11 @@ import (
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
-	"rkd/student/optim"
 	"rkd/student/sampler"
 )
 
 // ErrDiverged reports a loss or a gradient that is no number.
 var ErrDiverged = errors.New("training diverged")
-
-// Engine runs the student; student/engine has them.
-type Engine interface {
-	// SetStep says which step comes next, from 0: what is drawn inside the network depends on it.
-	SetStep(step int)
-	Step(x []float32, objective engine.Objective) error
-	Gradients() [][]float32
-	Embed(ctx context.Context, dst, x []float32) ([]float32, error)
-}
 
 // Observer hears how training goes.
 type Observer interface {
@@ -50,8 +39,7 @@ type Job struct {
 	Resume bool
 
 	Network *arch.Network
-	Weights *arch.Weights // first weights; trained in place
-	Engine  Engine        // over Network and Weights
+	Engine  engine.Engine // of Network, with its first weights; Run trains them
 	Loss    *loss.Sum[float32]
 	Rows    Rows
 	// Score measures the embeddings, (len(labels),Dim), of the selection split: higher is better.
@@ -72,11 +60,8 @@ type run struct {
 	Job
 	batches    sampler.Batches
 	held       []int
-	optim      *optim.Optimizer[float32]
 	store      *store
 	checkpoint *Checkpoint
-	params     [][]float32 // of the network, then of the loss
-	lossGrads  [][]float32
 	sampleSize int
 	teacher    side
 	logits     side
@@ -153,33 +138,23 @@ func (r *run) prepare() error {
 	if r.batches, err = sampler.New(r.Rows.Labels, train, r.Options.Batch, r.Seed); err != nil {
 		return err
 	}
-	for _, p := range r.Weights.Params {
-		r.params = append(r.params, p.Value.Data().([]float32))
+	update := engine.Update{Optimizer: r.Options.optimizer(), ClipNorm: r.Options.ClipNorm}
+	params := r.Loss.Params()
+	for i, t := range Learned(params) {
+		update.Learned = append(update.Learned, engine.Learned{Tensor: t, Grad: params[i].Grad})
 	}
-	for _, p := range r.Loss.Params() {
-		r.params = append(r.params, p.Value)
-		r.lossGrads = append(r.lossGrads, p.Grad)
-	}
-	sizes := make([]int, len(r.params))
-	for i, values := range r.params {
-		sizes[i] = len(values)
-	}
-	if r.optim, err = optim.New[float32](r.Options.optimizer(), sizes); err != nil {
+	if err := r.Engine.Optimize(update); err != nil {
 		return err
 	}
-	if err := r.resume(); err != nil {
-		return err
-	}
-	r.Engine.SetStep(r.checkpoint.Step)
-	return nil
+	return r.resume()
 }
 
+// resume brings the engine to the checkpoint of the folder, or begins a new one.
 func (r *run) resume() error {
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		return fmt.Errorf("making the checkpoint folder: %w", err)
 	}
-	weights := &arch.Weights{Params: slices.Concat(r.Weights.Params, Learned(r.Loss.Params())), Buffers: r.Weights.Buffers}
-	r.store = &store{dir: r.Dir, weights: weights, optim: r.optim}
+	r.store = &store{dir: r.Dir, engine: r.Engine}
 	c, err := ReadCheckpoint(r.Dir)
 	switch {
 	case !r.Resume, errors.Is(err, ErrNoCheckpoint):
@@ -196,7 +171,7 @@ func (r *run) resume() error {
 		return fmt.Errorf("%w: %q has taken %d steps, expected at most %d", ErrCheckpoint, r.Dir, c.Step,
 			r.Options.Epochs*r.Options.StepsPerEpoch)
 	}
-	if err := c.restore(r.Dir, weights, r.optim); err != nil {
+	if err := c.restore(r.Dir, r.Engine); err != nil {
 		return err
 	}
 	if len(c.Instructions) == 0 || c.Elsewhere() != "" {
@@ -217,11 +192,7 @@ func (r *run) step(b batch) error {
 		labels[i] = r.Rows.Labels[row]
 	}
 	var value loss.Value
-	begun := time.Now()
-	var forward, objective time.Time // when they ended
-	err := r.Engine.Step(b.x, func(embedding, gradient []float32) (err error) {
-		forward = time.Now()
-		defer func() { objective = time.Now() }()
+	result, err := r.Engine.Step(b.x, r.rate(r.checkpoint.Step), func(embedding, gradient []float32) (_ float64, err error) {
 		value, err = r.Loss.Eval(loss.Batch[float32]{
 			Student: loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: embedding},
 			Teacher: r.teacher.gather(r.Rows.Teacher, b.rows),
@@ -230,27 +201,22 @@ func (r *run) step(b batch) error {
 			Epoch:   float64(r.checkpoint.Step) / float64(r.Options.StepsPerEpoch),
 			Rand:    sampler.Stream(r.Seed, "mining", r.checkpoint.Step),
 		}, loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: gradient})
-		return err
+		return value.Total, err
 	})
+	if errors.Is(err, engine.ErrNotFinite) {
+		return r.diverged(fmt.Sprintf("loss is %g, gradient norm %g", result.Loss, result.GradNorm))
+	}
 	if err != nil {
 		return r.failed(err, b.rows)
 	}
-	backward := time.Now()
-	grads := slices.Concat(r.Engine.Gradients(), r.lossGrads)
-	norm := optim.Clip(grads, r.Options.ClipNorm)
-	if math.IsNaN(value.Total+norm) || math.IsInf(value.Total+norm, 0) {
-		return r.diverged(fmt.Sprintf("loss is %g, gradient norm %g", value.Total, norm))
-	}
-	r.optim.Step(r.params, grads, r.rate(r.checkpoint.Step))
-
 	sums := &r.checkpoint.Epoch
 	sums.Profile.add(Profile{
-		ForwardMillis: millis(forward.Sub(begun)), LossMillis: millis(objective.Sub(forward)),
-		BackwardMillis: millis(backward.Sub(objective)), OptimizerMillis: millis(time.Since(backward)),
+		ForwardMillis: millis(result.Forward), LossMillis: millis(result.Objective),
+		BackwardMillis: millis(result.Backward), OptimizerMillis: millis(result.Update),
 	}, 1)
 	sums.Steps++
 	sums.Loss += value.Total
-	sums.GradNorm += norm
+	sums.GradNorm += result.GradNorm
 	if sums.Terms == nil {
 		sums.Terms = map[string]float64{}
 	}

@@ -38,18 +38,13 @@ func (o *observer) Step() {
 }
 
 // engines are what a training may run on.
-var engines = map[string]func(*arch.Network, *arch.Weights, int) (machine, error){
-	"gorgonia": func(n *arch.Network, w *arch.Weights, batch int) (machine, error) {
+var engines = map[string]func(*arch.Network, *arch.Weights, int) (engine.Engine, error){
+	"gorgonia": func(n *arch.Network, w *arch.Weights, batch int) (engine.Engine, error) {
 		return engine.NewGorgonia(n, w, batch)
 	},
-	"onnxruntime": func(n *arch.Network, w *arch.Weights, batch int) (machine, error) {
+	"onnxruntime": func(n *arch.Network, w *arch.Weights, batch int) (engine.Engine, error) {
 		return engine.NewONNXRuntime(n, w, batch, engine.Options{Threads: 2})
 	},
-}
-
-type machine interface {
-	train.Engine
-	Close() error
 }
 
 // newJob is a small training on 3 noisy classes of 8×8 images, on the default engine: two epochs of 5 steps.
@@ -121,7 +116,7 @@ func newJobOn(t *testing.T, dir, kind string) train.Job {
 	}
 	sum.AddScheduled(1, loss.Schedule{Warmup: 1.5}, loss.NewProjected(projection, regression))
 	return train.Job{
-		Options: options, Seed: 9, Key: "k", Dir: dir, Resume: true, Network: network, Weights: weights, Engine: machine, Loss: sum,
+		Options: options, Seed: 9, Key: "k", Dir: dir, Resume: true, Network: network, Engine: machine, Loss: sum,
 		Rows: rows, Observer: &observer{},
 		Score: func(_ context.Context, embeddings []float32, labels []int32) (float64, error) {
 			if len(embeddings) != 3*len(labels) || len(labels) != 9 {
