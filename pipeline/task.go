@@ -175,11 +175,17 @@ func newNetwork(c *config.Config, input []int) (n *arch.Network, hash string, er
 
 // importNetwork makes a student's network of a model file.
 func importNetwork(m *onnx.Model, o config.Student, input []int) (*arch.Network, error) {
-	body, err := importer.Import(m, importer.Options{Output: o.Arch.Output, Input: input, Freeze: o.Freeze})
+	if err := o.Arch.CheckONNX(); err != nil {
+		return nil, err
+	}
+	body, err := importer.Import(m, importer.Options{
+		Output: o.Arch.Output, Input: input, Freeze: o.Freeze, TrainBatchNorm: o.Arch.BatchNorm == "train",
+	})
 	if err != nil {
 		return nil, err
 	}
-	return arch.FromBody(body, input, arch.Head{Dim: o.EmbeddingDim, Normalize: o.Normalize == "l2"})
+	head := arch.Head{None: o.Arch.Head == arch.NoHead, Dim: o.EmbeddingDim, Normalize: o.Normalize == "l2"}
+	return arch.FromBody(body, input, head)
 }
 
 // readStudent reads the student that the finished training in dir ended with.

@@ -1,5 +1,5 @@
 // The messages of an ONNX file that rkd reads and writes. Names and numbers are those of the ONNX specification; what is
-// not declared here (model-local functions, training information, sequence and map types, quantisation annotations)
+// not declared here (training information, sequence and map types, quantisation annotations)
 // stays in a message as unknown fields and is written back unchanged.
 //
 // The protobuf package differs from the specification's on purpose: it is no part of the wire format, and the names of
@@ -120,7 +120,7 @@ func (x *AttributeProto_AttributeType) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use AttributeProto_AttributeType.Descriptor instead.
 func (AttributeProto_AttributeType) EnumDescriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{5, 0}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{6, 0}
 }
 
 type TensorProto_DataLocation int32
@@ -176,7 +176,7 @@ func (x *TensorProto_DataLocation) UnmarshalJSON(b []byte) error {
 
 // Deprecated: Use TensorProto_DataLocation.Descriptor instead.
 func (TensorProto_DataLocation) EnumDescriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{9, 0}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{10, 0}
 }
 
 type ModelProto struct {
@@ -190,6 +190,7 @@ type ModelProto struct {
 	Graph           *GraphProto               `protobuf:"bytes,7,opt,name=graph" json:"graph,omitempty"`
 	OpsetImport     []*OperatorSetIdProto     `protobuf:"bytes,8,rep,name=opset_import,json=opsetImport" json:"opset_import,omitempty"`
 	MetadataProps   []*StringStringEntryProto `protobuf:"bytes,14,rep,name=metadata_props,json=metadataProps" json:"metadata_props,omitempty"`
+	Functions       []*FunctionProto          `protobuf:"bytes,25,rep,name=functions" json:"functions,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -287,6 +288,146 @@ func (x *ModelProto) GetMetadataProps() []*StringStringEntryProto {
 	return nil
 }
 
+func (x *ModelProto) GetFunctions() []*FunctionProto {
+	if x != nil {
+		return x.Functions
+	}
+	return nil
+}
+
+// FunctionProto is a model-local function: an operator made of nodes.
+type FunctionProto struct {
+	state          protoimpl.MessageState    `protogen:"open.v1"`
+	Name           *string                   `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
+	Input          []string                  `protobuf:"bytes,4,rep,name=input" json:"input,omitempty"`
+	Output         []string                  `protobuf:"bytes,5,rep,name=output" json:"output,omitempty"`
+	Attribute      []string                  `protobuf:"bytes,6,rep,name=attribute" json:"attribute,omitempty"`
+	Node           []*NodeProto              `protobuf:"bytes,7,rep,name=node" json:"node,omitempty"`
+	DocString      *string                   `protobuf:"bytes,8,opt,name=doc_string,json=docString" json:"doc_string,omitempty"`
+	OpsetImport    []*OperatorSetIdProto     `protobuf:"bytes,9,rep,name=opset_import,json=opsetImport" json:"opset_import,omitempty"`
+	Domain         *string                   `protobuf:"bytes,10,opt,name=domain" json:"domain,omitempty"`
+	AttributeProto []*AttributeProto         `protobuf:"bytes,11,rep,name=attribute_proto,json=attributeProto" json:"attribute_proto,omitempty"`
+	ValueInfo      []*ValueInfoProto         `protobuf:"bytes,12,rep,name=value_info,json=valueInfo" json:"value_info,omitempty"`
+	Overload       *string                   `protobuf:"bytes,13,opt,name=overload" json:"overload,omitempty"`
+	MetadataProps  []*StringStringEntryProto `protobuf:"bytes,14,rep,name=metadata_props,json=metadataProps" json:"metadata_props,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *FunctionProto) Reset() {
+	*x = FunctionProto{}
+	mi := &file_models_onnx_onnx_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FunctionProto) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FunctionProto) ProtoMessage() {}
+
+func (x *FunctionProto) ProtoReflect() protoreflect.Message {
+	mi := &file_models_onnx_onnx_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FunctionProto.ProtoReflect.Descriptor instead.
+func (*FunctionProto) Descriptor() ([]byte, []int) {
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FunctionProto) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *FunctionProto) GetInput() []string {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *FunctionProto) GetOutput() []string {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+func (x *FunctionProto) GetAttribute() []string {
+	if x != nil {
+		return x.Attribute
+	}
+	return nil
+}
+
+func (x *FunctionProto) GetNode() []*NodeProto {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *FunctionProto) GetDocString() string {
+	if x != nil && x.DocString != nil {
+		return *x.DocString
+	}
+	return ""
+}
+
+func (x *FunctionProto) GetOpsetImport() []*OperatorSetIdProto {
+	if x != nil {
+		return x.OpsetImport
+	}
+	return nil
+}
+
+func (x *FunctionProto) GetDomain() string {
+	if x != nil && x.Domain != nil {
+		return *x.Domain
+	}
+	return ""
+}
+
+func (x *FunctionProto) GetAttributeProto() []*AttributeProto {
+	if x != nil {
+		return x.AttributeProto
+	}
+	return nil
+}
+
+func (x *FunctionProto) GetValueInfo() []*ValueInfoProto {
+	if x != nil {
+		return x.ValueInfo
+	}
+	return nil
+}
+
+func (x *FunctionProto) GetOverload() string {
+	if x != nil && x.Overload != nil {
+		return *x.Overload
+	}
+	return ""
+}
+
+func (x *FunctionProto) GetMetadataProps() []*StringStringEntryProto {
+	if x != nil {
+		return x.MetadataProps
+	}
+	return nil
+}
+
 type OperatorSetIdProto struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Domain        *string                `protobuf:"bytes,1,opt,name=domain" json:"domain,omitempty"`
@@ -297,7 +438,7 @@ type OperatorSetIdProto struct {
 
 func (x *OperatorSetIdProto) Reset() {
 	*x = OperatorSetIdProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[1]
+	mi := &file_models_onnx_onnx_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +450,7 @@ func (x *OperatorSetIdProto) String() string {
 func (*OperatorSetIdProto) ProtoMessage() {}
 
 func (x *OperatorSetIdProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[1]
+	mi := &file_models_onnx_onnx_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +463,7 @@ func (x *OperatorSetIdProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OperatorSetIdProto.ProtoReflect.Descriptor instead.
 func (*OperatorSetIdProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{1}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *OperatorSetIdProto) GetDomain() string {
@@ -349,7 +490,7 @@ type StringStringEntryProto struct {
 
 func (x *StringStringEntryProto) Reset() {
 	*x = StringStringEntryProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[2]
+	mi := &file_models_onnx_onnx_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -361,7 +502,7 @@ func (x *StringStringEntryProto) String() string {
 func (*StringStringEntryProto) ProtoMessage() {}
 
 func (x *StringStringEntryProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[2]
+	mi := &file_models_onnx_onnx_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -374,7 +515,7 @@ func (x *StringStringEntryProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StringStringEntryProto.ProtoReflect.Descriptor instead.
 func (*StringStringEntryProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{2}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *StringStringEntryProto) GetKey() string {
@@ -407,7 +548,7 @@ type GraphProto struct {
 
 func (x *GraphProto) Reset() {
 	*x = GraphProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[3]
+	mi := &file_models_onnx_onnx_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +560,7 @@ func (x *GraphProto) String() string {
 func (*GraphProto) ProtoMessage() {}
 
 func (x *GraphProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[3]
+	mi := &file_models_onnx_onnx_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +573,7 @@ func (x *GraphProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GraphProto.ProtoReflect.Descriptor instead.
 func (*GraphProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{3}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GraphProto) GetNode() []*NodeProto {
@@ -500,13 +641,14 @@ type NodeProto struct {
 	Attribute     []*AttributeProto      `protobuf:"bytes,5,rep,name=attribute" json:"attribute,omitempty"`
 	DocString     *string                `protobuf:"bytes,6,opt,name=doc_string,json=docString" json:"doc_string,omitempty"`
 	Domain        *string                `protobuf:"bytes,7,opt,name=domain" json:"domain,omitempty"`
+	Overload      *string                `protobuf:"bytes,8,opt,name=overload" json:"overload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *NodeProto) Reset() {
 	*x = NodeProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[4]
+	mi := &file_models_onnx_onnx_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -518,7 +660,7 @@ func (x *NodeProto) String() string {
 func (*NodeProto) ProtoMessage() {}
 
 func (x *NodeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[4]
+	mi := &file_models_onnx_onnx_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -531,7 +673,7 @@ func (x *NodeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use NodeProto.ProtoReflect.Descriptor instead.
 func (*NodeProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{4}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *NodeProto) GetInput() []string {
@@ -583,6 +725,13 @@ func (x *NodeProto) GetDomain() string {
 	return ""
 }
 
+func (x *NodeProto) GetOverload() string {
+	if x != nil && x.Overload != nil {
+		return *x.Overload
+	}
+	return ""
+}
+
 type AttributeProto struct {
 	state         protoimpl.MessageState        `protogen:"open.v1"`
 	Name          *string                       `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
@@ -607,7 +756,7 @@ type AttributeProto struct {
 
 func (x *AttributeProto) Reset() {
 	*x = AttributeProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[5]
+	mi := &file_models_onnx_onnx_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -619,7 +768,7 @@ func (x *AttributeProto) String() string {
 func (*AttributeProto) ProtoMessage() {}
 
 func (x *AttributeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[5]
+	mi := &file_models_onnx_onnx_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -632,7 +781,7 @@ func (x *AttributeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AttributeProto.ProtoReflect.Descriptor instead.
 func (*AttributeProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{5}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *AttributeProto) GetName() string {
@@ -758,7 +907,7 @@ type ValueInfoProto struct {
 
 func (x *ValueInfoProto) Reset() {
 	*x = ValueInfoProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[6]
+	mi := &file_models_onnx_onnx_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -770,7 +919,7 @@ func (x *ValueInfoProto) String() string {
 func (*ValueInfoProto) ProtoMessage() {}
 
 func (x *ValueInfoProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[6]
+	mi := &file_models_onnx_onnx_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -783,7 +932,7 @@ func (x *ValueInfoProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueInfoProto.ProtoReflect.Descriptor instead.
 func (*ValueInfoProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{6}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ValueInfoProto) GetName() string {
@@ -820,7 +969,7 @@ type TypeProto struct {
 
 func (x *TypeProto) Reset() {
 	*x = TypeProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[7]
+	mi := &file_models_onnx_onnx_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -832,7 +981,7 @@ func (x *TypeProto) String() string {
 func (*TypeProto) ProtoMessage() {}
 
 func (x *TypeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[7]
+	mi := &file_models_onnx_onnx_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -845,7 +994,7 @@ func (x *TypeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeProto.ProtoReflect.Descriptor instead.
 func (*TypeProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{7}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TypeProto) GetValue() isTypeProto_Value {
@@ -890,7 +1039,7 @@ type TensorShapeProto struct {
 
 func (x *TensorShapeProto) Reset() {
 	*x = TensorShapeProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[8]
+	mi := &file_models_onnx_onnx_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -902,7 +1051,7 @@ func (x *TensorShapeProto) String() string {
 func (*TensorShapeProto) ProtoMessage() {}
 
 func (x *TensorShapeProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[8]
+	mi := &file_models_onnx_onnx_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -915,7 +1064,7 @@ func (x *TensorShapeProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TensorShapeProto.ProtoReflect.Descriptor instead.
 func (*TensorShapeProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{8}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TensorShapeProto) GetDim() []*TensorShapeProto_Dimension {
@@ -946,7 +1095,7 @@ type TensorProto struct {
 
 func (x *TensorProto) Reset() {
 	*x = TensorProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[9]
+	mi := &file_models_onnx_onnx_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -958,7 +1107,7 @@ func (x *TensorProto) String() string {
 func (*TensorProto) ProtoMessage() {}
 
 func (x *TensorProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[9]
+	mi := &file_models_onnx_onnx_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -971,7 +1120,7 @@ func (x *TensorProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TensorProto.ProtoReflect.Descriptor instead.
 func (*TensorProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{9}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TensorProto) GetDims() []int64 {
@@ -1076,7 +1225,7 @@ type SparseTensorProto struct {
 
 func (x *SparseTensorProto) Reset() {
 	*x = SparseTensorProto{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[10]
+	mi := &file_models_onnx_onnx_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1088,7 +1237,7 @@ func (x *SparseTensorProto) String() string {
 func (*SparseTensorProto) ProtoMessage() {}
 
 func (x *SparseTensorProto) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[10]
+	mi := &file_models_onnx_onnx_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1101,7 +1250,7 @@ func (x *SparseTensorProto) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SparseTensorProto.ProtoReflect.Descriptor instead.
 func (*SparseTensorProto) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{10}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SparseTensorProto) GetValues() *TensorProto {
@@ -1135,7 +1284,7 @@ type TypeProto_Tensor struct {
 
 func (x *TypeProto_Tensor) Reset() {
 	*x = TypeProto_Tensor{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[11]
+	mi := &file_models_onnx_onnx_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1147,7 +1296,7 @@ func (x *TypeProto_Tensor) String() string {
 func (*TypeProto_Tensor) ProtoMessage() {}
 
 func (x *TypeProto_Tensor) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[11]
+	mi := &file_models_onnx_onnx_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1160,7 +1309,7 @@ func (x *TypeProto_Tensor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeProto_Tensor.ProtoReflect.Descriptor instead.
 func (*TypeProto_Tensor) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{7, 0}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{8, 0}
 }
 
 func (x *TypeProto_Tensor) GetElemType() int32 {
@@ -1191,7 +1340,7 @@ type TensorShapeProto_Dimension struct {
 
 func (x *TensorShapeProto_Dimension) Reset() {
 	*x = TensorShapeProto_Dimension{}
-	mi := &file_models_onnx_onnx_proto_msgTypes[12]
+	mi := &file_models_onnx_onnx_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1352,7 @@ func (x *TensorShapeProto_Dimension) String() string {
 func (*TensorShapeProto_Dimension) ProtoMessage() {}
 
 func (x *TensorShapeProto_Dimension) ProtoReflect() protoreflect.Message {
-	mi := &file_models_onnx_onnx_proto_msgTypes[12]
+	mi := &file_models_onnx_onnx_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1365,7 @@ func (x *TensorShapeProto_Dimension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TensorShapeProto_Dimension.ProtoReflect.Descriptor instead.
 func (*TensorShapeProto_Dimension) Descriptor() ([]byte, []int) {
-	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{8, 0}
+	return file_models_onnx_onnx_proto_rawDescGZIP(), []int{9, 0}
 }
 
 func (x *TensorShapeProto_Dimension) GetValue() isTensorShapeProto_Dimension_Value {
@@ -1271,7 +1420,7 @@ var File_models_onnx_onnx_proto protoreflect.FileDescriptor
 
 const file_models_onnx_onnx_proto_rawDesc = "" +
 	"\n" +
-	"\x16models/onnx/onnx.proto\x12\brkd.onnx\"\x8d\x03\n" +
+	"\x16models/onnx/onnx.proto\x12\brkd.onnx\"\xc4\x03\n" +
 	"\n" +
 	"ModelProto\x12\x1d\n" +
 	"\n" +
@@ -1284,6 +1433,23 @@ const file_models_onnx_onnx_proto_rawDesc = "" +
 	"doc_string\x18\x06 \x01(\tR\tdocString\x12*\n" +
 	"\x05graph\x18\a \x01(\v2\x14.rkd.onnx.GraphProtoR\x05graph\x12?\n" +
 	"\fopset_import\x18\b \x03(\v2\x1c.rkd.onnx.OperatorSetIdProtoR\vopsetImport\x12G\n" +
+	"\x0emetadata_props\x18\x0e \x03(\v2 .rkd.onnx.StringStringEntryProtoR\rmetadataProps\x125\n" +
+	"\tfunctions\x18\x19 \x03(\v2\x17.rkd.onnx.FunctionProtoR\tfunctions\"\xf1\x03\n" +
+	"\rFunctionProto\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05input\x18\x04 \x03(\tR\x05input\x12\x16\n" +
+	"\x06output\x18\x05 \x03(\tR\x06output\x12\x1c\n" +
+	"\tattribute\x18\x06 \x03(\tR\tattribute\x12'\n" +
+	"\x04node\x18\a \x03(\v2\x13.rkd.onnx.NodeProtoR\x04node\x12\x1d\n" +
+	"\n" +
+	"doc_string\x18\b \x01(\tR\tdocString\x12?\n" +
+	"\fopset_import\x18\t \x03(\v2\x1c.rkd.onnx.OperatorSetIdProtoR\vopsetImport\x12\x16\n" +
+	"\x06domain\x18\n" +
+	" \x01(\tR\x06domain\x12A\n" +
+	"\x0fattribute_proto\x18\v \x03(\v2\x18.rkd.onnx.AttributeProtoR\x0eattributeProto\x127\n" +
+	"\n" +
+	"value_info\x18\f \x03(\v2\x18.rkd.onnx.ValueInfoProtoR\tvalueInfo\x12\x1a\n" +
+	"\boverload\x18\r \x01(\tR\boverload\x12G\n" +
 	"\x0emetadata_props\x18\x0e \x03(\v2 .rkd.onnx.StringStringEntryProtoR\rmetadataProps\"F\n" +
 	"\x12OperatorSetIdProto\x12\x16\n" +
 	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x18\n" +
@@ -1303,7 +1469,7 @@ const file_models_onnx_onnx_proto_rawDesc = "" +
 	"\x06output\x18\f \x03(\v2\x18.rkd.onnx.ValueInfoProtoR\x06output\x127\n" +
 	"\n" +
 	"value_info\x18\r \x03(\v2\x18.rkd.onnx.ValueInfoProtoR\tvalueInfo\x12J\n" +
-	"\x12sparse_initializer\x18\x0f \x03(\v2\x1b.rkd.onnx.SparseTensorProtoR\x11sparseInitializer\"\xd5\x01\n" +
+	"\x12sparse_initializer\x18\x0f \x03(\v2\x1b.rkd.onnx.SparseTensorProtoR\x11sparseInitializer\"\xf1\x01\n" +
 	"\tNodeProto\x12\x14\n" +
 	"\x05input\x18\x01 \x03(\tR\x05input\x12\x16\n" +
 	"\x06output\x18\x02 \x03(\tR\x06output\x12\x12\n" +
@@ -1312,7 +1478,8 @@ const file_models_onnx_onnx_proto_rawDesc = "" +
 	"\tattribute\x18\x05 \x03(\v2\x18.rkd.onnx.AttributeProtoR\tattribute\x12\x1d\n" +
 	"\n" +
 	"doc_string\x18\x06 \x01(\tR\tdocString\x12\x16\n" +
-	"\x06domain\x18\a \x01(\tR\x06domain\"\x9d\x06\n" +
+	"\x06domain\x18\a \x01(\tR\x06domain\x12\x1a\n" +
+	"\boverload\x18\b \x01(\tR\boverload\"\x9d\x06\n" +
 	"\x0eAttributeProto\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\f\n" +
 	"\x01f\x18\x02 \x01(\x02R\x01f\x12\f\n" +
@@ -1421,55 +1588,62 @@ func file_models_onnx_onnx_proto_rawDescGZIP() []byte {
 }
 
 var file_models_onnx_onnx_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_models_onnx_onnx_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_models_onnx_onnx_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
 var file_models_onnx_onnx_proto_goTypes = []any{
 	(AttributeProto_AttributeType)(0),  // 0: rkd.onnx.AttributeProto.AttributeType
 	(TensorProto_DataLocation)(0),      // 1: rkd.onnx.TensorProto.DataLocation
 	(*ModelProto)(nil),                 // 2: rkd.onnx.ModelProto
-	(*OperatorSetIdProto)(nil),         // 3: rkd.onnx.OperatorSetIdProto
-	(*StringStringEntryProto)(nil),     // 4: rkd.onnx.StringStringEntryProto
-	(*GraphProto)(nil),                 // 5: rkd.onnx.GraphProto
-	(*NodeProto)(nil),                  // 6: rkd.onnx.NodeProto
-	(*AttributeProto)(nil),             // 7: rkd.onnx.AttributeProto
-	(*ValueInfoProto)(nil),             // 8: rkd.onnx.ValueInfoProto
-	(*TypeProto)(nil),                  // 9: rkd.onnx.TypeProto
-	(*TensorShapeProto)(nil),           // 10: rkd.onnx.TensorShapeProto
-	(*TensorProto)(nil),                // 11: rkd.onnx.TensorProto
-	(*SparseTensorProto)(nil),          // 12: rkd.onnx.SparseTensorProto
-	(*TypeProto_Tensor)(nil),           // 13: rkd.onnx.TypeProto.Tensor
-	(*TensorShapeProto_Dimension)(nil), // 14: rkd.onnx.TensorShapeProto.Dimension
+	(*FunctionProto)(nil),              // 3: rkd.onnx.FunctionProto
+	(*OperatorSetIdProto)(nil),         // 4: rkd.onnx.OperatorSetIdProto
+	(*StringStringEntryProto)(nil),     // 5: rkd.onnx.StringStringEntryProto
+	(*GraphProto)(nil),                 // 6: rkd.onnx.GraphProto
+	(*NodeProto)(nil),                  // 7: rkd.onnx.NodeProto
+	(*AttributeProto)(nil),             // 8: rkd.onnx.AttributeProto
+	(*ValueInfoProto)(nil),             // 9: rkd.onnx.ValueInfoProto
+	(*TypeProto)(nil),                  // 10: rkd.onnx.TypeProto
+	(*TensorShapeProto)(nil),           // 11: rkd.onnx.TensorShapeProto
+	(*TensorProto)(nil),                // 12: rkd.onnx.TensorProto
+	(*SparseTensorProto)(nil),          // 13: rkd.onnx.SparseTensorProto
+	(*TypeProto_Tensor)(nil),           // 14: rkd.onnx.TypeProto.Tensor
+	(*TensorShapeProto_Dimension)(nil), // 15: rkd.onnx.TensorShapeProto.Dimension
 }
 var file_models_onnx_onnx_proto_depIdxs = []int32{
-	5,  // 0: rkd.onnx.ModelProto.graph:type_name -> rkd.onnx.GraphProto
-	3,  // 1: rkd.onnx.ModelProto.opset_import:type_name -> rkd.onnx.OperatorSetIdProto
-	4,  // 2: rkd.onnx.ModelProto.metadata_props:type_name -> rkd.onnx.StringStringEntryProto
-	6,  // 3: rkd.onnx.GraphProto.node:type_name -> rkd.onnx.NodeProto
-	11, // 4: rkd.onnx.GraphProto.initializer:type_name -> rkd.onnx.TensorProto
-	8,  // 5: rkd.onnx.GraphProto.input:type_name -> rkd.onnx.ValueInfoProto
-	8,  // 6: rkd.onnx.GraphProto.output:type_name -> rkd.onnx.ValueInfoProto
-	8,  // 7: rkd.onnx.GraphProto.value_info:type_name -> rkd.onnx.ValueInfoProto
-	12, // 8: rkd.onnx.GraphProto.sparse_initializer:type_name -> rkd.onnx.SparseTensorProto
-	7,  // 9: rkd.onnx.NodeProto.attribute:type_name -> rkd.onnx.AttributeProto
-	11, // 10: rkd.onnx.AttributeProto.t:type_name -> rkd.onnx.TensorProto
-	5,  // 11: rkd.onnx.AttributeProto.g:type_name -> rkd.onnx.GraphProto
-	11, // 12: rkd.onnx.AttributeProto.tensors:type_name -> rkd.onnx.TensorProto
-	5,  // 13: rkd.onnx.AttributeProto.graphs:type_name -> rkd.onnx.GraphProto
-	0,  // 14: rkd.onnx.AttributeProto.type:type_name -> rkd.onnx.AttributeProto.AttributeType
-	12, // 15: rkd.onnx.AttributeProto.sparse_tensor:type_name -> rkd.onnx.SparseTensorProto
-	12, // 16: rkd.onnx.AttributeProto.sparse_tensors:type_name -> rkd.onnx.SparseTensorProto
-	9,  // 17: rkd.onnx.ValueInfoProto.type:type_name -> rkd.onnx.TypeProto
-	13, // 18: rkd.onnx.TypeProto.tensor_type:type_name -> rkd.onnx.TypeProto.Tensor
-	14, // 19: rkd.onnx.TensorShapeProto.dim:type_name -> rkd.onnx.TensorShapeProto.Dimension
-	4,  // 20: rkd.onnx.TensorProto.external_data:type_name -> rkd.onnx.StringStringEntryProto
-	1,  // 21: rkd.onnx.TensorProto.data_location:type_name -> rkd.onnx.TensorProto.DataLocation
-	11, // 22: rkd.onnx.SparseTensorProto.values:type_name -> rkd.onnx.TensorProto
-	11, // 23: rkd.onnx.SparseTensorProto.indices:type_name -> rkd.onnx.TensorProto
-	10, // 24: rkd.onnx.TypeProto.Tensor.shape:type_name -> rkd.onnx.TensorShapeProto
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	6,  // 0: rkd.onnx.ModelProto.graph:type_name -> rkd.onnx.GraphProto
+	4,  // 1: rkd.onnx.ModelProto.opset_import:type_name -> rkd.onnx.OperatorSetIdProto
+	5,  // 2: rkd.onnx.ModelProto.metadata_props:type_name -> rkd.onnx.StringStringEntryProto
+	3,  // 3: rkd.onnx.ModelProto.functions:type_name -> rkd.onnx.FunctionProto
+	7,  // 4: rkd.onnx.FunctionProto.node:type_name -> rkd.onnx.NodeProto
+	4,  // 5: rkd.onnx.FunctionProto.opset_import:type_name -> rkd.onnx.OperatorSetIdProto
+	8,  // 6: rkd.onnx.FunctionProto.attribute_proto:type_name -> rkd.onnx.AttributeProto
+	9,  // 7: rkd.onnx.FunctionProto.value_info:type_name -> rkd.onnx.ValueInfoProto
+	5,  // 8: rkd.onnx.FunctionProto.metadata_props:type_name -> rkd.onnx.StringStringEntryProto
+	7,  // 9: rkd.onnx.GraphProto.node:type_name -> rkd.onnx.NodeProto
+	12, // 10: rkd.onnx.GraphProto.initializer:type_name -> rkd.onnx.TensorProto
+	9,  // 11: rkd.onnx.GraphProto.input:type_name -> rkd.onnx.ValueInfoProto
+	9,  // 12: rkd.onnx.GraphProto.output:type_name -> rkd.onnx.ValueInfoProto
+	9,  // 13: rkd.onnx.GraphProto.value_info:type_name -> rkd.onnx.ValueInfoProto
+	13, // 14: rkd.onnx.GraphProto.sparse_initializer:type_name -> rkd.onnx.SparseTensorProto
+	8,  // 15: rkd.onnx.NodeProto.attribute:type_name -> rkd.onnx.AttributeProto
+	12, // 16: rkd.onnx.AttributeProto.t:type_name -> rkd.onnx.TensorProto
+	6,  // 17: rkd.onnx.AttributeProto.g:type_name -> rkd.onnx.GraphProto
+	12, // 18: rkd.onnx.AttributeProto.tensors:type_name -> rkd.onnx.TensorProto
+	6,  // 19: rkd.onnx.AttributeProto.graphs:type_name -> rkd.onnx.GraphProto
+	0,  // 20: rkd.onnx.AttributeProto.type:type_name -> rkd.onnx.AttributeProto.AttributeType
+	13, // 21: rkd.onnx.AttributeProto.sparse_tensor:type_name -> rkd.onnx.SparseTensorProto
+	13, // 22: rkd.onnx.AttributeProto.sparse_tensors:type_name -> rkd.onnx.SparseTensorProto
+	10, // 23: rkd.onnx.ValueInfoProto.type:type_name -> rkd.onnx.TypeProto
+	14, // 24: rkd.onnx.TypeProto.tensor_type:type_name -> rkd.onnx.TypeProto.Tensor
+	15, // 25: rkd.onnx.TensorShapeProto.dim:type_name -> rkd.onnx.TensorShapeProto.Dimension
+	5,  // 26: rkd.onnx.TensorProto.external_data:type_name -> rkd.onnx.StringStringEntryProto
+	1,  // 27: rkd.onnx.TensorProto.data_location:type_name -> rkd.onnx.TensorProto.DataLocation
+	12, // 28: rkd.onnx.SparseTensorProto.values:type_name -> rkd.onnx.TensorProto
+	12, // 29: rkd.onnx.SparseTensorProto.indices:type_name -> rkd.onnx.TensorProto
+	11, // 30: rkd.onnx.TypeProto.Tensor.shape:type_name -> rkd.onnx.TensorShapeProto
+	31, // [31:31] is the sub-list for method output_type
+	31, // [31:31] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_models_onnx_onnx_proto_init() }
@@ -1477,10 +1651,10 @@ func file_models_onnx_onnx_proto_init() {
 	if File_models_onnx_onnx_proto != nil {
 		return
 	}
-	file_models_onnx_onnx_proto_msgTypes[7].OneofWrappers = []any{
+	file_models_onnx_onnx_proto_msgTypes[8].OneofWrappers = []any{
 		(*TypeProto_TensorType)(nil),
 	}
-	file_models_onnx_onnx_proto_msgTypes[12].OneofWrappers = []any{
+	file_models_onnx_onnx_proto_msgTypes[13].OneofWrappers = []any{
 		(*TensorShapeProto_Dimension_DimValue)(nil),
 		(*TensorShapeProto_Dimension_DimParam)(nil),
 	}
@@ -1490,7 +1664,7 @@ func file_models_onnx_onnx_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_models_onnx_onnx_proto_rawDesc), len(file_models_onnx_onnx_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   13,
+			NumMessages:   14,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -15,6 +15,7 @@ func (m *Model) Part(names ...string) (*Model, error) {
 	part := &Model{Dir: m.Dir, Proto: &ModelProto{
 		IrVersion:   m.Proto.IrVersion,
 		OpsetImport: m.Proto.OpsetImport,
+		Functions:   m.Proto.Functions,
 		Graph: &GraphProto{
 			Name:              proto.String(g.GetName()),
 			Node:              slices.Clone(g.GetNode()),

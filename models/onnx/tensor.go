@@ -87,6 +87,15 @@ func (e ElemType) IsFloat() bool {
 	return e == Float32 || e == Float16 || e == Float64 || e == BFloat16 || e >= float8First && e <= float8Last
 }
 
+// IsInteger reports whether the type is an integer of any width, signed or not.
+func (e ElemType) IsInteger() bool {
+	switch e {
+	case Int4, Int8, Int16, Int32, Int64, Uint4, Uint8, Uint16, Uint32, Uint64:
+		return true
+	}
+	return false
+}
+
 // bytes is the size of n elements in raw_data; 4-bit elements lie two in a byte, the last one padded.
 func (e ElemType) bytes(n int64) int64 {
 	bits := elems[e].bits

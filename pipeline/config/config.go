@@ -224,7 +224,7 @@ func (c *Config) complete() error {
 		return fmt.Errorf("cache.views is %d, expected 1 or more", c.Cache.Views)
 	case c.Cache.RowsPerShard < 1:
 		return fmt.Errorf("cache.rows_per_shard is %d, expected 1 or more", c.Cache.RowsPerShard)
-	case c.Student.EmbeddingDim < 1:
+	case c.Student.EmbeddingDim < 1 && (c.Student.EmbeddingDim < 0 || c.Student.Arch.ONNX == "" || c.Student.Arch.Head != arch.NoHead):
 		return fmt.Errorf("student.embedding_dim is %d, expected 1 or more", c.Student.EmbeddingDim)
 	case c.Student.Normalize != "none" && c.Student.Normalize != "l2":
 		return fmt.Errorf("student.normalize is %q, expected none or l2", c.Student.Normalize)

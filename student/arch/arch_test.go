@@ -167,7 +167,7 @@ func TestArchitectureThatCannotBeBuilt(t *testing.T) {
 		"nothing given":         {arch.Config{}, image, "expected one"},
 		"ONNX beside a form":    {arch.Config{Conv: []int{4}, ONNX: "m.onnx"}, image, "2 of conv, mlp, layers, preset and onnx"},
 		"ONNX without Import":   {arch.Config{ONNX: "m.onnx"}, image, "imported"},
-		"output without ONNX":   {arch.Config{Conv: []int{4}, Output: "y"}, image, "output belongs to onnx"},
+		"output without ONNX":   {arch.Config{Conv: []int{4}, Output: "y"}, image, "output and batch_norm belong to onnx"},
 		"two forms":             {arch.Config{Conv: []int{4}, MLP: []int{4}}, image, "2 of conv, mlp, layers, preset and onnx"},
 		"unknown norm":          {arch.Config{Conv: []int{4}, Norm: "group"}, image, `norm is "group"`},
 		"unknown pool":          {arch.Config{Conv: []int{4}, Pool: "min"}, image, `pool is "min"`},

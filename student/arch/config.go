@@ -25,12 +25,16 @@ type Config struct {
 	// starts from: Import, not New, makes the network.
 	ONNX   string `yaml:"onnx,omitempty"`
 	Output string `yaml:"output,omitempty"`
+	// BatchNorm of onnx: frozen (default) keeps the statistics of the file, train uses those of each batch in training and
+	// moves the running ones.
+	BatchNorm string `yaml:"batch_norm,omitempty"`
 
 	// Norm of the short forms: batch (default) or none.
 	Norm string `yaml:"norm,omitempty"`
 	// Pool of the conv form: max (default), avg or none.
 	Pool string `yaml:"pool,omitempty"`
 	// Head of the conv form, between the last block and the embedding layer: flatten (default), avg or max (global pooling).
+	// Head of onnx: none leaves the embedding layer out, the tensor Output is the embedding.
 	Head string `yaml:"head,omitempty"`
 }
 
@@ -116,6 +120,24 @@ func (c Config) layers(embeddingDim int, normalize bool) ([]Layer, error) {
 	return layers, nil
 }
 
+// NoHead is the Head of a network that keeps the embedding of its ONNX file.
+const NoHead = "none"
+
+// CheckONNX returns ErrConfig unless ONNX is the only form and the other fields belong to it.
+func (c Config) CheckONNX() error {
+	switch {
+	case c.Conv != nil || c.MLP != nil || c.Layers != nil || c.Preset != "":
+		return fmt.Errorf("%w: onnx and another of conv, mlp, layers and preset are given, expected one", ErrConfig)
+	case c.Norm != "" || c.Pool != "" || c.Width != 0:
+		return fmt.Errorf("%w: norm, pool and width do not belong to onnx", ErrConfig)
+	case c.Head != "" && c.Head != NoHead:
+		return fmt.Errorf("%w: head is %q, expected none with onnx, or no head", ErrConfig, c.Head)
+	case c.BatchNorm != "" && c.BatchNorm != "frozen" && c.BatchNorm != "train":
+		return fmt.Errorf("%w: batch_norm is %q, expected frozen or train", ErrConfig, c.BatchNorm)
+	}
+	return nil
+}
+
 func (c Config) body() ([]Layer, error) {
 	forms := 0
 	for _, given := range []bool{c.Conv != nil, c.MLP != nil, c.Layers != nil, c.Preset != "", c.ONNX != ""} {
@@ -129,8 +151,8 @@ func (c Config) body() ([]Layer, error) {
 	if c.ONNX != "" {
 		return nil, fmt.Errorf("%w: onnx is %q: a model file is imported", ErrConfig, c.ONNX)
 	}
-	if c.Output != "" {
-		return nil, fmt.Errorf("%w: output belongs to onnx", ErrConfig)
+	if c.Output != "" || c.BatchNorm != "" {
+		return nil, fmt.Errorf("%w: output and batch_norm belong to onnx", ErrConfig)
 	}
 	if c.Width != 0 && c.Preset == "" {
 		return nil, fmt.Errorf("%w: width belongs to preset", ErrConfig)

@@ -15,14 +15,19 @@ func (c *call) operands() (x, y value, k *constant, err error) {
 	if !c.has(0) || !c.has(1) {
 		return x, y, nil, fmt.Errorf("%d inputs, expected 2", len(c.in))
 	}
-	x, y = c.in[0], c.in[1]
-	if x.constant != nil {
-		x, y = y, x
+	first, second := 0, 1
+	if c.in[0].constant != nil {
+		first, second = 1, 0
 	}
-	if k = y.constant; k != nil && !k.float {
-		return x, y, k, fmt.Errorf("constant %q holds integers, expected floating-point numbers", clip(k.name))
+	if x, err = c.variable(first); err != nil {
+		return x, y, nil, err
 	}
-	return x, y, k, nil
+	if c.in[second].constant == nil {
+		y, err = c.variable(second)
+		return x, y, nil, err
+	}
+	k, err = c.floats(second)
+	return x, c.in[second], k, err
 }
 
 // perChannel makes a weight of a constant that broadcasting makes one number a channel of x, each mapped by f, which how
@@ -50,22 +55,50 @@ func shifted(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Shift(in[0],
 
 func scaled(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Scale(in[0], in[1]) }
 
+// sum adds up any number of inputs: values one after another, then constants.
 func (c *call) sum() ([]value, error) {
-	x, y, k, err := c.operands()
-	if err != nil {
-		return nil, err
-	}
-	if k != nil {
-		b, err := c.perChannel(x, k, "", same)
+	var constants []*constant
+	var total value
+	values := 0
+	for i := range c.in {
+		if c.has(i) && c.in[i].constant != nil {
+			k, err := c.floats(i)
+			if err != nil {
+				return nil, err
+			}
+			constants = append(constants, k)
+			continue
+		}
+		v, err := c.variable(i)
 		if err != nil {
 			return nil, err
 		}
-		return c.one(shifted, x, b)
+		if values++; values == 1 {
+			total = v
+			continue
+		}
+		if !slices.Equal(total.shape, v.shape) {
+			return nil, fmt.Errorf("the sum of %s and %s is %w: expected equal shapes", samples(total.shape), samples(v.shape), errImport)
+		}
+		out, err := c.two(op.Add, total, v)
+		if err != nil {
+			return nil, err
+		}
+		total = out[0]
 	}
-	if !slices.Equal(x.shape, y.shape) {
-		return nil, fmt.Errorf("the sum of %s and %s is %w: expected equal shapes", samples(x.shape), samples(y.shape), errImport)
+	if values == 0 {
+		return nil, fmt.Errorf("the sum of %d constants is %w: expected an input that depends on data", len(constants), errImport)
 	}
-	return c.two(op.Add, x, y)
+	for _, k := range constants {
+		b, err := c.perChannel(total, k, "", same)
+		if err != nil {
+			return nil, err
+		}
+		if total, err = c.add(c, shifted, total, b); err != nil {
+			return nil, err
+		}
+	}
+	return []value{total}, nil
 }
 
 // two adds a step of two values.
@@ -74,9 +107,7 @@ func (c *call) two(f func(a, b *gorgonia.Node) (*gorgonia.Node, error), x, y val
 		x = y // add refuses it
 	}
 	x.learned = x.learned || y.learned
-	out, err := c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return f(in[0], in[1]) }, x, c.argument(y))
-	out[0].positive = x.positive && y.positive
-	return out, err
+	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return f(in[0], in[1]) }, x, c.argument(y))
 }
 
 func (c *call) difference() ([]value, error) {
@@ -116,15 +147,16 @@ func (c *call) product() ([]value, error) {
 		return nil, fmt.Errorf("the product of %s and %s is %w: expected equal shapes, or (N,C,H,W) and (N,C,1,1)",
 			samples(x.shape), samples(y.shape), errImport)
 	}
-	positive := y.positive
 	if y, err = c.reshape(c, y, x.shape[:1]); err != nil {
 		return nil, err
 	}
-	y.positive = positive
 	return c.two(op.Gate, x, y)
 }
 
 func (c *call) quotient() ([]value, error) {
+	if c.has(1) && c.in[1].length != nil {
+		return c.unitRows()
+	}
 	x, _, k, err := c.operands()
 	if err != nil {
 		return nil, err

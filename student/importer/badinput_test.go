@@ -84,9 +84,29 @@ func TestImportRefuses(t *testing.T) {
 		"negative pads": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Conv", []string{x, filter(b)}, onnx.Ints("pads", -1, 0, 0, 0))
 		}), `(Conv): pads is -1`},
-		"ceil mode":    {single(t, "MaxPool", onnx.Ints("kernel_shape", 3, 3), onnx.Ints("strides", 2, 2), onnx.Int("ceil_mode", 1)), `(MaxPool): ceil_mode is not supported where windows do not fit: kernel [3 3] and stride [2 2] on (N,3,8,8)`},
-		"dilated pool": {single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("dilations", 2, 2)), `(MaxPool): dilations of [2 2] are not supported`},
-		"uneven pool":  {single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("pads", 0, 0, 1, 1)), `(MaxPool): pads of [0 0] before and [1 1] after are not supported: expected the same, or an input from Relu`},
+		"dilated pool":    {single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("dilations", 2, 2)), `(MaxPool): dilations of [2 2] are not supported`},
+		"pool of padding": {single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("pads", 0, 0, 2, 2)), `(MaxPool): pooling with`},
+		"slope along the width": {built(t, func(b *onnx.Builder, x string) string {
+			w := b.Float32("w", []int{8, 3, 3, 3}, make([]float32, 216))
+			c := b.Node("Conv", []string{x, w}, onnx.Ints("pads", 1, 1, 1, 1))
+			return b.Node("PRelu", []string{c, b.Float32("s", []int{8}, make([]float32, 8))})
+		}), `(PRelu): slope "s" of shape [8] lies along the width of an input (N,8,8,8), which is not supported: expected shape [8 1 1]`},
+		"length of rows alone": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("Relu", []string{b.Node("ReduceL2", []string{b.Node("Flatten", []string{x})}, onnx.Ints("axes", 1))})
+		}), `is the length of rows, which is not supported here: expected a Div by it`},
+		"length of rows as output": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("ReduceL2", []string{b.Node("Flatten", []string{x})}, onnx.Ints("axes", 1))
+		}), `tensor "y" holds integers or lengths of rows, expected features`},
+		"largest of two": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("Max", []string{x, x})
+		}), `(Max): the operator is not supported except behind ReduceL2`},
+		"sum of other shapes": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("Sum", []string{x, b.Node("GlobalMaxPool", []string{x})})
+		}), `(Sum): the sum of (N,3,8,8) and (N,3,1,1) is not supported: expected equal shapes`},
+		"training statistics": {built(t, func(b *onnx.Builder, x string) string {
+			one := func(name string) string { return b.Float32(name, []int{3}, []float32{1, 1, 1}) }
+			return b.Node("BatchNormalization", []string{x, one("g"), one("b"), one("m"), one("v")}, onnx.Int("training_mode", 1))
+		}), `(BatchNormalization): training_mode is 1, which is not supported with frozen statistics: expected batch_norm: train`},
 		"pool without": {single(t, "MaxPool"), `(MaxPool): no kernel_shape, expected two numbers`},
 		"other clip": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Clip", []string{x, b.Float32("l", nil, []float32{-1}), b.Float32("h", nil, []float32{1})})
@@ -165,7 +185,7 @@ func TestImportRefusesGraphsThatAreNone(t *testing.T) {
 
 	ints := single(t, "Relu")
 	ints.Proto.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(int32(onnx.Uint8))
-	expectRefused(t, importError(ints, "y"), `input "x" uint8 (N,3,8,8), expected floating-point elements`)
+	expectRefused(t, importError(ints, "y"), `input "x" holds integers, which is not supported here: expected a Cast to a floating-point type first`)
 
 	b := onnx.NewBuilder("test", 17)
 	b.Rename(b.Node("Add", []string{b.Input("a", onnx.Float32, "N", 3), b.Input("b", onnx.Float32, "N", 3)}), "y")

@@ -18,19 +18,34 @@ type call struct {
 // has reports whether input i is given.
 func (c *call) has(i int) bool { return i < len(c.proto.Input) && c.proto.Input[i] != "" }
 
-// variable is input i, which must depend on the network's input and be (N,C,H,W) or (N,I): ranks lists the ranks, samples
-// counted, that fit; none fits all.
+// variable is input i, which must depend on the network's input, hold floating-point numbers, and be (N,C,H,W) or (N,I). ranks
+// lists the numbers of dimensions, samples included, that fit; none fits all.
 func (c *call) variable(i int, ranks ...int) (value, error) {
+	v, err := c.movable(i)
+	switch {
+	case err != nil:
+	case v.integer:
+		err = fmt.Errorf("input %q holds integers, which is %w here: expected a Cast to a floating-point type first",
+			clip(c.proto.Input[i]), errImport)
+	case len(ranks) > 0 && !slices.Contains(ranks, len(v.shape)+1):
+		err = fmt.Errorf("input %q is %s, which is %w: expected %v dimensions",
+			clip(c.proto.Input[i]), samples(v.shape), errImport, ranks)
+	}
+	return v, err
+}
+
+// movable is input i of a node that moves elements and computes nothing: it may hold integers.
+func (c *call) movable(i int) (value, error) {
 	if !c.has(i) {
 		return value{}, fmt.Errorf("%d inputs, expected at least %d", len(c.in), i+1)
 	}
 	v := c.in[i]
-	if v.constant != nil {
+	switch {
+	case v.constant != nil:
 		return v, fmt.Errorf("input %q is a constant, which is %w here", clip(c.proto.Input[i]), errImport)
-	}
-	if len(ranks) > 0 && !slices.Contains(ranks, len(v.shape)+1) {
-		return v, fmt.Errorf("input %q is %s, which is %w: expected %v dimensions",
-			clip(c.proto.Input[i]), samples(v.shape), errImport, ranks)
+	case v.length != nil:
+		return v, fmt.Errorf("input %q is the length of rows, which is %w here: expected a Div by it",
+			clip(c.proto.Input[i]), errImport)
 	}
 	return v, nil
 }

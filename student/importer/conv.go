@@ -108,9 +108,7 @@ func (c *call) padded(x value, o op.PadOptions) (value, error) {
 	if o == (op.PadOptions{}) {
 		return x, nil
 	}
-	y, err := c.add(c, func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Pad2D(in[0], o) }, x)
-	y.positive = x.positive
-	return y, err
+	return c.add(c, func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Pad2D(in[0], o) }, x)
 }
 
 func (c *call) convTranspose() ([]value, error) {

@@ -22,6 +22,9 @@ type Options struct {
 	// Freeze lists patterns (path.Match) of the names of weights, of nodes, or of a part of a node's name between slashes.
 	// Weights that match are not trained.
 	Freeze []string
+	// TrainBatchNorm normalises with the statistics of the batch in training and moves the running ones, which start as the
+	// file's. A node whose scale or bias Freeze matches keeps its statistics. Without it all of them do.
+	TrainBatchNorm bool
 }
 
 // errImport is a refusal of a node; Import adds which one.
@@ -37,9 +40,11 @@ var errImport = errors.New("not supported")
 // not trained. float16, bfloat16 and float64 become float32. Exporters replace equal tensors by one and an Identity; a weight
 // behind an Identity is therefore a parameter of its own.
 //
-// Batch normalisation that the exporter did not fold keeps the statistics of the file, in training too: scale and bias are
-// trained, mean and variance are not, as in PyTorch's fine-tuning with these layers in eval mode. Dropout is removed.
-// Arithmetic on shapes is folded; the number of samples is a symbol in it.
+// Batch normalisation that the exporter did not fold keeps the statistics of the file, in training too, unless
+// TrainBatchNorm is set: scale and bias are trained, mean and variance are not, as in PyTorch's fine-tuning with these layers
+// in eval mode. Dropout is removed. Arithmetic on shapes is folded; the number of samples is a symbol in it. Model-local
+// functions are inlined. An integer input must be cast before anything is computed from it: the student gets the same numbers
+// in floating point.
 //
 // Errors wrap onnx.ErrFormat, and name the node, for what cannot be imported; onnx.ErrUnknownTensor for an Output that the
 // model does not compute; arch.ErrConfig for options out of range and for a pattern that matches nothing.
@@ -48,6 +53,13 @@ func Import(m *onnx.Model, o Options) (arch.Body, error) {
 		return nil, fmt.Errorf("%w: samples of shape %v, expected (channels,height,width) or (features)", arch.ErrConfig, o.Input)
 	}
 	if err := m.Check(); err != nil {
+		return nil, fmt.Errorf("importing the model: %w", err)
+	}
+	m, err := m.Inlined()
+	if err == nil {
+		err = m.Check() // functions' nodes have been seen by nobody yet
+	}
+	if err != nil {
 		return nil, fmt.Errorf("importing the model: %w", err)
 	}
 	output, err := importOutput(m, o.Output)
@@ -92,6 +104,10 @@ func (tr *translator) finish(output string) (arch.Body, error) {
 	v := tr.values[output]
 	if v.constant != nil {
 		return nil, fmt.Errorf("importing the model: %w: tensor %q is a constant, expected one that depends on the input",
+			onnx.ErrFormat, output)
+	}
+	if v.integer || v.length != nil {
+		return nil, fmt.Errorf("importing the model: %w: tensor %q holds integers or lengths of rows, expected features",
 			onnx.ErrFormat, output)
 	}
 	if v.channelLast {

@@ -1,6 +1,7 @@
 package importer_test
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
@@ -104,11 +106,14 @@ func original(tb testing.TB, m *onnx.Model, output string, shape []int, x []floa
 	if err != nil {
 		tb.Fatal(err)
 	}
+	part.Proto = proto.CloneOf(part.Proto)
 	if dims := part.Proto.Graph.Input[0].Type.GetTensorType().Shape.GetDim(); len(dims) == len(shape) {
 		if len(dims) == 4 && int(dims[3].GetDimValue()) == shape[1] {
 			x, shape = channelsLast(x, shape)
 		}
-		for i, d := range shape { // ONNX Runtime would refuse a size that the file does not state
+		// ONNX Runtime would refuse a size that the file does not state, and floating-point numbers for pixels.
+		part.Proto.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(int32(onnx.Float32))
+		for i, d := range shape {
 			dims[i].Value = &onnx.TensorShapeProto_Dimension_DimValue{DimValue: int64(d)}
 		}
 	}
@@ -147,15 +152,26 @@ func original(tb testing.TB, m *onnx.Model, output string, shape []int, x []floa
 // expectParity compares the student with the original at the tapped tensor, relative to the largest element.
 func expectParity(tb testing.TB, m *onnx.Model, output string, input []int, batch int) {
 	tb.Helper()
-	shape := append([]int{batch}, input...)
+	expectParityOf(tb, m, importer.Options{Output: output, Input: input}, batch, false, true)
+}
+
+// expectParityOf compares in inference or in training mode, or both.
+func expectParityOf(tb testing.TB, m *onnx.Model, o importer.Options, batch int, modes ...bool) {
+	tb.Helper()
+	shape := append([]int{batch}, o.Input...)
 	x := normal(tensor.Shape(shape).TotalSize())
-	want, dim := original(tb, m, output, shape, x)
-	n, err := imported(m, importer.Options{Output: output, Input: input}, arch.Head{Dim: dim})
+	if m.Inputs()[0].Elem.IsInteger() {
+		for i, v := range x {
+			x[i] = float32(math.Round(50 * float64(v)))
+		}
+	}
+	want, dim := original(tb, m, o.Output, shape, x)
+	n, err := imported(m, o, arch.Head{Dim: dim})
 	if err != nil {
 		tb.Fatal(err)
 	}
 	w := withIdentity(n.Init(1, tensor.Float32))
-	for _, training := range []bool{false, true} {
+	for _, training := range modes {
 		got := embed(tb, n, w, x, training)
 		if len(got) != len(want) {
 			tb.Fatalf("%d numbers, expected %d", len(got), len(want))
@@ -175,7 +191,7 @@ func expectParity(tb testing.TB, m *onnx.Model, output string, input []int, batc
 	}
 }
 
-// The files are those of testdata/models.py, which show between them every operator that Import knows.
+// The files are those of testdata/models.py and operators.py, which show between them every operator that Import knows.
 var importable = map[string]struct {
 	input      []int
 	parameters int // in front of the head
@@ -200,6 +216,13 @@ var importable = map[string]struct {
 	"channels_last": {[]int{3, 12, 12}, 108 + 4 + 4 + 80 + 45*6 + 6},
 	"opset_9":       {[]int{3, 6, 6}, 168 + 12 + 28},
 	"widths":        {[]int{3, 4, 4}, 108 + 80 + 15},
+	"sum":           {[]int{3, 6, 6}, 108 + 108 + 4},
+	"swish_24":      {[]int{3, 6, 6}, 108},
+	"functions":     {[]int{4, 6, 6}, 3*144 + 2*4},
+	"ceil":          {[]int{3, 10, 9}, 12 + 144},
+	"pixels":        {[]int{3, 6, 6}, 108},
+	"half":          {[]int{3, 6, 6}, 108},
+	"normalized":    {[]int{5}, 20 + 4 + 16},
 }
 
 func testModel(tb testing.TB, name string) *onnx.Model {
@@ -324,6 +347,46 @@ func TestSummariesOfAnImportedStudent(t *testing.T) {
 	}
 	if diff := cmp.Diff(conv, first); diff != "" {
 		t.Errorf("the first layer differs (-want +got):\n%s", diff)
+	}
+}
+
+// A finished student keeps its own embedding: no layer is added, and its L2 normalisation is known again.
+func TestExportedStudentIsImportedWithoutAHead(t *testing.T) {
+	first, err := arch.New(arch.Config{Conv: []int{4, 6}}, []int{1, 8, 8}, 5, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := first.Init(3, tensor.Float32)
+	b := onnx.NewBuilder("student", 17)
+	embedding, err := engine.ToONNX(b, b.Input("samples", onnx.Float32, "N", 1, 8, 8), first, w)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Rename(embedding, "embedding")
+	b.Output("embedding", onnx.Float32, "N", 5)
+	m, err := b.Model("rkd", "test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := imported(m, importer.Options{Input: []int{1, 8, 8}}, arch.Head{None: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Dim != 5 || again.Parameters() < 40 {
+		t.Errorf("the student has %d dimensions and %d parameters, expected 5 and all that it had", again.Dim, again.Parameters())
+	}
+	x := normal(3 * 64)
+	want := embed(t, first, w, x, false)
+	for i, got := range embed(t, again, again.Init(1, tensor.Float32), x, true) {
+		if math.Abs(float64(got-want[i])) > 1e-5 {
+			t.Fatalf("element %d of the embeddings is %v, before the export %v", i, got, want[i])
+		}
+	}
+	for dim, want := range map[int]bool{0: true, 5: true, 4: false} {
+		_, err := imported(m, importer.Options{Input: []int{1, 8, 8}}, arch.Head{None: true, Dim: dim})
+		if (err == nil) != want || err != nil && !errors.Is(err, arch.ErrConfig) {
+			t.Errorf("embedding_dim %d gives %v", dim, err)
+		}
 	}
 }
 

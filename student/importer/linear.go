@@ -6,6 +6,7 @@ import (
 
 	"gorgonia.org/gorgonia"
 
+	"rkd/student/arch"
 	"rkd/student/op"
 )
 
@@ -97,8 +98,8 @@ func (c *call) batchNorm() ([]value, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.expect("training_mode", 0, 0); err != nil {
-		return nil, err
+	if c.int("training_mode", 0) != 0 && !c.options.TrainBatchNorm {
+		return nil, fmt.Errorf("training_mode is 1, which is %w with frozen statistics: expected batch_norm: train", errImport)
 	}
 	if err := c.expect("spatial", 1, 1); err != nil {
 		return nil, err
@@ -119,9 +120,16 @@ func (c *call) batchNorm() ([]value, error) {
 	}
 	epsilon := c.float("epsilon", 1e-5)
 	x.learned = true
-	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) {
+	out, err := c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) {
 		return op.BatchNormInference(in[0], in[1], in[2], in[3], in[4], epsilon)
 	}, x, arguments[:]...)
+	if err == nil && c.options.TrainBatchNorm && arguments[2].source == fromParams && arguments[3].source == fromParams {
+		c.program.steps[len(c.program.steps)-1].norm = &arch.Normalization{
+			Mean: arguments[0].place, Variance: arguments[1].place,
+			Weight: arguments[2].place, Bias: arguments[3].place, Epsilon: epsilon,
+		}
+	}
+	return out, err
 }
 
 func (c *call) layerNorm() ([]value, error) {

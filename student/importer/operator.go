@@ -31,23 +31,29 @@ func operators() map[string]operator {
 		"BatchNormalization": (*call).batchNorm,
 		"LayerNormalization": (*call).layerNorm,
 		"Add":                (*call).sum,
+		"Sum":                (*call).sum,
 		"Sub":                (*call).difference,
 		"Mul":                (*call).product,
 		"Div":                (*call).quotient,
 		"Pow":                (*call).power,
-		"Relu":               elementwise(op.ReLU, true),
-		"Sigmoid":            elementwise(op.Sigmoid, true),
-		"Tanh":               elementwise(op.Tanh, false),
-		"HardSwish":          elementwise(op.HardSwish, false),
+		"Relu":               elementwise(op.ReLU),
+		"Sigmoid":            elementwise(op.Sigmoid),
+		"Tanh":               elementwise(op.Tanh),
+		"HardSwish":          elementwise(op.HardSwish),
 		"Clip":               (*call).clip,
 		"Elu":                (*call).elu,
-		"Erf":                elementwise(op.Erf, false),
+		"Erf":                elementwise(op.Erf),
 		"LeakyRelu":          (*call).leakyRelu,
 		"Mish":               (*call).mish,
 		"PRelu":              (*call).prelu,
-		"Softplus":           elementwise(op.Softplus, true),
+		"Softplus":           elementwise(op.Softplus),
 		"HardSigmoid":        (*call).hardSigmoid,
+		"Swish":              (*call).swish,
 		"Softmax":            (*call).softmax,
+		"ReduceL2":           (*call).length,
+		"Max":                (*call).boundedLength,
+		"Expand":             (*call).expand,
+		"LpNormalization":    (*call).normalize,
 		"Gelu":               (*call).gelu,
 		"MaxPool":            (*call).maxPool,
 		"AveragePool":        (*call).averagePool,
@@ -93,13 +99,18 @@ func (c *call) bound(attribute string, input int, def float64) (float64, error) 
 	return k.scalar()
 }
 
+// cast changes nothing: the student computes in float32, and of an integer input it gets the numbers as they are.
 func (c *call) cast() ([]value, error) {
-	x, err := c.variable(0)
+	x, err := c.movable(0)
 	if err != nil {
 		return nil, err
 	}
-	if to := onnx.ElemType(c.int("to", 0)); !to.IsFloat() {
-		return nil, fmt.Errorf("a cast to %s is %w: expected a floating-point type", to, errImport)
+	to := onnx.ElemType(c.int("to", 0))
+	switch {
+	case to.IsFloat():
+		x.integer = false
+	case !x.integer:
+		return nil, fmt.Errorf("a cast of floating-point numbers to %s is %w: expected a floating-point type", to, errImport)
 	}
 	return []value{x}, nil
 }

@@ -1,6 +1,7 @@
 package importer
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -9,83 +10,56 @@ import (
 	"rkd/student/op"
 )
 
-// window reads the attributes of a pooling over images. Padding that differs between the two sides is returned apart, for
-// a Pad before the pooling.
-func (c *call) window() (x value, o op.PoolOptions, uneven op.PadOptions, err error) {
+// window reads the attributes of a pooling over images.
+func (c *call) window() (x value, o op.PoolOptions, err error) {
 	if x, err = c.variable(0, 4); err != nil {
-		return x, o, uneven, err
+		return x, o, err
 	}
 	if o.Kernel, err = c.pair("kernel_shape", 0, 1); err != nil {
-		return x, o, uneven, err
+		return x, o, err
 	}
 	if o.Kernel[0] == 0 {
-		return x, o, uneven, fmt.Errorf("no kernel_shape, expected two numbers")
+		return x, o, errors.New("no kernel_shape, expected two numbers")
 	}
 	if o.Stride, err = c.pair("strides", 1, 1); err != nil {
-		return x, o, uneven, err
+		return x, o, err
 	}
 	dilation, err := c.pair("dilations", 1, 1)
 	if err != nil {
-		return x, o, uneven, err
+		return x, o, err
 	}
 	if dilation != [2]int{1, 1} {
-		return x, o, uneven, fmt.Errorf("dilations of %v are %w: expected 1", dilation, errImport)
+		return x, o, fmt.Errorf("dilations of %v are %w: expected 1", dilation, errImport)
 	}
 	before, after, err := c.padding(x.shape[1:], o.Kernel[:], o.Stride, dilation)
 	if err != nil {
-		return x, o, uneven, err
+		return x, o, err
 	}
-	if c.int("ceil_mode", 0) != 0 {
-		for i := range 2 {
-			if rest := x.shape[1+i] + before[i] + after[i] - o.Kernel[i]; rest > 0 && rest%o.Stride[i] != 0 {
-				return x, o, uneven, fmt.Errorf("ceil_mode is %w where windows do not fit: kernel %v and stride %v on %s",
-					errImport, o.Kernel, o.Stride, samples(x.shape))
-			}
-		}
+	o.Pad = before
+	for i := range 2 {
+		o.Extra[i] = after[i] - before[i]
+		rest := x.shape[1+i] + before[i] + after[i] - o.Kernel[i]
+		o.Ceil = o.Ceil || c.int("ceil_mode", 0) != 0 && rest > 0 && rest%o.Stride[i] != 0
 	}
-	if before == after {
-		o.Pad = before
-		return x, o, uneven, nil
-	}
-	return x, o, op.PadOptions{Before: before, After: after}, nil
+	return x, o, nil
 }
 
 func (c *call) maxPool() ([]value, error) {
-	x, o, uneven, err := c.window()
+	x, o, err := c.window()
 	if err != nil {
 		return nil, err
 	}
-	// Zeros never win a maximum of numbers that are not below zero: there, padding with them is as good as leaving it out.
-	if uneven != (op.PadOptions{}) && !x.positive {
-		return nil, fmt.Errorf("pads of %v before and %v after are %w: expected the same, or an input from Relu",
-			uneven.Before, uneven.After, errImport)
-	}
-	positive := x.positive
-	if x, err = c.padded(x, uneven); err != nil {
-		return nil, err
-	}
-	out, err := c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.MaxPool2D(in[0], o) }, x)
-	out[0].positive = positive
-	return out, err
+	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.MaxPool2D(in[0], o) }, x)
 }
 
 func (c *call) averagePool() ([]value, error) {
-	x, o, uneven, err := c.window()
+	x, o, err := c.window()
 	if err != nil {
 		return nil, err
 	}
-	o.ExcludePad = c.int("count_include_pad", 0) == 0 && o.Pad != [2]int{}
-	if uneven != (op.PadOptions{}) && c.int("count_include_pad", 0) == 0 {
-		return nil, fmt.Errorf("pads of %v before and %v after that do not count are %w: expected the same",
-			uneven.Before, uneven.After, errImport)
-	}
-	positive := x.positive
-	if x, err = c.padded(x, uneven); err != nil {
-		return nil, err
-	}
-	out, err := c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.AvgPool2D(in[0], o) }, x)
-	out[0].positive = positive
-	return out, err
+	// Without padding both means are the same.
+	o.ExcludePad = c.int("count_include_pad", 0) == 0 && (o.Pad != [2]int{} || o.Extra != [2]int{})
+	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.AvgPool2D(in[0], o) }, x)
 }
 
 // globalPool makes (N,C) of images, and (N,C,1,1) of that, as ONNX has it.
@@ -104,7 +78,6 @@ func (c *call) globalPool(x value, keep bool, f func(*gorgonia.Node) (*gorgonia.
 	if err != nil || !keep {
 		return []value{y}, err
 	}
-	y.positive = x.positive
 	return c.reshaped(y, []int{x.shape[0], 1, 1})
 }
 

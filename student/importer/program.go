@@ -25,6 +25,8 @@ type step struct {
 	in     []int // the shape of one sample of the first input
 	out    []int // and of the result
 	apply  apply
+	// norm, of batch normalisation that is trained, takes the place of apply.
+	norm *arch.Normalization
 }
 
 // apply adds an operator to the graph of its inputs.
@@ -62,7 +64,13 @@ func (p *program) Build(b *arch.Builder, x *gorgonia.Node) (*gorgonia.Node, erro
 				in[i] = b.Buffer(o.place)
 			}
 		}
-		y, err := s.apply(in)
+		var y *gorgonia.Node
+		var err error
+		if s.norm != nil {
+			y, err = b.BatchNorm(in[0], *s.norm)
+		} else {
+			y, err = s.apply(in)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("building node %q (%s): %w", s.name, s.kind, err)
 		}

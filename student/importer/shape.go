@@ -13,12 +13,12 @@ import (
 // Operators that move elements and compute nothing.
 
 func (c *call) identity() ([]value, error) {
-	v, err := c.variable(0)
+	v, err := c.movable(0)
 	return []value{v}, err
 }
 
 func (c *call) flatten() ([]value, error) {
-	v, err := c.variable(0)
+	v, err := c.movable(0)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +38,7 @@ func (c *call) reshaped(v value, shape []int) ([]value, error) {
 }
 
 func (c *call) reshapeNode() ([]value, error) {
-	v, err := c.variable(0)
+	v, err := c.movable(0)
 	if err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func resolve(target []int64, from []int, allowZero bool) ([]int, error) {
 }
 
 func (c *call) unsqueezeNode() ([]value, error) {
-	v, err := c.variable(0)
+	v, err := c.movable(0)
 	if err != nil {
 		return nil, err
 	}
@@ -132,7 +132,7 @@ func (c *call) unsqueezeNode() ([]value, error) {
 }
 
 func (c *call) squeezeNode() ([]value, error) {
-	v, err := c.variable(0)
+	v, err := c.movable(0)
 	if err != nil {
 		return nil, err
 	}
@@ -218,7 +218,7 @@ func (c *call) perm(rank int) ([]int, error) {
 }
 
 func (c *call) transposeNode() ([]value, error) {
-	v, err := c.variable(0)
+	v, err := c.movable(0)
 	if err != nil {
 		return nil, err
 	}
@@ -233,7 +233,7 @@ func (c *call) transposeNode() ([]value, error) {
 		if !slices.Equal(perm, []int{0, 3, 1, 2}) {
 			return nil, fmt.Errorf("perm is %v, which is %w of an input (N,H,W,C): expected [0 3 1 2]", perm, errImport)
 		}
-		return []value{{shape: v.sourceShape, sourceShape: v.sourceShape}}, nil
+		return []value{{shape: v.sourceShape, sourceShape: v.sourceShape, integer: v.integer}}, nil
 	}
 	shape := make([]int, len(v.shape))
 	var moved []int // the axes longer than 1, where they come to stand

@@ -20,7 +20,6 @@ func (c *call) concatNode() ([]value, error) {
 		return nil, fmt.Errorf("axis is %d, which is %w: expected 1", c.int("axis", 1), errImport)
 	}
 	var others []argument
-	positive := x.positive
 	for i := range c.in[1:] {
 		v, err := c.variable(i+1, len(x.shape)+1)
 		if err != nil {
@@ -30,13 +29,9 @@ func (c *call) concatNode() ([]value, error) {
 			return nil, fmt.Errorf("joining an input (N,H,W,C) is %w", errImport)
 		}
 		others = append(others, c.argument(v))
-		x.learned, positive = x.learned || v.learned, positive && v.positive
+		x.learned = x.learned || v.learned
 	}
-	out, err := c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Concat(in...) }, x, others...)
-	if err == nil {
-		out[0].positive = positive
-	}
-	return out, err
+	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Concat(in...) }, x, others...)
 }
 
 // span is what a Slice takes of an axis: size elements, step apart, from the first on.
@@ -120,7 +115,6 @@ func (c *call) channels(v value, ranges []span) ([]value, error) {
 		if err != nil {
 			return nil, err
 		}
-		y.positive = v.positive
 		outputs = append(outputs, y)
 	}
 	return outputs, nil

@@ -39,7 +39,10 @@ type value struct {
 	source      int
 	sourceShape []int
 	learned     bool // a weighted node stands before it
-	positive    bool // no element is below 0
+	integer     bool // an integer input: only Cast reads it
+	// length, where the value stands for the lengths of the rows of another one, is that value: Div makes L2 normalisation of
+	// the two. Nothing computes the lengths themselves.
+	length      *length
 	channelLast bool // the input of a model that wants (N,H,W,C): Transpose makes it (N,C,H,W), as it is with us
 }
 
@@ -86,11 +89,11 @@ func (tr *translator) input() error {
 		return fmt.Errorf("the tensor depends on %d inputs, expected one: %v", len(inputs), inputs)
 	}
 	in, shape := inputs[0], tr.options.Input
-	if in.Elem != onnx.Undefined && !in.Elem.IsFloat() {
-		return fmt.Errorf("input %v, expected floating-point elements", in)
+	if in.Elem != onnx.Undefined && !in.Elem.IsFloat() && !in.Elem.IsInteger() {
+		return fmt.Errorf("input %v, expected numbers", in)
 	}
 	tr.nodes = gorgonia.Nodes{variable(tr.graph, "input", append([]int{2}, shape...))}
-	v := value{shape: shape, sourceShape: shape}
+	v := value{shape: shape, sourceShape: shape, integer: in.Elem.IsInteger()}
 	if len(in.Shape) > 0 && in.Shape[0].Fixed() {
 		tr.batch = in.Shape[0].Value
 	}
@@ -240,7 +243,7 @@ func (tr *translator) add(
 	tr.program.steps = append(tr.program.steps, s)
 	tr.nodes = append(tr.nodes, y)
 	place := len(tr.nodes) - 1
-	return value{place: place, shape: shape, source: place, sourceShape: shape, learned: x.learned}, nil
+	return value{place: place, shape: shape, source: place, sourceShape: shape, learned: x.learned, integer: x.integer}, nil
 }
 
 // reshape gives the samples of v another shape. Reshapes in a row are one.

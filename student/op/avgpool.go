@@ -10,14 +10,6 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// share is one over the number of elements that a window of h rows and w columns inside x is divided by.
-func (o PoolOptions) share(h, w int) float64 {
-	if o.ExcludePad {
-		return 1 / float64(h*w)
-	}
-	return 1 / float64(o.Kernel[0]*o.Kernel[1])
-}
-
 // avgPool is the operator of AvgPool2D.
 type avgPool struct {
 	operator
@@ -25,8 +17,8 @@ type avgPool struct {
 }
 
 // AvgPool2D is y[n,c,i,j] = mean of x[n,c,h,w] over the window that begins at (i,j)·stride − pad. x is (N,C,H,W), y is
-// (N,C,OH,OW) with OH = ⌊(H + 2·pad − kernel)/stride⌋ + 1 and OW alike. The mean runs over the whole
-// kernel, padding counted as zeros, unless ExcludePad is set.
+// (N,C,OH,OW) with OH = ⌊(H + 2·pad + extra − kernel)/stride⌋ + 1 and OW alike, rounded up with Ceil. The mean runs over the
+// kernel, padding counted as zeros, unless ExcludePad is set; what a window has beyond the padding never counts.
 //
 // It returns ErrShape when the kernel is larger than the padded x, and ErrOption for attributes out of range.
 func AvgPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
@@ -45,8 +37,7 @@ func AvgPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { avgPoolForward(a, opts) },
 			func(a args[float64]) { avgPoolForward(a, opts) }),
-		lower: onnxNode("AveragePool", pair("kernel_shape", opts.Kernel), pair("strides", opts.Stride), pads(opts.Pad),
-			onnx.Int("count_include_pad", includePad)),
+		lower: onnxNode("AveragePool", append(opts.lowered(x, true), onnx.Int("count_include_pad", includePad))...),
 	}}, x)
 }
 
@@ -82,7 +73,7 @@ func avgPoolForward[T blas.Float](a args[T], o PoolOptions) {
 							total += float64(v)
 						}
 					}
-					y[i*ow+j] = T(total * o.share(h1-h0, w1-w0))
+					y[i*ow+j] = T(total * (1 / float64(o.divisor(0, i, height)*o.divisor(1, j, width))))
 				}
 			}
 		}
@@ -101,7 +92,7 @@ func avgPoolBackward[T blas.Float](a args[T], o PoolOptions) {
 				h0, h1 := o.window(0, i, height)
 				for j := range ow {
 					w0, w1 := o.window(1, j, width)
-					g := T(float64(gy[i*ow+j]) * o.share(h1-h0, w1-w0))
+					g := T(float64(gy[i*ow+j]) * (1 / float64(o.divisor(0, i, height)*o.divisor(1, j, width))))
 					for h := h0; h < h1; h++ {
 						dst := gx[h*width+w0 : h*width+w1]
 						for w := range dst {

@@ -17,8 +17,8 @@ type maxPool struct {
 }
 
 // MaxPool2D is y[n,c,i,j] = max of x[n,c,h,w] over the window that begins at (i,j)·stride − pad. Padding never wins, NaN
-// does. x is (N,C,H,W), y is (N,C,OH,OW) with OH = ⌊(H + 2·pad − kernel)/stride⌋ + 1 and OW alike. The gradient of a window
-// goes to its first maximum in row-major order.
+// does. x is (N,C,H,W), y is (N,C,OH,OW) with OH = ⌊(H + 2·pad + extra − kernel)/stride⌋ + 1 and OW alike, rounded up with
+// Ceil. The gradient of a window goes to its first maximum in row-major order.
 //
 // It returns ErrShape when the kernel is larger than the padded x, and ErrOption for attributes out of range.
 func MaxPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
@@ -34,7 +34,7 @@ func MaxPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
 		exec: kernels(
 			func(a args[float32]) { maxPoolForward(a, opts) },
 			func(a args[float64]) { maxPoolForward(a, opts) }),
-		lower: onnxNode("MaxPool", pair("kernel_shape", opts.Kernel), pair("strides", opts.Stride), pads(opts.Pad)),
+		lower: onnxNode("MaxPool", opts.lowered(x, false)...),
 	}}, x)
 }
 

@@ -24,19 +24,30 @@ func poolReference(o PoolOptions, f func(window []float64, size int) float64) fu
 		}
 		shape := []int{x.Shape[0], x.Shape[1], 0, 0}
 		for a := range 2 {
-			shape[2+a] = (x.Shape[2+a]+2*o.Pad[a]-o.Kernel[a])/stride[a] + 1
+			places := float64(x.Shape[2+a]+2*o.Pad[a]+o.Extra[a]-o.Kernel[a]) / float64(stride[a])
+			shape[2+a] = int(math.Floor(places)) + 1
+			if o.Ceil { // PyTorch: the last window must begin within the input or the padding before it
+				shape[2+a] = int(math.Ceil(places)) + 1
+				if (shape[2+a]-1)*stride[a] >= x.Shape[2+a]+o.Pad[a] {
+					shape[2+a]--
+				}
+			}
 		}
 		return filled(func(i []int) float64 {
 			var window []float64
+			size := 0 // with padding
 			for u := range o.Kernel[0] {
 				for v := range o.Kernel[1] {
 					h, w := i[2]*stride[0]+u-o.Pad[0], i[3]*stride[1]+v-o.Pad[1]
+					if h < x.Shape[2]+o.Pad[0]+o.Extra[0] && w < x.Shape[3]+o.Pad[1]+o.Extra[1] {
+						size++
+					}
 					if h >= 0 && h < x.Shape[2] && w >= 0 && w < x.Shape[3] {
 						window = append(window, x.at(i[0], i[1], h, w))
 					}
 				}
 			}
-			return f(window, o.Kernel[0]*o.Kernel[1])
+			return f(window, size)
 		}, shape...)
 	}
 }
@@ -63,28 +74,35 @@ var (
 	square2     = PoolOptions{Kernel: [2]int{2, 2}}
 	overlapping = PoolOptions{Kernel: [2]int{3, 3}, Stride: [2]int{2, 2}, Pad: [2]int{1, 1}}
 	uneven      = PoolOptions{Kernel: [2]int{2, 3}, Stride: [2]int{1, 2}, Pad: [2]int{0, 1}}
+	behind      = PoolOptions{Kernel: [2]int{3, 2}, Stride: [2]int{2, 2}, Pad: [2]int{0, 1}, Extra: [2]int{1, -1}}
+	ceiled      = PoolOptions{Kernel: [2]int{3, 2}, Stride: [2]int{2, 3}, Pad: [2]int{1, 0}, Ceil: true}
 	dense3      = PoolOptions{Kernel: [2]int{3, 3}, Stride: [2]int{1, 1}, Pad: [2]int{1, 1}}
 )
 
 func maxPoolSpecs() map[string]spec {
 	return map[string]spec{
-		"max pool/2x2":          {maxPoolOp(square2), poolReference(square2, largest)},
-		"max pool/2x2 ties":     {maxPoolOp(square2), poolReference(square2, largest)},
-		"max pool/rest cut off": {maxPoolOp(square2), poolReference(square2, largest)},
-		"max pool/overlapping":  {maxPoolOp(overlapping), poolReference(overlapping, largest)},
-		"max pool/uneven":       {maxPoolOp(uneven), poolReference(uneven, largest)},
-		"max pool/ties":         {maxPoolOp(dense3), poolReference(dense3, largest)},
+		"max pool/2x2":            {maxPoolOp(square2), poolReference(square2, largest)},
+		"max pool/2x2 ties":       {maxPoolOp(square2), poolReference(square2, largest)},
+		"max pool/rest cut off":   {maxPoolOp(square2), poolReference(square2, largest)},
+		"max pool/overlapping":    {maxPoolOp(overlapping), poolReference(overlapping, largest)},
+		"max pool/uneven":         {maxPoolOp(uneven), poolReference(uneven, largest)},
+		"max pool/padding behind": {maxPoolOp(behind), poolReference(behind, largest)},
+		"max pool/rounded up":     {maxPoolOp(ceiled), poolReference(ceiled, largest)},
+		"max pool/ties":           {maxPoolOp(dense3), poolReference(dense3, largest)},
 	}
 }
 
 func avgPoolSpecs() map[string]spec {
-	excluded := overlapping
-	excluded.ExcludePad = true
+	excluded, excludedUp := overlapping, ceiled
+	excluded.ExcludePad, excludedUp.ExcludePad = true, true
 	return map[string]spec{
-		"avg pool/2x2":              {avgPoolOp(square2), poolReference(square2, meanWithPadding)},
-		"avg pool/padded":           {avgPoolOp(overlapping), poolReference(overlapping, meanWithPadding)},
-		"avg pool/padding excluded": {avgPoolOp(excluded), poolReference(excluded, meanOfInside)},
-		"avg pool/uneven":           {avgPoolOp(uneven), poolReference(uneven, meanWithPadding)},
+		"avg pool/2x2":                          {avgPoolOp(square2), poolReference(square2, meanWithPadding)},
+		"avg pool/padded":                       {avgPoolOp(overlapping), poolReference(overlapping, meanWithPadding)},
+		"avg pool/padding excluded":             {avgPoolOp(excluded), poolReference(excluded, meanOfInside)},
+		"avg pool/padding behind":               {avgPoolOp(behind), poolReference(behind, meanWithPadding)},
+		"avg pool/rounded up":                   {avgPoolOp(ceiled), poolReference(ceiled, meanWithPadding)},
+		"avg pool/rounded up, padding excluded": {avgPoolOp(excludedUp), poolReference(excludedUp, meanOfInside)},
+		"avg pool/uneven":                       {avgPoolOp(uneven), poolReference(uneven, meanWithPadding)},
 	}
 }
 
@@ -142,8 +160,8 @@ func TestPoolingsThatDifferAreTwoNodes(t *testing.T) {
 	expectMerged(t, true, maxPoolOp(square2), maxPoolOp(spelt), x)
 	expectMerged(t, false, maxPoolOp(square2), avgPoolOp(square2), x)
 	expectMerged(t, false, maxPoolOp(overlapping), maxPoolOp(dense3), x)
-	excluded := overlapping
-	excluded.ExcludePad = true
+	excluded, excludedUp := overlapping, ceiled
+	excluded.ExcludePad, excludedUp.ExcludePad = true, true
 	expectMerged(t, false, avgPoolOp(overlapping), avgPoolOp(excluded), x)
 	expectMerged(t, true, maxPoolOp(overlapping), maxPoolOp(excluded), x)
 }
