@@ -218,8 +218,20 @@ func TestBadInput(t *testing.T) {
 			args: onSample(t, "distill", "student.arch={onnx: empty.onnx}"), code: exitInput, says: []string{"student.arch.onnx", "empty.onnx"},
 		},
 		"student with an operator that cannot be trained": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "student.arch={onnx: models/mnist-teacher.onnx}"), code: exitInput, says: []string{"ReduceL2", "not supported", "Conv"},
+			prepare: func(t *testing.T, dir string) {
+				precomputed(t, dir)
+				b := onnx.NewBuilder("untrainable", 17)
+				b.Rename(b.Node("Cos", []string{b.Input("x", onnx.Float32, "N", 1, 28, 28)}), "y")
+				b.Output("y", onnx.Float32)
+				m, err := b.Model("rkd", "test")
+				if err == nil {
+					err = m.Save(filepath.Join(dir, "cos.onnx"))
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+			},
+			args: onSample(t, "distill", "student.arch={onnx: cos.onnx}"), code: exitInput, says: []string{"Cos", "not supported", "Conv"},
 		},
 		"nothing to freeze": {
 			prepare: precomputed,
