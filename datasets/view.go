@@ -33,11 +33,13 @@ type Views struct {
 }
 
 // Apply returns the given view of img, which is the sample with the given id, developed (see Preprocess.Develop). View 0,
-// and every view where there is nothing to change, shares the memory of img.
+// and every view where there is nothing to change, shares the memory of img. Another view of an image that has not been
+// developed is one of the image developed with defaults: turned upright, its transparency dropped.
 func (v Views) Apply(img Image, seed uint64, id int64, view int32) Image {
 	if view == 0 || v == (Views{}) {
 		return img
 	}
+	img = Preprocess{}.Develop(img)
 	return v.Draw(img.Height, img.Width, seed, id, view).Apply(img)
 }
 

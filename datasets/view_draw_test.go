@@ -55,6 +55,18 @@ func TestViewReplaysFromJSON(t *testing.T) {
 	}
 }
 
+// A view is of the picture as people see it, not as it is stored.
+func TestViewsAreOfUprightImages(t *testing.T) {
+	img := noise(6, 9, 3)
+	img.Orientation = 6
+	v := Views{Shift: 2}
+	for id := range int64(20) {
+		if diff := cmp.Diff(v.Apply(Preprocess{}.Develop(img), 1, id, 1), v.Apply(img, 1, id, 1)); diff != "" {
+			t.Fatalf("sample %d (-developed +not developed):\n%s", id, diff)
+		}
+	}
+}
+
 // No option changes what another one draws.
 func TestOptionsDrawOnTheirOwn(t *testing.T) {
 	all := policy(t, everything).Draw(30, 40, 1, 2, 3)
