@@ -53,6 +53,23 @@ func (p Preprocess) Canonical() string {
 	return text
 }
 
+// Resolved returns p with every default written out that has a value: it does what p does.
+func (p Preprocess) Resolved() Preprocess {
+	antialias := p.antialiased()
+	p.Preset, p.Antialias = "", &antialias
+	p.Orientation = cmp.Or(p.Orientation, orientationExif)
+	p.Interpolation = cmp.Or(p.Interpolation, interpolationDefault)
+	p.Layout = cmp.Or(p.Layout, layoutNCHW)
+	p.Scale = cmp.Or(p.Scale, 1.0/255)
+	if len(p.Mean) == 0 {
+		p.Mean = []float64{0}
+	}
+	if len(p.Std) == 0 {
+		p.Std = []float64{1}
+	}
+	return p
+}
+
 func joinInts(values []int) string {
 	words := make([]string, len(values))
 	for i, v := range values {

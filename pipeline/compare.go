@@ -17,11 +17,8 @@ type CompareOptions struct {
 	K int
 	// Seed draws the rows of the measures that do not look at all of them.
 	Seed uint64
-	// Experiment has the data that a model runs on, and the options to open one that rkd did not export with. Without one an
-	// exported student runs on the data of the configuration that it carries.
+	// Experiment has the data that a model runs on, and the options to open it with; nil will do where there is no model.
 	Experiment *config.Experiment
-	// Set replaces keys of the configuration that an exported student carries.
-	Set []string
 }
 
 // Comparison says how alike two sets of embeddings are. Measures with a limit on rows say how many took part.
@@ -67,9 +64,9 @@ const (
 
 // Compare says how alike two sets of embeddings are. Each is a cache folder, an ONNX model (.onnx) or a matrix (.npy).
 //
-// A model runs on the test data of the experiment in o or, without one, of the configuration that an exported student
-// carries; beside a cache it runs on that part of the data, train or test, which the cache was made from. A student
-// exported by rkd is opened as evaluation does, any other model with the options of the experiment's teacher.
+// A model runs on the test data of the experiment in o; beside a cache it runs on that part of the data, train or test, which
+// the cache was made from. A student exported by rkd is opened as evaluation does, any other model with the options of the
+// experiment's teacher.
 //
 // Rows of caches and models are matched by sample id and view, a model having view 0 only; those that one set lacks are
 // left out. A matrix is matched by position, and then both must have as many rows.

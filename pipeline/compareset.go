@@ -113,11 +113,11 @@ func loadMatrixSet(path string) (*embeddingSet, error) {
 
 // runModelSet embeds with a model the test data or, where there is a cache beside it, the data of that.
 func (m Machine) runModelSet(ctx context.Context, path string, o CompareOptions, beside *embeddingSet) (*embeddingSet, error) {
-	experiment, options, err := modelOptions(o.Experiment, path, o.Set)
+	options, err := modelOptions(o.Experiment, path)
 	if err != nil {
 		return nil, err
 	}
-	runner := &Runner{Machine: m, Experiment: experiment}
+	runner := &Runner{Machine: m, Experiment: o.Experiment}
 	data, source, err := runner.comparedData(ctx, beside)
 	if err != nil {
 		return nil, err
@@ -171,10 +171,6 @@ func match(sets [2]*embeddingSet) (p eval.Pair, by string, err error) {
 				eval.ErrInput, a.Path, a.Rows, b.Path, b.Rows)
 		}
 		return p, "position", err
-	}
-	if a.Kind == kindModel && b.Kind == kindModel && a.data != b.data {
-		return p, "", fmt.Errorf("%w: %q ran on %s (%d samples) and %q on %s (%d), expected the same data: give it with --config",
-			eval.ErrInput, a.Path, a.Data, a.Rows, b.Path, b.Data, b.Rows)
 	}
 	place := make(map[sampleView]int, b.Rows)
 	for j, s := range b.samples {

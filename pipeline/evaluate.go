@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"rkd/datasets"
-	"rkd/models/onnx"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
 	"rkd/student/train"
@@ -72,8 +71,8 @@ func (r *Runner) evaluate(ctx context.Context) (*Results, error) {
 }
 
 // EvaluateModel measures one ONNX model on the test data of e, opened as modelOptions says.
-func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Experiment, overrides []string) (*ModelResults, error) {
-	e, o, err := modelOptions(e, path, overrides)
+func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Experiment) (*ModelResults, error) {
+	o, err := modelOptions(e, path)
 	if err != nil {
 		return nil, err
 	}
@@ -177,43 +176,4 @@ func measure(ctx context.Context, e config.Eval, out eval.Outputs) (eval.Figures
 		return eval.Figures{}, err
 	}
 	return eval.Measure(ctx, metrics, out, eval.MetricOptions{Queries: e.Queries, Episodes: e.Episodes, Seed: e.Seed})
-}
-
-// modelOptions returns the experiment whose data a model runs on, and how to open it. A student that was exported by rkd is
-// opened as evaluation does, with the preprocessing it was trained with; any other model with the options of e's teacher. e
-// may be nil for such a student, whose configuration, with overrides applied, then gives the data.
-func modelOptions(e *config.Experiment, path string, overrides []string) (*config.Experiment, teacher.Options, error) {
-	if e == nil {
-		return readStudentConfig(path, overrides)
-	}
-	m, err := onnx.Load(path)
-	if err != nil {
-		return nil, teacher.Options{}, err
-	}
-	if _, exported := m.Metadata()[metadataPrefix+"config"]; exported {
-		_, options, err := readStudentConfig(path, nil)
-		return e, options, err
-	}
-	options := e.Base.Teacher
-	options.Model = path
-	return e, options, nil
-}
-
-// readStudentConfig returns the configuration in the metadata of an exported student, with overrides
-// applied, and the options to open the model with.
-func readStudentConfig(path string, overrides []string) (*config.Experiment, teacher.Options, error) {
-	m, err := onnx.Load(path)
-	if err != nil {
-		return nil, teacher.Options{}, err
-	}
-	text, ok := m.Metadata()[metadataPrefix+"config"]
-	if !ok {
-		return nil, teacher.Options{}, fmt.Errorf("%w: %q was not exported by rkd and names no test data: give its configuration with --config",
-			config.ErrConfig, path)
-	}
-	e, err := config.Parse(path, []byte(text), overrides)
-	if err != nil {
-		return nil, teacher.Options{}, err
-	}
-	return e, studentOptions(path, &e.Base), nil
 }

@@ -28,10 +28,6 @@ const (
 	// verifySamples real samples are compared; verifyLimit is the largest absolute difference allowed.
 	verifySamples = 64
 	verifyLimit   = 1e-4
-
-	metadataPrefix  = "rkd."
-	embeddingOutput = "embedding"
-	logitsOutput    = "logits"
 )
 
 // Exported is what became of one student.
@@ -129,7 +125,7 @@ func (s *student) model(o config.Export, version, key string) (*onnx.Model, erro
 	if o.Preprocess {
 		input = s.bakePreprocess(b)
 	} else {
-		input = b.Input("input", onnx.Float32, dims...)
+		input = b.Input(floatInput, onnx.Float32, dims...)
 	}
 	embedding, err := engine.ToONNX(b, input, s.network, s.weights)
 	if err != nil {
@@ -148,17 +144,19 @@ func (s *student) model(o config.Export, version, key string) (*onnx.Model, erro
 	if *o.FoldBatchNorm {
 		m.FoldBatchNorm()
 	}
-	preprocess := s.config.Student.Preprocess.Canonical()
+	card, err := s.card(o).text()
+	if err != nil {
+		return nil, fmt.Errorf("describing the student: %w", err)
+	}
 	m.SetMetadata(map[string]string{
 		metadataPrefix + "version":        version,
 		metadataPrefix + "teacher_sha256": s.about.Teacher,
 		metadataPrefix + "cache_key":      s.about.Cache,
 		metadataPrefix + "variant":        s.about.Variant,
 		metadataPrefix + "seed":           strconv.FormatUint(s.about.Seed, 10),
-		metadataPrefix + "config":         s.about.Config,
-		metadataPrefix + "preprocess":     preprocess,
 		metadataPrefix + "weights_sha256": s.file.SHA256,
 		metadataPrefix + "export_key":     key,
+		studentEntry:                      card,
 		sealEntry:                         unsealed,
 	})
 	return m, nil
@@ -168,7 +166,7 @@ func (s *student) model(o config.Export, version, key string) (*onnx.Model, erro
 // colours, and what is left of the preprocessing: (x·scale − mean)/std and the layout.
 func (s *student) bakePreprocess(b *onnx.Builder) string {
 	c, h, w := s.about.Input[0], s.about.Input[1], s.about.Input[2]
-	pixels := b.Input("pixels", onnx.Uint8, "N", h, w, c)
+	pixels := b.Input(pixelInput, onnx.Uint8, "N", h, w, c)
 	scale, mean, std := s.config.Student.Preprocess.Normalization(c)
 	x := b.Node("Cast", []string{pixels}, onnx.Int("to", int64(onnx.Float32)))
 	x = b.Node("Mul", []string{x, b.Float32("preprocess.scale", []int{1}, []float32{scale})})

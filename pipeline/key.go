@@ -13,7 +13,7 @@ import (
 
 const (
 	// exportKeyVersion is raised when the same student is exported differently.
-	exportKeyVersion = 3
+	exportKeyVersion = 4
 	// resultsKeyVersion is raised when the same models are measured differently.
 	resultsKeyVersion = 2
 )

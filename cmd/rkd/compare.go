@@ -28,15 +28,15 @@ func compareCommand(out console) *cli.Command {
 		ArgsUsage: "A B",
 		Flags: []cli.Flag{
 			&cli.StringFlag{
-				Name: "config", Usage: "`CONFIG` whose data a model runs on, and with preprocessing for one that rkd did not export",
+				Name: "config", Usage: "`CONFIG` whose data a model runs on, with preprocessing for one that rkd did not export",
 				Destination: &o.Config,
 			},
 			&cli.IntFlag{Name: "k", Usage: "number of neighbours whose overlap is counted", Value: 10, Destination: &o.K},
 			&cli.Uint64Flag{Name: "seed", Usage: "seed of the rows that are drawn where there are too many", Value: 1, Destination: &o.Seed},
-			o.setFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runCompare(c.Context, o, c.Args().Slice()) },
-	}, onStages, "rkd compare runs/mnist-unseen/cache runs/mnist-unseen/rkd-da/seed-1/student.onnx",
+	}, onStages, "rkd compare runs/mnist-unseen/cache runs/mnist-unseen/rkd-da/seed-1/student.onnx --config examples/mnist-unseen.yaml",
 		"rkd compare before.npy after.npy --k 20 --json")
 }
 
@@ -47,10 +47,10 @@ func runCompare(ctx context.Context, o compareOptions, args []string) error {
 	if o.K < 1 {
 		return usage("--k", "--k is %d, expected 1 or more", o.K)
 	}
-	options := pipeline.CompareOptions{K: o.K, Seed: o.Seed, Set: o.Set.Value()}
+	options := pipeline.CompareOptions{K: o.K, Seed: o.Seed}
 	if o.Config != "" {
 		var err error
-		if options.Experiment, err = config.Load(o.Config, options.Set); err != nil {
+		if options.Experiment, err = config.Load(o.Config, o.overrides()); err != nil {
 			return err
 		}
 	}

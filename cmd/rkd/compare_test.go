@@ -38,7 +38,7 @@ func TestCompare(t *testing.T) {
 	}
 
 	// A student is like its teacher, but not as alike as that.
-	c := comparison(t, dir, cache, student, "--k", "5")
+	c := comparison(t, dir, cache, student, "--k", "5", "--config", sampleConfig)
 	if c.Rows != 250 || c.A.Dim != 128 || c.B.Dim != 16 || c.B.Data != "sample/train" || c.K != 5 {
 		t.Errorf("comparison with a student is of %+v", c)
 	}
@@ -47,21 +47,13 @@ func TestCompare(t *testing.T) {
 		t.Errorf("comparison with a student says %+v", c)
 	}
 
-	// Without a cache models run on the test data: that of the student's own configuration, or of the one that is named.
-	if c := comparison(t, dir, student, student); c.Rows != 150 || c.A.Data != "sample/test" || c.LinearCKA != 1 {
+	// Without a cache models run on the test data of the configuration.
+	if c := comparison(t, dir, student, student, "--config", sampleConfig); c.Rows != 150 || c.A.Data != "sample/test" || c.LinearCKA != 1 {
 		t.Errorf("a student beside itself: %+v", c)
 	}
 	c = comparison(t, dir, teacher, student, "--config", sampleConfig, "--set", "data.test.limit=60")
 	if c.Rows != 60 || c.B.Dim != 16 {
 		t.Errorf("teacher beside student on 60 samples: %+v", c)
-	}
-
-	// Models of different data have nothing to compare, unless a configuration names the data.
-	must(t, dir, onSample(t, "run", "data.test.limit=60", "dir=other")...)
-	const other = "other/student/seed-1/student.onnx"
-	expectSentence(t, rkd(t, dir, "compare", student, other), exitInput, []string{student, "150 samples", other, "60", "--config"})
-	if c := comparison(t, dir, student, other, "--config", sampleConfig); c.Rows != 150 || c.LinearCKA != 1 {
-		t.Errorf("two students of one training on named data: %+v", c)
 	}
 
 	// Of a cache with views a model has the first.
@@ -70,7 +62,7 @@ func TestCompare(t *testing.T) {
 		t.Errorf("cache with views beside its model: %+v", c)
 	}
 
-	r := must(t, dir, "compare", cache, student, "--k=5")
+	r := must(t, dir, "compare", cache, student, "--k=5", "--config", sampleConfig)
 	for _, part := range []string{
 		"cache", "250 × 128", "250 × 16", "sample/train", "rkd_distance", "rkd_angle", "linear_cka", "spearman", "overlap@5",
 	} {

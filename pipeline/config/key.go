@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-
-	"go.yaml.in/yaml/v3"
 )
 
 // Key is what decides a result: values by canonical names, those of the configuration file. Two results with equal keys are
@@ -121,11 +119,7 @@ func (c *Config) TrainingKey(t Training) (Key, error) {
 // SectionKey returns the values of a section as a key holds them: by the names of the file, in nested maps and lists,
 // without those that are zero or what keyDefaults has for them.
 func SectionKey(name string, section any) (map[string]any, error) {
-	data, err := yaml.Marshal(section)
-	values := map[string]any{}
-	if err == nil {
-		err = yaml.Unmarshal(data, &values)
-	}
+	values, err := Values(section)
 	if err != nil {
 		return nil, fmt.Errorf("making the key of section %s: %w", name, err)
 	}

@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"rkd/datasets"
+	"rkd/models/onnx"
+	"rkd/pipeline/config"
+	"rkd/teacher"
+)
+
+// Names in the metadata of an exported student. They describe it, to people and to other programs; of what they say rkd uses the
+// preprocessing and the names of input and outputs alone. docs/configuration.md documents them.
+const (
+	metadataPrefix = "rkd."
+	// studentEntry holds a studentCard as JSON.
+	studentEntry = metadataPrefix + "student"
+	// configEntry held the whole configuration in exports of earlier versions: of that the preprocessing is used.
+	configEntry = metadataPrefix + "config"
+
+	embeddingOutput = "embedding"
+	logitsOutput    = "logits"
+	floatInput      = "input"
+	pixelInput      = "pixels"
+
+	cardFormat = 1
+)
+
+// studentCard says what an exported student takes and gives. It names no file.
+type studentCard struct {
+	Format int    `yaml:"format"`
+	Name   string `yaml:"name"`
+	// Input is the name of the input: float32 in the layout of Preprocess, or uint8 (N,H,W,C) where Baked, which takes the
+	// pixels that Preprocess gives before its normalisation.
+	Input      string              `yaml:"input"`
+	Baked      bool                `yaml:"preprocess_baked_in"`
+	Preprocess datasets.Preprocess `yaml:"preprocess"`
+	Embedding  string              `yaml:"embedding"`
+	Dim        int                 `yaml:"embedding_dim"`
+	Normalize  string              `yaml:"normalize"` // l2: rows of unit length; none
+	// Metric compares embeddings as training and evaluation do: euclidean. (On unit rows the cosine gives the same order.)
+	Metric  string `yaml:"metric"`
+	Logits  string `yaml:"logits,omitempty"`
+	Classes int    `yaml:"classes,omitempty"` // that logits tell apart
+}
+
+// card describes the student as it is exported with options o.
+func (s *student) card(o config.Export) studentCard {
+	c := studentCard{
+		Format: cardFormat, Name: s.config.Name, Input: floatInput, Baked: o.Preprocess,
+		Preprocess: s.config.Student.Preprocess.Resolved(), Embedding: embeddingOutput, Dim: s.network.Dim,
+		Normalize: s.config.Student.Normalize, Metric: "euclidean", Classes: s.about.Classes,
+	}
+	if c.Baked {
+		c.Input = pixelInput
+	}
+	if s.head != nil {
+		c.Logits = logitsOutput
+	}
+	return c
+}
+
+// text is the card as JSON, with the names that the configuration has.
+func (c studentCard) text() (string, error) {
+	values, err := config.Values(c)
+	if err != nil {
+		return "", err
+	}
+	data, err := json.Marshal(values)
+	return string(data), err
+}
+
+// exportedOptions returns how to open m, read from path, where it was exported by rkd; ok is false where it was not. Metadata that
+// do not fit the model are onnx.ErrFormat.
+func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, err error) {
+	o = teacher.Options{Model: path, Output: embeddingOutput}
+	meta := m.Metadata()
+	switch {
+	case meta[studentEntry] != "":
+		var c studentCard
+		if err = config.ParseSection(studentEntry, []byte(meta[studentEntry]), &c); err == nil && c.Format != cardFormat {
+			err = fmt.Errorf("format is %d, expected %d", c.Format, cardFormat)
+		}
+		o.Input, o.Output, o.Logits, o.Preprocess = c.Input, c.Embedding, c.Logits, c.Preprocess
+	case meta[configEntry] != "":
+		o.Preprocess, err = config.StudentPreprocess(configEntry, []byte(meta[configEntry]))
+		if slices.ContainsFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == logitsOutput }) {
+			o.Logits = logitsOutput
+		}
+	default:
+		return teacher.Options{}, false, nil
+	}
+	if err == nil {
+		err = o.Preprocess.Validate()
+	}
+	if err == nil {
+		err = checkNames(o, m)
+	}
+	if err != nil {
+		// The fault is the file's, not one of the user's configuration.
+		return o, true, fmt.Errorf("%w: %q has metadata that do not describe it: %s", onnx.ErrFormat, path, err.Error())
+	}
+	return o, true, nil
+}
+
+// checkNames holds the names in o against the model's own inputs and outputs.
+func checkNames(o teacher.Options, m *onnx.Model) error {
+	has := func(tensors []onnx.Tensor, name string) bool {
+		return slices.ContainsFunc(tensors, func(t onnx.Tensor) bool { return t.Name == name })
+	}
+	switch {
+	case o.Input != "" && !has(m.Inputs(), o.Input):
+		return fmt.Errorf("input is %q, which the model does not have", o.Input)
+	case !has(m.Outputs(), o.Output):
+		return fmt.Errorf("embedding is %q, which is no output of the model", o.Output)
+	case o.Logits != "" && !has(m.Outputs(), o.Logits):
+		return fmt.Errorf("logits is %q, which is no output of the model", o.Logits)
+	}
+	return nil
+}
+
+// modelOptions says how to open the model in path for the experiment e, whose teacher section gives batch, threads and execution
+// provider. A student that was exported by rkd is opened with the preprocessing it was trained with, any other model with that of e's
+// teacher.
+func modelOptions(e *config.Experiment, path string) (teacher.Options, error) {
+	if e == nil {
+		return teacher.Options{}, fmt.Errorf("%w: nothing says what data %q runs on: name a configuration with --config", config.ErrConfig,
+			path)
+	}
+	m, err := onnx.Load(path)
+	if err != nil {
+		return teacher.Options{}, err
+	}
+	of := e.Base.Teacher
+	o, exported, err := exportedOptions(path, m)
+	if err != nil || !exported {
+		of.Model = path
+		return of, err
+	}
+	o.Batch, o.Threads, o.Provider, o.ProviderOptions = of.Batch, of.Threads, of.Provider, of.ProviderOptions
+	return o, nil
+}
