@@ -104,7 +104,8 @@ func TestFewShot(t *testing.T) {
 			t.Errorf("%s has %+v", name, s)
 		}
 	}
-	if table := must(t, dir, "eval", "runs/reproduce-few-shot/prototypical/seed-1/student.onnx"); !strings.Contains(table.stdout, "±") {
+	if table := must(t, dir, "eval", "runs/reproduce-few-shot/prototypical/seed-1/student.onnx", "--config",
+		"examples/reproduce/3-few-shot.yaml", "--set", "data.test={source: sample, split: test, classes: [5, 6, 7, 8, 9]}"); !strings.Contains(table.stdout, "±") {
 		t.Errorf("the table has no confidence interval:\n%s", table.stdout)
 	}
 }
