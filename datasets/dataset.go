@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -15,7 +16,10 @@ import (
 // ErrFormat reports files whose content is not what a reader expects: no IDX, cut short, or no image at all.
 var ErrFormat = errors.New("unusable data")
 
-// Dataset is an ordered selection of labelled images. It is immutable, and safe for concurrent use.
+// ErrUnknownSample reports the id of a sample that a data set does not have.
+var ErrUnknownSample = errors.New("unknown sample")
+
+// Dataset is an ordered selection of labelled samples. It is immutable, and safe for concurrent use.
 type Dataset interface {
 	// Name says in messages which data these are: "mnist/train", or the folder.
 	Name() string
@@ -27,8 +31,12 @@ type Dataset interface {
 	Label(i int) int32
 	// Path names sample i for messages: a file, followed by "#" and the position for an IDX file.
 	Path(i int) string
-	// Image decodes sample i. An error wraps ErrDecode where the content is bad, and names the file.
-	Image(i int) (Image, error)
+	// Sample is sample i. Nothing is read yet.
+	Sample(i int) Sample
+	// Find is the position of the sample with the given id.
+	Find(id int64) (i int, ok bool)
+	// Skips reports whether on_error says that a sample which fails with err is left out.
+	Skips(err error) bool
 	// Classes is the full list of the source's classes; filters do not renumber it.
 	Classes() []string
 	// Fingerprint is a hexadecimal SHA-256 of what is in the selected samples: id, label, name of the class and content
@@ -36,28 +44,40 @@ type Dataset interface {
 	Fingerprint() string
 }
 
-// Open opens src. cacheDir is the project's cache folder, whose sub-folder mnist holds the four files of MNIST.
+// Resources are what opening a data set takes from its surroundings.
+type Resources struct {
+	// CacheDir is the project's cache folder, whose sub-folder mnist holds the four files of MNIST.
+	CacheDir string
+	// Budget bounds the memory of decoding; nil is a budget of its own with the default limits.
+	Budget *Budget
+}
+
+// Open opens src.
 //
 // A folder's files are read once to fingerprint them. Errors wrap ErrSource where the configuration is wrong, ErrFormat
 // where the content of a file is, and the file system's error (fs.ErrNotExist, for one) where a file cannot be read.
-func Open(ctx context.Context, src Source, cacheDir string) (Dataset, error) {
+func Open(ctx context.Context, src Source, r Resources) (Dataset, error) {
 	if err := src.Validate(); err != nil {
 		return nil, err
 	}
+	if r.Budget == nil {
+		r.Budget = NewBudget(Limits{})
+	}
 	switch src.Kind {
 	case kindMNIST:
-		return openMNIST(ctx, src, cacheDir)
+		return openMNIST(ctx, src, r.CacheDir)
 	case kindSample:
 		return openSample(ctx, src)
 	case kindIDX:
 		return openIDX(ctx, src)
 	default:
-		return openFolder(ctx, src)
+		return openFolder(ctx, src, r.Budget)
 	}
 }
 
-// selection is the part of a Dataset that does not depend on how images are stored.
+// selection is the part of a Dataset that does not depend on how samples are stored.
 type selection struct {
+	source      Source
 	name        string
 	classes     []string
 	ids         []int64 // of the selected samples, ascending
@@ -65,16 +85,26 @@ type selection struct {
 	fingerprint string
 }
 
-func (s *selection) Name() string        { return s.name }
-func (s *selection) Len() int            { return len(s.ids) }
-func (s *selection) ID(i int) int64      { return s.ids[i] }
-func (s *selection) Label(i int) int32   { return s.labels[i] }
-func (s *selection) Classes() []string   { return s.classes }
-func (s *selection) Fingerprint() string { return s.fingerprint }
+func (s *selection) Name() string         { return s.name }
+func (s *selection) Len() int             { return len(s.ids) }
+func (s *selection) ID(i int) int64       { return s.ids[i] }
+func (s *selection) Label(i int) int32    { return s.labels[i] }
+func (s *selection) Classes() []string    { return s.classes }
+func (s *selection) Fingerprint() string  { return s.fingerprint }
+func (s *selection) Skips(err error) bool { return s.source.skips(err) }
 
-// hash sets the fingerprint. content gives the SHA-256 of the content of the i-th selected sample and is called from
+func (s *selection) Find(id int64) (int, bool) { return slices.BinarySearch(s.ids, id) }
+
+// sample is sample i of the given path and content.
+func (s *selection) sample(i int, path string, c Content) Sample {
+	label := s.labels[i]
+	return Sample{ID: s.ids[i], Label: label, Class: s.classes[label], Path: path, Content: c}
+}
+
+// hash sets the fingerprint and returns the sums that it is made of. content gives the SHA-256 of the content of the i-th selected sample and is called from
 // several goroutines; kind says what it hashes, so that no two kinds of content can be taken for each other.
-func (s *selection) hash(ctx context.Context, kind string, content func(i int) ([sha256.Size]byte, error)) error {
+func (s *selection) hash(ctx context.Context, kind string, content func(i int) ([sha256.Size]byte, error),
+) ([][sha256.Size]byte, error) {
 	const chunk = 256 // samples to a goroutine
 	sums := make([][sha256.Size]byte, len(s.ids))
 	group, ctx := errgroup.WithContext(ctx)
@@ -94,7 +124,7 @@ func (s *selection) hash(ctx context.Context, kind string, content func(i int) (
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return fmt.Errorf("fingerprinting %s: %w", s.name, err)
+		return nil, fmt.Errorf("fingerprinting %s: %w", s.name, err)
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "rkd data set, version 1, %s\n", kind)
@@ -109,5 +139,5 @@ func (s *selection) hash(ctx context.Context, kind string, content func(i int) (
 		h.Write(record)
 	}
 	s.fingerprint = hex.EncodeToString(h.Sum(nil))
-	return nil
+	return sums, nil
 }

@@ -14,7 +14,7 @@ import (
 func openSampleOf(t testing.TB, src Source) Dataset {
 	t.Helper()
 	src.Kind = "sample"
-	d, err := Open(t.Context(), src, "")
+	d, err := Open(t.Context(), src, Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,8 +57,8 @@ func TestFilters(t *testing.T) {
 					t.Fatalf("id %d after %d", d.ID(i), d.ID(i-1))
 				}
 				id := int(d.ID(i)) // the source is unfiltered, so there id and position are one
-				a, errA := all.Image(id)
-				b, errB := d.Image(i)
+				a, errA := imageOf(t, all, id)
+				b, errB := imageOf(t, d, i)
 				if errA != nil || errB != nil || !cmp.Equal(a, b) || all.Label(id) != d.Label(i) || all.Path(id) != d.Path(i) {
 					t.Fatalf("sample %d is not sample %d of the source", i, id)
 				}
@@ -112,7 +112,7 @@ func TestFiltersRefuse(t *testing.T) {
 		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			_, err := Open(t.Context(), tt.src, "")
+			_, err := Open(t.Context(), tt.src, Resources{})
 			if !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, expected ErrSource with %q", err, tt.want)
 			}
@@ -133,7 +133,7 @@ func TestFingerprintIsOfTheContent(t *testing.T) {
 	idx := func(images, labels []byte, more Source) string {
 		t.Helper()
 		more.Kind, more.Split, more.Dir = "idx", "train", write(t, map[string][]byte{trainImages: images, trainLabels: labels})
-		d, err := Open(t.Context(), more, "")
+		d, err := Open(t.Context(), more, Resources{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,7 +142,7 @@ func TestFingerprintIsOfTheContent(t *testing.T) {
 	folder := func(files map[string][]byte, more Source) string {
 		t.Helper()
 		more.Kind, more.Dir = "folder", write(t, files)
-		d, err := Open(t.Context(), more, "")
+		d, err := Open(t.Context(), more, Resources{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +201,7 @@ func TestImageIsSafeForConcurrentUse(t *testing.T) {
 	for i := range 8 {
 		files[fmt.Sprintf("a/%d.png", i)] = dot(t, uint8(i))
 	}
-	d, err := Open(t.Context(), Source{Kind: "folder", Dir: write(t, files)}, "")
+	d, err := Open(t.Context(), Source{Kind: "folder", Dir: write(t, files)}, Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestImageIsSafeForConcurrentUse(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for i := range d.Len() {
-				img, err := d.Image(i)
+				img, err := imageOf(t, d, i)
 				if err != nil || img.Pixels[0] != uint8(i) {
 					t.Errorf("sample %d: %v %v", i, img, err)
 				}
@@ -227,18 +227,19 @@ func BenchmarkOpenSample(b *testing.B) {
 
 func ExampleOpen() {
 	src := Source{Kind: "sample", Split: "train", Classes: []string{"0", "1"}, Limit: 4}
-	d, err := Open(context.Background(), src, "")
+	d, err := Open(context.Background(), src, Resources{})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	for i := range d.Len() {
-		img, err := d.Image(i)
+		s := d.Sample(i)
+		img, err := s.Size(context.Background())
 		if err != nil {
 			fmt.Println(err)
 			return
 		}
-		fmt.Println(d.ID(i), d.Classes()[d.Label(i)], img.Height, img.Width, img.Channels)
+		fmt.Println(s.ID, s.Class, img.Height, img.Width, img.Channels)
 	}
 	// Output:
 	// 1 0 28 28 1

@@ -26,7 +26,7 @@ func newSelection(name string, classes []string, labels []int32, src Source) (se
 	}
 	kept = limit(kept, labels, len(classes), src.Limit)
 
-	s := selection{name: name, classes: classes, ids: make([]int64, len(kept)), labels: make([]int32, len(kept))}
+	s := selection{source: src, name: name, classes: classes, ids: make([]int64, len(kept)), labels: make([]int32, len(kept))}
 	for i, k := range kept {
 		s.ids[i], s.labels[i] = int64(k), labels[k]
 	}

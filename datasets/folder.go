@@ -11,6 +11,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
+
+	"rkd/datasets/regular"
 )
 
 // folderSet is a tree of image files. The class of an image is the path of its folder relative to the root, separated by
@@ -18,18 +21,27 @@ import (
 // their slash-separated paths, and the position in that order is the id.
 type folderSet struct {
 	selection
-	root  string
-	files []string // of the selected samples, slash-separated, relative to root
+	root   string
+	files  []string            // of the selected samples, slash-separated, relative to root
+	sums   [][sha256.Size]byte // of the files' bytes
+	budget *Budget
 }
 
-func openFolder(ctx context.Context, src Source) (Dataset, error) {
+func openFolder(ctx context.Context, src Source, budget *Budget) (Dataset, error) {
 	root := filepath.Join(src.Dir, src.Split)
-	files, err := listImages(ctx, root)
+	info, err := os.Stat(root)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%w: it is no folder, expected the root of a tree of images", ErrFormat)
+	}
+	var files []string
+	if err == nil {
+		files, err = listImages(ctx, root)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading folder %q: %w", root, err)
 	}
 	classes, labels := classify(files)
-	d := &folderSet{root: root}
+	d := &folderSet{root: root, budget: budget}
 	if d.selection, err = newSelection(root, classes, labels, src); err != nil {
 		return nil, err
 	}
@@ -37,10 +49,7 @@ func openFolder(ctx context.Context, src Source) (Dataset, error) {
 	for i, id := range d.ids {
 		d.files[i] = files[id]
 	}
-	err = d.hash(ctx, "files", func(i int) ([sha256.Size]byte, error) {
-		data, err := os.ReadFile(d.Path(i))
-		return contentSum(data), err
-	})
+	d.sums, err = d.hash(ctx, "files", func(i int) ([sha256.Size]byte, error) { return sumFile(ctx, d.Path(i), budget) })
 	if err != nil {
 		return nil, err
 	}
@@ -62,6 +71,9 @@ func listImages(ctx context.Context, root string) ([]string, error) {
 			}
 			return nil
 		}
+		if !utf8.ValidString(entry.Name()) && (entry.IsDir() || isImageName(name)) {
+			return fmt.Errorf("%w: the name %q is not UTF-8, expected one that is: rename it", ErrFormat, name)
+		}
 		mode := entry.Type()
 		if mode&fs.ModeSymlink != 0 {
 			info, err := fs.Stat(fsys, name)
@@ -72,7 +84,10 @@ func listImages(ctx context.Context, root string) ([]string, error) {
 				return fmt.Errorf("%w: %q is a link to a folder, expected a folder", ErrFormat, name)
 			}
 		}
-		if mode.IsRegular() && isImageName(name) {
+		if !mode.IsDir() && isImageName(name) {
+			if !mode.IsRegular() {
+				return fmt.Errorf("%w: %q is %w, expected an image", ErrFormat, name, regular.ErrNotRegular)
+			}
 			files = append(files, name)
 		}
 		return nil
@@ -109,18 +124,11 @@ func classify(files []string) (classes []string, labels []int32) {
 	return classes, labels
 }
 
-// Image reads and decodes the file of sample i.
-func (d *folderSet) Image(i int) (Image, error) {
-	file := d.Path(i)
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return Image{}, fmt.Errorf("reading image: %w", err)
-	}
-	img, err := decode(data)
-	if err != nil {
-		return Image{}, fmt.Errorf("%w %q: %w", ErrDecode, file, err)
-	}
-	return img, nil
+// Sample is sample i.
+func (d *folderSet) Sample(i int) Sample {
+	path := d.Path(i)
+	return d.sample(i, path, imageFile{path: path, sum: d.sums[i], budget: d.budget})
 }
 
+// Path is the file of sample i.
 func (d *folderSet) Path(i int) string { return filepath.Join(d.root, filepath.FromSlash(d.files[i])) }

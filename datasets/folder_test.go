@@ -14,7 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -58,7 +57,7 @@ func TestFolderOrderAndClasses(t *testing.T) {
 	if err := os.Symlink(filepath.Join(dir, "train/dog/n.png"), filepath.Join(dir, "val/cat/link.png")); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(t.Context(), Source{Kind: "folder", Dir: dir, Split: "val"}, "")
+	d, err := Open(t.Context(), Source{Kind: "folder", Dir: dir, Split: "val"}, Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +76,7 @@ func TestFolderOrderAndClasses(t *testing.T) {
 	}
 	var got []sample
 	for i := range d.Len() {
-		img, err := d.Image(i)
+		img, err := imageOf(t, d, i)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -106,7 +105,7 @@ func TestFolderFollowsALinkToItsRoot(t *testing.T) {
 	if err := os.Symlink(filepath.Join(dir, "real"), link); err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(t.Context(), Source{Kind: "folder", Dir: link}, "")
+	d, err := Open(t.Context(), Source{Kind: "folder", Dir: link}, Resources{})
 	if err != nil || d.Len() != 1 {
 		t.Errorf("%v, expected one sample", err)
 	}
@@ -130,10 +129,10 @@ func TestFolderRefuses(t *testing.T) {
 		{"text", ErrFormat, "no image in it, expected files ending in .png, .jpg, .jpeg, .jpe, .jfif, .webp,"},
 		{"loop", ErrFormat, `"a/again" is a link to a folder`},
 		{"broken", fs.ErrNotExist, "b/gone.png"},
-		{"file", syscall.ENOTDIR, "not a directory"},
+		{"file", ErrFormat, "it is no folder"},
 	} {
 		t.Run(tt.split, func(t *testing.T) {
-			_, err := Open(t.Context(), Source{Kind: "folder", Dir: dir, Split: tt.split}, "")
+			_, err := Open(t.Context(), Source{Kind: "folder", Dir: dir, Split: tt.split}, Resources{})
 			if !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.want) ||
 				!strings.Contains(err.Error(), filepath.Join(dir, tt.split)) {
 				t.Errorf("%v, expected %v with %q and the folder", err, tt.is, tt.want)
@@ -146,7 +145,7 @@ func TestFolderStopsWhenCancelled(t *testing.T) {
 	dir := write(t, map[string][]byte{"a/1.png": dot(t, 1)})
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Open(ctx, Source{Kind: "folder", Dir: dir}, ""); !errors.Is(err, context.Canceled) {
+	if _, err := Open(ctx, Source{Kind: "folder", Dir: dir}, Resources{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, expected context.Canceled", err)
 	}
 }
@@ -163,12 +162,12 @@ func TestBrokenImages(t *testing.T) {
 		"a/huge.png":  huge,
 		"a/ok.jpg":    photo,
 	})
-	d, err := Open(t.Context(), Source{Kind: "folder", Dir: dir, OnError: "skip"}, "")
+	d, err := Open(t.Context(), Source{Kind: "folder", Dir: dir, OnError: "skip"}, Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for i := range d.Len() {
-		_, err := d.Image(i)
+		_, err := imageOf(t, d, i)
 		if filepath.Base(d.Path(i)) == "ok.jpg" {
 			if err != nil {
 				t.Errorf("%s: %v", d.Path(i), err)
@@ -182,7 +181,7 @@ func TestBrokenImages(t *testing.T) {
 	if err := os.Remove(d.Path(0)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Image(0); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrDecode) {
+	if _, err := imageOf(t, d, 0); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrDecode) {
 		t.Errorf("a file that is gone: %v, expected fs.ErrNotExist and not ErrDecode", err)
 	}
 }

@@ -159,7 +159,7 @@ func TestIDXRefuses(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := write(t, tt.files)
-			_, err := Open(t.Context(), Source{Kind: "idx", Split: "train", Dir: dir}, "")
+			_, err := Open(t.Context(), Source{Kind: "idx", Split: "train", Dir: dir}, Resources{})
 			if !errors.Is(err, tt.is) || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), dir) {
 				t.Errorf("%v, expected %v with %q and the folder", err, tt.is, tt.want)
 			}
@@ -168,7 +168,7 @@ func TestIDXRefuses(t *testing.T) {
 }
 
 func TestMNISTRefuses(t *testing.T) {
-	_, err := Open(t.Context(), Source{Kind: "mnist", Split: "train"}, t.TempDir())
+	_, err := Open(t.Context(), Source{Kind: "mnist", Split: "train"}, Resources{CacheDir: t.TempDir()})
 	if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "make setup") {
 		t.Errorf("without files: %v, expected fs.ErrNotExist and the way to get them", err)
 	}
@@ -176,7 +176,7 @@ func TestMNISTRefuses(t *testing.T) {
 		"mnist/" + trainImages: encodeIDX([]int{1, 1, 1}, []uint8{1}),
 		"mnist/" + trainLabels: encodeIDX([]int{1}, []uint8{10}),
 	})
-	_, err = Open(t.Context(), Source{Kind: "mnist", Split: "train"}, cache)
+	_, err = Open(t.Context(), Source{Kind: "mnist", Split: "train"}, Resources{CacheDir: cache})
 	if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), "label 10 of sample 0, expected 0 to 9") {
 		t.Errorf("with a label that is no digit: %v, expected ErrFormat", err)
 	}
@@ -185,13 +185,13 @@ func TestMNISTRefuses(t *testing.T) {
 func TestIDXSet(t *testing.T) {
 	images := encodeIDX([]int{2, 1, 2, 3}, []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
 	dir := write(t, map[string][]byte{trainImages + ".gz": compress(t, images), trainLabels: encodeIDX([]int{2}, []uint8{2, 0})})
-	byDir, err := Open(t.Context(), Source{Kind: "idx", Split: "train", Dir: dir}, "")
+	byDir, err := Open(t.Context(), Source{Kind: "idx", Split: "train", Dir: dir}, Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	byFile, err := Open(t.Context(), Source{
 		Kind: "idx", Images: filepath.Join(dir, trainImages+".gz"), Labels: filepath.Join(dir, trainLabels),
-	}, "")
+	}, Resources{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +204,7 @@ func TestIDXSet(t *testing.T) {
 	if diff := cmp.Diff([]string{"0", "1", "2"}, byDir.Classes()); diff != "" {
 		t.Errorf("classes (-want +got):\n%s", diff)
 	}
-	got, err := byDir.Image(1)
+	got, err := imageOf(t, byDir, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,10 +8,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"rkd/datasets/regular"
 )
 
 //go:embed sample/*.gz
@@ -36,7 +37,7 @@ type idxSet struct {
 
 func openMNIST(ctx context.Context, src Source, cacheDir string) (Dataset, error) {
 	dir := filepath.Join(cacheDir, "mnist")
-	pair := dirPair("mnist/"+src.Split, os.DirFS(dir), dir, src.Split)
+	pair := dirPair("mnist/"+src.Split, regular.DirFS(dir), dir, src.Split)
 	pair.classes = 10
 	d, err := pair.open(ctx, src)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -57,12 +58,12 @@ func openSample(ctx context.Context, src Source) (Dataset, error) {
 
 func openIDX(ctx context.Context, src Source) (Dataset, error) {
 	if src.Dir != "" {
-		return dirPair(filepath.Join(src.Dir, src.Split), os.DirFS(src.Dir), src.Dir, src.Split).open(ctx, src)
+		return dirPair(filepath.Join(src.Dir, src.Split), regular.DirFS(src.Dir), src.Dir, src.Split).open(ctx, src)
 	}
 	pair := idxPair{
 		name:    src.Images,
-		imageFS: os.DirFS(filepath.Dir(src.Images)), imageFile: filepath.Base(src.Images), imagePath: src.Images,
-		labelFS: os.DirFS(filepath.Dir(src.Labels)), labelFile: filepath.Base(src.Labels), labelPath: src.Labels,
+		imageFS: regular.DirFS(filepath.Dir(src.Images)), imageFile: filepath.Base(src.Images), imagePath: src.Images,
+		labelFS: regular.DirFS(filepath.Dir(src.Labels)), labelFile: filepath.Base(src.Labels), labelPath: src.Labels,
 	}
 	return pair.open(ctx, src)
 }
@@ -104,7 +105,7 @@ func (p idxPair) open(ctx context.Context, src Source) (Dataset, error) {
 	if d.selection, err = newSelection(p.name, classes, labels, src); err != nil {
 		return nil, err
 	}
-	if err := d.hash(ctx, "pixels", d.sum); err != nil {
+	if _, err := d.hash(ctx, "pixels", d.sum); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -172,7 +173,8 @@ func (d *idxSet) image(i int) Image {
 	return Image{Height: d.height, Width: d.width, Channels: d.channels, Pixels: d.pixels[start : start+size : start+size]}
 }
 
-// Image returns sample i, sharing the memory of the data set. It never fails.
-func (d *idxSet) Image(i int) (Image, error) { return d.image(i), nil }
+// Sample is sample i, whose image shares the memory of the data set.
+func (d *idxSet) Sample(i int) Sample { return d.sample(i, d.Path(i), d.image(i)) }
 
+// Path is the file of the images, and the position in it.
 func (d *idxSet) Path(i int) string { return fmt.Sprintf("%s#%d", d.path, d.ids[i]) }

@@ -2,12 +2,12 @@ package datasets
 
 import "fmt"
 
-// Image is one decoded sample: 8-bit pixels, height × width × channels interleaved, rows from the top. Channels is 1
+// Image is one decoded picture: 8-bit pixels, height × width × channels interleaved, rows from the top. Channels is 1
 // (gray) or 3 (colour; red, green, blue unless Preprocess.Pixels was asked for another order).
 //
 // The other fields hold what a file carries beside them; Preprocess says what becomes of it (see Preprocess.Develop).
 //
-// Images that a Dataset returns may share memory with it and with each other: read them, do not write to them.
+// Images that a Picture gives may share memory with it and with each other: read them, do not write to them.
 type Image struct {
 	Height, Width, Channels int
 	Pixels                  []uint8 // (Height,Width,Channels); of 16-bit channels the upper 8

@@ -8,10 +8,11 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"regexp"
 	"strconv"
 	"strings"
+
+	"rkd/datasets/regular"
 )
 
 // Matrix is a table of numbers, one sample a row.
@@ -57,7 +58,7 @@ func ReadNPY(path string) (Matrix, error) {
 }
 
 func openNPY(path string) (Matrix, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		// The error of a path says it once more than the caller does.
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
@@ -69,9 +70,6 @@ func openNPY(path string) (Matrix, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return Matrix{}, err
-	}
-	if !info.Mode().IsRegular() {
-		return Matrix{}, fmt.Errorf("%w: it is no regular file", ErrFormat)
 	}
 	return parseNPY(f, info.Size())
 }

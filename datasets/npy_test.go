@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rkd/datasets/regular"
 )
 
 // npyFile is a file of version 1 whose values are given by their bytes.
@@ -155,8 +157,8 @@ func TestReadNPYRefuses(t *testing.T) {
 	if !errors.Is(err, fs.ErrNotExist) || strings.Count(err.Error(), "none.npy") != 1 {
 		t.Errorf("missing file: %v, expected fs.ErrNotExist naming it once", err)
 	}
-	if _, err := ReadNPY(t.TempDir()); !errors.Is(err, ErrFormat) {
-		t.Errorf("folder: %v, expected ErrFormat", err)
+	if _, err := ReadNPY(t.TempDir()); !errors.Is(err, regular.ErrNotRegular) {
+		t.Errorf("folder: %v, expected ErrNotRegular", err)
 	}
 }
 

@@ -68,7 +68,7 @@ func writeSample(t *testing.T, split string, perClass int, images, labels string
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := Open(t.Context(), Source{Kind: "mnist", Split: split}, filepath.Join(cache, "rkd"))
+	d, err := Open(t.Context(), Source{Kind: "mnist", Split: split}, Resources{CacheDir: filepath.Join(cache, "rkd")})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +80,7 @@ func writeSample(t *testing.T, split string, perClass int, images, labels string
 			continue
 		}
 		taken[label]++
-		img, err := d.Image(i)
+		img, err := imageOf(t, d, i)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ type Source struct {
 	Classes []string `yaml:"classes,flow,omitempty"`
 	// Limit keeps at most so many samples, dealt out class by class in turn so that they stay balanced; 0 keeps all.
 	Limit int `yaml:"limit,omitempty"`
-	// OnError is fail (default) or skip: what the consumer does with a sample that gives ErrDecode.
+	// OnError is fail (default) or skip: whether a sample that gives ErrDecode is left out. Only skips reads it.
 	OnError string `yaml:"on_error,omitempty"`
 }
 
@@ -38,6 +38,9 @@ const (
 
 	splitTrain = "train"
 	splitTest  = "test"
+
+	onErrorFail = "fail"
+	onErrorSkip = "skip"
 )
 
 // Validate checks each field and that the fields fit together, without touching a file. Its errors wrap ErrSource.
@@ -107,7 +110,7 @@ func (s Source) checkSelection() error {
 		return fmt.Errorf("limit is %d, expected 0 (all) or more", s.Limit)
 	}
 	switch s.OnError {
-	case "", "fail", "skip":
+	case "", onErrorFail, onErrorSkip:
 		return nil
 	}
 	return fmt.Errorf("on_error is %q, expected fail or skip", s.OnError)

@@ -94,7 +94,7 @@ func TestSourceValidate(t *testing.T) {
 			if !errors.Is(err, ErrSource) || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("%v, expected ErrSource with %q", err, tt.want)
 			}
-			if _, err := Open(t.Context(), tt.src, t.TempDir()); !errors.Is(err, ErrSource) {
+			if _, err := Open(t.Context(), tt.src, Resources{CacheDir: t.TempDir()}); !errors.Is(err, ErrSource) {
 				t.Errorf("Open: %v, expected ErrSource", err)
 			}
 		})

@@ -48,7 +48,7 @@ func (r *Runner) architecture(ctx context.Context, c *config.Config) (a Architec
 	if !ok {
 		data, err := r.dataset(ctx, "train")
 		if err == nil {
-			img, err = firstImage(data, c.Data.Train.OnError == "skip")
+			_, img, err = datasets.First(ctx, data)
 		}
 		if err != nil {
 			return a, fmt.Errorf("looking for the shape of a sample, which student.preprocess leaves open "+

@@ -118,39 +118,38 @@ func (m Machine) runModelSet(ctx context.Context, path string, o CompareOptions,
 		return nil, err
 	}
 	runner := &Runner{Machine: m, Experiment: o.Experiment}
-	data, source, err := runner.comparedData(ctx, beside)
+	data, err := runner.comparedData(ctx, beside)
 	if err != nil {
 		return nil, err
 	}
-	return runner.embedSet(ctx, options, data, source.OnError == "skip")
+	return runner.embedSet(ctx, options, data)
 }
 
 // comparedData opens the test data, or the part of the data that a cache was made from.
-func (r *Runner) comparedData(ctx context.Context, beside *embeddingSet) (datasets.Dataset, datasets.Source, error) {
-	c := &r.Experiment.Base.Data
+func (r *Runner) comparedData(ctx context.Context, beside *embeddingSet) (datasets.Dataset, error) {
 	test, err := r.dataset(ctx, "test")
 	if err != nil || beside == nil || test.Fingerprint() == beside.data {
-		return test, c.Test, err
+		return test, err
 	}
 	train, err := r.dataset(ctx, "train")
 	if err == nil && train.Fingerprint() != beside.data {
 		err = fmt.Errorf("%w: cache %q was made from neither the training data (%s) nor the test data (%s) of configuration %q",
 			cache.ErrMismatch, beside.Path, train.Name(), test.Name(), r.Experiment.Base.Name)
 	}
-	return train, c.Train, err
+	return train, err
 }
 
 // embedSet runs a model over a data set.
-func (r *Runner) embedSet(ctx context.Context, o teacher.Options, data datasets.Dataset, skip bool) (*embeddingSet, error) {
-	model, err := r.openModel(ctx, o, data, skip)
+func (r *Runner) embedSet(ctx context.Context, o teacher.Options, data datasets.Dataset) (*embeddingSet, error) {
+	model, _, err := r.openModel(ctx, o, data)
 	if err != nil {
 		return nil, err
 	}
 	defer model.Close()
 	r.Progress.Start("embed", "images", 0, data.Len())
 	defer r.Progress.Finish()
-	e := &embedder{model: model, data: data, skip: skip}
-	out, err := e.all(ctx, r.Progress)
+	out, err := newEmbedder(model, data, nil, model.Transform()).all(ctx, r.Progress)
+	saySkipped(r.Progress, "embed", out.skipped, data.Len())
 	s := &embeddingSet{
 		ComparedSet: ComparedSet{Path: o.Model, Kind: kindModel, Rows: len(out.ids), Dim: out.Dim, Data: data.Name()},
 		labels:      out.Labels, data: data.Fingerprint(), values: out.Embeddings,

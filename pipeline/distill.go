@@ -49,7 +49,7 @@ func (r *Runner) distill(ctx context.Context, tasks []Task) error {
 }
 
 // trainAll carries out trainings, or what is left of them.
-func (r *Runner) trainAll(ctx context.Context, trainings []*training) error {
+func (r *Runner) trainAll(ctx context.Context, trainings []*training) (err error) {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return err
@@ -62,6 +62,8 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training) error {
 	}
 	var source *cache.Cache // that table is of
 	var table *cache.Table  // read when the first training needs it
+	samples := new(input)
+	defer func() { err = errors.Join(err, samples.close()) }()
 	for i, t := range trainings {
 		switch states[i] {
 		case upToDate:
@@ -76,7 +78,10 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training) error {
 				return err
 			}
 		}
-		if err := r.train(ctx, t, data, table, states[i] != fresh); err != nil {
+		if err := samples.open(r, t, data, table); err != nil {
+			return fmt.Errorf("%s: %w", t, err)
+		}
+		if err := r.train(ctx, t, samples, states[i] != fresh); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
@@ -112,7 +117,7 @@ func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error)
 			dir = task.Config.Cache.Dir
 		}
 		t := &training{Task: task, source: source, options: task.Config.Train.WithDefaults(source.Rows())}
-		if err := t.describe(data); err != nil {
+		if err := t.describe(ctx, data); err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
 		all = append(all, t)
@@ -135,9 +140,9 @@ func openCache(data datasets.Dataset, c *config.Config) (*cache.Cache, error) {
 
 // describe makes the network and what it is trained for, and fills in what identifies the training and describes its
 // student.
-func (t *training) describe(data datasets.Dataset) error {
+func (t *training) describe(ctx context.Context, data datasets.Dataset) error {
 	c := t.Config
-	img, err := firstImage(data, c.Data.Train.OnError == "skip")
+	_, img, err := datasets.First(ctx, data)
 	if err != nil {
 		return err
 	}
@@ -145,6 +150,7 @@ func (t *training) describe(data datasets.Dataset) error {
 	if err != nil {
 		return err
 	}
+	img = c.Student.Preprocess.Developed(img)
 	resolved, err := yaml.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("writing out the configuration: %w", err)
@@ -172,11 +178,7 @@ func (t *training) describe(data datasets.Dataset) error {
 }
 
 // train runs one training.
-func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, table *cache.Table, resume bool) error {
-	samples, err := newSamples(data, t.Config, table, t.about.Input)
-	if err != nil {
-		return err
-	}
+func (r *Runner) train(ctx context.Context, t *training, samples *input, resume bool) error {
 	weights := t.network.Init(t.Seed, tensor.Float32)
 	machine, err := r.openEngine(t.Config.Engine, t.network, weights, t.options.Batch.Rows())
 	if err != nil {
@@ -187,17 +189,21 @@ func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, 
 	if err != nil {
 		return fmt.Errorf("describing the student: %w", err)
 	}
-	watch, err := r.watch(ctx, t)
+	watch, watched, err := r.watch(ctx, t, samples.KeptMemory())
 	if err != nil {
 		return err
 	}
+	if watched != nil {
+		defer watched.Close()
+	}
+	table := samples.table
 	defer r.Progress.Finish()
 	score := newScore(t.Config.Goal, t.network.Dim, t.objective.Head)
 	_, err = train.Run(ctx, train.Job{
 		Options: t.options, Seed: t.Seed, Key: t.key, About: description, Dir: t.Dir(), Resume: resume,
 		Network: t.network, Engine: machine, Loss: t.objective.Sum,
 		Rows: train.Rows{
-			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Load: samples.load,
+			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Input: samples.Loader,
 		},
 		Score: score.of, Watch: watch,
 		Observer: &trainingProgress{task: t.Task, progress: r.Progress, epochs: t.options.Epochs, metric: score.metric},
@@ -205,29 +211,27 @@ func (r *Runner) train(ctx context.Context, t *training, data datasets.Dataset, 
 	return err
 }
 
-// watch returns the test data as a training follows them over the epochs, or nil where the configuration asks for no curve.
-func (r *Runner) watch(ctx context.Context, t *training) (*train.Watch, error) {
+// watch returns the test data as a training follows them over the epochs, and what reads them, or nil where the
+// configuration asks for no curve. used is the memory that the training data keep.
+func (r *Runner) watch(ctx context.Context, t *training, used int64) (*train.Watch, *datasets.Loader, error) {
 	c, dim, head := t.Config, t.network.Dim, t.objective.Head
 	if !c.Eval.Curve {
-		return nil, nil
+		return nil, nil, nil
 	}
 	data, err := r.dataset(ctx, "test")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var rows cache.Table
-	for i := range data.Len() {
-		if _, err := data.Image(i); errors.Is(err, datasets.ErrDecode) && c.Data.Test.OnError == "skip" {
-			continue
-		}
-		rows.IDs, rows.Labels, rows.Views = append(rows.IDs, data.ID(i)), append(rows.Labels, data.Label(i)), append(rows.Views, 0)
+	labels, ids := make([]int32, data.Len()), make([]int64, data.Len())
+	for i := range labels {
+		labels[i], ids[i] = data.Label(i), data.ID(i)
 	}
-	samples, err := newSamples(data, c, &rows, t.about.Input)
+	samples, err := r.studentLoader(t, data, nil, used, false)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	return &train.Watch{
-		Rows: train.Rows{Labels: rows.Labels, Samples: rows.IDs, Load: samples.load},
+		Rows: train.Rows{Labels: labels, Samples: ids, Input: samples},
 		Measure: func(ctx context.Context, embeddings []float32, labels []int32) (map[string]float64, error) {
 			out := eval.Outputs{Embeddings: embeddings, Dim: dim, Labels: labels}
 			if head != nil {
@@ -240,7 +244,7 @@ func (r *Runner) watch(ctx context.Context, t *training) (*train.Watch, error) {
 			figures, err := measure(ctx, c.Eval, out)
 			return figures.Values, err
 		},
-	}, nil
+	}, samples, nil
 }
 
 // score chooses the best checkpoint by the embeddings of the selection split.

@@ -4,154 +4,110 @@ import (
 	"context"
 	"errors"
 	"fmt"
-
-	"golang.org/x/sync/errgroup"
+	"iter"
 
 	"rkd/datasets"
 	"rkd/pipeline/eval"
 	"rkd/teacher"
 )
 
-// request is one row to embed: a view of sample index of a data set.
-type request struct {
-	index int
-	view  int32
-}
-
-// embedder runs a model over views of a data set, reading the images of one batch while another is computed.
+// embedder runs a model over rows of a data set, which are read while earlier ones are computed.
 type embedder struct {
-	model    *teacher.Model
-	data     datasets.Dataset
-	views    datasets.Views
-	viewSeed uint64
-	skip     bool // leave out samples that do not decode
+	model  *teacher.Model
+	data   datasets.Dataset
+	rows   []datasets.Row // nil: all samples in view 0
+	loader *datasets.Loader
 }
 
-// batchInput is a batch that is read and preprocessed.
-type batchInput struct {
-	requests []request // those that decoded
-	skipped  []request
-	input    teacher.Batch
+// newEmbedder returns an embedder of rows, nil for all samples in view 0.
+func newEmbedder(model *teacher.Model, data datasets.Dataset, rows []datasets.Row, t datasets.Transform) *embedder {
+	return &embedder{
+		model: model, data: data, rows: rows,
+		loader: datasets.NewLoader(data, rows, t, datasets.LoaderOptions{Batch: model.Batch()}),
+	}
+}
+
+// row is row i.
+func (e *embedder) row(i int) datasets.Row {
+	if e.rows == nil {
+		return datasets.Row{Sample: i}
+	}
+	return e.rows[i]
 }
 
 // outputs are what a model says of samples.
 type outputs struct {
 	eval.Outputs
-	ids []int64 // (N)
+	ids     []int64 // (N)
+	skipped []datasets.Skipped
 }
 
-// all runs the model over every sample that decodes, in its first view.
+// all runs the model over every row that can be read.
 func (e *embedder) all(ctx context.Context, progress Progress) (outputs, error) {
-	requests := make([]request, e.data.Len())
-	for i := range requests {
-		requests[i].index = i
-	}
+	n := e.loader.Len()
 	out := outputs{Outputs: eval.Outputs{
 		Dim: e.model.Dim(), Classes: e.model.LogitsDim(),
-		Embeddings: make([]float32, 0, len(requests)*e.model.Dim()), Logits: make([]float32, 0, len(requests)*e.model.LogitsDim()),
+		Embeddings: make([]float32, 0, n*e.model.Dim()), Logits: make([]float32, 0, n*e.model.LogitsDim()),
 	}}
-	err := e.embed(ctx, requests, func(done, skipped []request, batch teacher.Embeddings) error {
+	err := e.embed(ctx, e.loader.InOrder(0, n), func(b *datasets.Batch, batch teacher.Embeddings) error {
 		out.Embeddings = append(out.Embeddings, batch.Embedding...)
 		out.Logits = append(out.Logits, batch.Logits...)
-		for _, q := range done {
-			out.ids = append(out.ids, e.data.ID(q.index))
-			out.Labels = append(out.Labels, e.data.Label(q.index))
+		for _, row := range b.Rows {
+			sample := e.row(row).Sample
+			out.ids = append(out.ids, e.data.ID(sample))
+			out.Labels = append(out.Labels, e.data.Label(sample))
 		}
-		progress.Add(len(done) + len(skipped))
+		out.skipped = append(out.skipped, b.Skipped...)
+		progress.Add(b.Len() + len(b.Skipped))
 		return nil
 	})
 	return out, err
 }
 
-// embed calls take, in order, with the embeddings of consecutive batches of requests and the samples that were skipped.
-func (e *embedder) embed(ctx context.Context, requests []request,
-	take func(done, skipped []request, out teacher.Embeddings) error,
+// embed calls take, in order, with batches of rows and their embeddings.
+func (e *embedder) embed(ctx context.Context, order iter.Seq[[]int],
+	take func(b *datasets.Batch, out teacher.Embeddings) error,
 ) error {
-	group, ctx := errgroup.WithContext(ctx)
-	inputs := make(chan batchInput, 1)
-	group.Go(func() error {
-		defer close(inputs)
-		for len(requests) > 0 {
-			n := min(e.model.Batch(), len(requests))
-			input, err := e.read(requests[:n])
-			if err != nil {
-				return err
-			}
-			requests = requests[n:]
-			select {
-			case inputs <- input:
-			case <-ctx.Done():
-				return ctx.Err()
+	for b, err := range e.loader.Batches(ctx, order) {
+		if err != nil {
+			return err
+		}
+		var out teacher.Embeddings
+		if b.Len() > 0 {
+			if out, err = e.model.Run(ctx, b); err != nil {
+				return e.explain(err, b.Rows)
 			}
 		}
-		return nil
-	})
-	group.Go(func() error {
-		for in := range inputs {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			var out teacher.Embeddings
-			if len(in.requests) > 0 {
-				var err error
-				if out, err = e.model.Run(ctx, in.input); err != nil {
-					return e.explain(err, in.requests)
-				}
-			}
-			if err := take(in.requests, in.skipped, out); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-	return group.Wait()
-}
-
-// read decodes a batch, several samples at a time, and preprocesses what decodes.
-func (e *embedder) read(requests []request) (batchInput, error) {
-	images := make([]datasets.Image, len(requests))
-	failed := make([]error, len(requests))
-	var group errgroup.Group
-	group.SetLimit(8) // reading waits for the disk more than for a core
-	for i, q := range requests {
-		group.Go(func() error {
-			img, err := e.data.Image(q.index)
-			if err != nil {
-				failed[i] = err
-				return nil
-			}
-			images[i] = e.views.Apply(img, e.viewSeed, e.data.ID(q.index), q.view)
-			return nil
-		})
-	}
-	_ = group.Wait() // errors are in failed, each at its place
-	var in batchInput
-	kept := images[:0]
-	for i, q := range requests {
-		switch {
-		case failed[i] == nil:
-			in.requests = append(in.requests, q)
-			kept = append(kept, images[i])
-		case e.skip && errors.Is(failed[i], datasets.ErrDecode):
-			in.skipped = append(in.skipped, q)
-		default:
-			return in, failed[i]
+		if err := take(b, out); err != nil {
+			return err
 		}
 	}
-	if len(kept) == 0 {
-		return in, nil
-	}
-	var err error
-	in.input, err = e.model.Prepare(kept)
-	return in, err
+	return nil
 }
 
 // explain names the sample behind a row number in the model's error.
-func (e *embedder) explain(err error, requests []request) error {
+func (e *embedder) explain(err error, rows []int) error {
 	var notFinite *teacher.NotFiniteError
-	if errors.As(err, &notFinite) && notFinite.Row < len(requests) {
-		q := requests[notFinite.Row]
-		return fmt.Errorf("sample %d (%s): %w", e.data.ID(q.index), e.data.Path(q.index), err)
+	if errors.As(err, &notFinite) && notFinite.Row < len(rows) {
+		sample := e.row(rows[notFinite.Row]).Sample
+		return fmt.Errorf("sample %d (%s): %w", e.data.ID(sample), e.data.Path(sample), err)
 	}
 	return err
+}
+
+// sayShown is the number of samples that were left out which are named.
+const sayShown = 5
+
+// saySkipped tells which samples a stage left out of total, and why.
+func saySkipped(p Progress, stage string, skipped []datasets.Skipped, total int) {
+	if len(skipped) == 0 {
+		return
+	}
+	p.Say("%s: skipped %d of %d rows that did not decode", stage, len(skipped), total)
+	for _, s := range skipped[:min(sayShown, len(skipped))] {
+		p.Say("%s: skipped: %v", stage, s.Reason)
+	}
+	if more := len(skipped) - sayShown; more > 0 {
+		p.Say("%s: skipped: and %d more", stage, more)
+	}
 }

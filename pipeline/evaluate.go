@@ -50,11 +50,12 @@ func (r *Runner) evaluate(ctx context.Context) (*Results, error) {
 	res := &Results{Name: c.Name, Variants: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash()}
 	r.Progress.Start("evaluate", "images", 0, (1+len(tasks))*data.Len())
 	defer r.Progress.Finish()
-	m, samples, err := r.measure(ctx, data, c.Teacher)
+	m, out, err := r.measure(ctx, data, c.Teacher)
 	if err != nil {
 		return nil, err
 	}
-	res.Teacher, res.Samples, res.Skipped = *m, samples, data.Len()-samples
+	saySkipped(r.Progress, "evaluate", out.skipped, data.Len()) // the same for all models
+	res.Teacher, res.Samples, res.Skipped = *m, len(out.Labels), len(out.skipped)
 	for len(tasks) > 0 {
 		name := tasks[0].row()
 		n := slices.IndexFunc(tasks, func(t Task) bool { return t.row() != name })
@@ -83,12 +84,13 @@ func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Exper
 	}
 	r.Progress.Start("evaluate", "images", 0, data.Len())
 	defer r.Progress.Finish()
-	figures, samples, err := r.measure(ctx, data, o)
+	figures, out, err := r.measure(ctx, data, o)
 	if err != nil {
 		return nil, err
 	}
+	saySkipped(r.Progress, "evaluate", out.skipped, data.Len())
 	return &ModelResults{
-		Models: []NamedResult{{Name: path, ModelResult: *figures}}, Samples: samples, Skipped: data.Len() - samples,
+		Models: []NamedResult{{Name: path, ModelResult: *figures}}, Samples: len(out.Labels), Skipped: len(out.skipped),
 		Metrics: e.Base.Eval.Metrics,
 	}, nil
 }
@@ -141,32 +143,26 @@ func studentOptions(path string, c *config.Config) teacher.Options {
 	return o
 }
 
-// measure embeds the test data with a model and computes the metrics. It returns how many samples it has seen, too.
-func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options) (m *ModelResult, samples int, err error) {
-	skip := r.Experiment.Base.Data.Test.OnError == "skip"
-	model, err := r.openModel(ctx, o, data, skip)
+// measure embeds the test data with a model and computes the metrics. It returns what the model says, too.
+func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options) (m *ModelResult, out outputs, err error) {
+	model, sample, err := r.openModel(ctx, o, data)
 	if err != nil {
-		return nil, 0, err
+		return nil, out, err
 	}
 	defer model.Close()
-	e := &embedder{model: model, data: data, skip: skip}
-	out, err := e.all(ctx, r.Progress)
+	out, err = newEmbedder(model, data, nil, model.Transform()).all(ctx, r.Progress)
 	if err != nil {
-		return nil, 0, err
+		return nil, out, err
 	}
 	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs)
 	if err != nil {
-		return nil, 0, err
+		return nil, out, err
 	}
 	m = &ModelResult{
 		Metrics: figures.Values, CI95: figures.CI95, Parameters: model.Parameters(), Bytes: model.Bytes(),
 	}
-	img, err := firstImage(data, skip)
-	if err != nil {
-		return nil, 0, err
-	}
-	m.LatencyMillis, err = model.Latency(ctx, img, latencyRuns)
-	return m, len(out.Labels), err
+	m.LatencyMillis, err = model.Latency(ctx, sample, latencyRuns)
+	return m, out, err
 }
 
 // measure computes the metrics of the `eval` section.

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strconv"
 
-	"gorgonia.org/tensor"
-
 	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/pipeline/config"
@@ -182,7 +180,7 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 	if err != nil {
 		return nil, err
 	}
-	images, err := spread(data, verifySamples, s.config.Data.Train.OnError == "skip")
+	samples, err := datasets.Spread(ctx, data, verifySamples)
 	if err != nil {
 		return nil, err
 	}
@@ -190,21 +188,21 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 		return nil, err
 	}
 	options := studentOptions(path, s.config)
-	options.Batch, options.Provider, options.ProviderOptions = len(images), "", nil
-	model, err := teacher.Open(ctx, options, images[0])
+	options.Batch, options.Provider, options.ProviderOptions = len(samples), "", nil
+	model, err := teacher.Open(ctx, options, samples[0])
 	if err != nil {
 		return nil, err
 	}
 	defer model.Close()
-	got, err := model.Embed(ctx, images)
+	got, err := model.Embed(ctx, samples...)
 	if err != nil {
 		return nil, err
 	}
-	want, err := s.embed(ctx, images)
+	want, err := s.embed(ctx, samples)
 	if err != nil {
 		return nil, err
 	}
-	done := &Exported{Samples: len(images)}
+	done := &Exported{Samples: len(samples)}
 	for i, v := range slices.Concat(got.Embedding, got.Logits) {
 		done.Difference = max(done.Difference, math.Abs(float64(v)-float64(want[i])))
 	}
@@ -216,43 +214,24 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 }
 
 // embed runs the student's inference graph on the engine: embeddings (N,D), then, where there is a head, logits (N,C).
-func (s *student) embed(ctx context.Context, images []datasets.Image) ([]float32, error) {
-	size := tensor.Shape(s.about.Input).TotalSize()
-	x := make([]float32, len(images)*size)
-	for i, img := range images {
-		if err := s.config.Student.Preprocess.Apply(img, x[i*size:(i+1)*size]); err != nil {
-			return nil, err
-		}
+func (s *student) embed(ctx context.Context, samples []datasets.Sample) ([]float32, error) {
+	t, err := datasets.NewPictures(*s.config.Student.Preprocess, datasets.Float32, s.about.size())
+	if err != nil {
+		return nil, err
 	}
-	machine, err := engine.NewGorgonia(s.network, s.weights, len(images))
+	b, err := datasets.Gather(ctx, t, len(samples), samples...)
+	if err != nil {
+		return nil, err
+	}
+	machine, err := engine.NewGorgonia(s.network, s.weights, len(samples))
 	if err != nil {
 		return nil, err
 	}
 	defer machine.Close()
-	out, err := machine.Embed(ctx, nil, x)
+	out, err := machine.Embed(ctx, nil, b.Values.Float32)
 	if err != nil || s.head == nil {
 		return out, err
 	}
-	logits, err := s.head.Forward(nil, loss.Matrix[float32]{Rows: len(images), Cols: s.network.Dim, Data: out})
+	logits, err := s.head.Forward(nil, loss.Matrix[float32]{Rows: len(samples), Cols: s.network.Dim, Data: out})
 	return append(out, logits...), err
-}
-
-// spread returns up to n images from all over a data set.
-func spread(d datasets.Dataset, n int, skip bool) ([]datasets.Image, error) {
-	n = min(n, d.Len())
-	var images []datasets.Image
-	for i := range n {
-		img, err := d.Image(i * d.Len() / n)
-		if errors.Is(err, datasets.ErrDecode) && skip {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		images = append(images, img)
-	}
-	if len(images) == 0 {
-		return nil, fmt.Errorf("%w: none of %d samples of %s decodes", datasets.ErrDecode, n, d.Name())
-	}
-	return images, nil
 }

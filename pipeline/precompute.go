@@ -84,8 +84,7 @@ func cacheKey(data datasets.Dataset, c *config.Config) (cache.Key, error) {
 
 // fillCache makes the shards that are missing, then the manifest.
 func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) error {
-	skip := c.Data.Train.OnError == "skip"
-	model, err := r.openModel(ctx, c.Teacher, data, skip)
+	model, _, err := r.openModel(ctx, c.Teacher, data)
 	if err != nil {
 		return err
 	}
@@ -93,10 +92,8 @@ func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.
 	plan := cache.Plan{
 		Key: key, Views: c.Cache.Views, RowsPerShard: c.Cache.RowsPerShard, Dim: model.Dim(), LogitsDim: model.LogitsDim(),
 	}
-	places := make(map[int64]int, data.Len())
 	for i := range data.Len() {
 		plan.Samples = append(plan.Samples, cache.Sample{ID: data.ID(i), Label: data.Label(i)})
-		places[data.ID(i)] = i
 	}
 	writer, err := cache.Create(ctx, c.Cache.Dir, plan)
 	if err != nil {
@@ -113,45 +110,48 @@ func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.
 	}
 	r.Progress.Start("precompute", "images", rows-left, rows)
 	defer r.Progress.Finish()
-	e := &embedder{model: model, data: data, views: c.Data.Augment, viewSeed: c.Data.ViewSeed, skip: skip}
-	skipped := 0
+	transform := model.Transform()
+	if p, ok := transform.(*datasets.Pictures); ok {
+		transform = p.WithViews(c.Data.Augment, c.Data.ViewSeed)
+	}
+	var skipped []datasets.Skipped
 	for _, shard := range missing {
-		n, err := r.fillShard(ctx, writer, shard, e, places)
+		left, err := r.fillShard(ctx, writer, shard, model, data, transform)
 		if err != nil {
 			return fmt.Errorf("filling shard %d of the cache: %w", shard, err)
 		}
-		skipped += n
+		skipped = append(skipped, left...)
 	}
-	if skipped > 0 {
-		r.Progress.Say("precompute: skipped %d of %d rows that did not decode", skipped, rows)
-	}
+	saySkipped(r.Progress, "precompute", skipped, rows)
 	_, err = writer.Commit(ctx)
 	return err
 }
 
-// fillShard embeds and writes the rows of one shard and returns how many were skipped.
-func (r *Runner) fillShard(ctx context.Context, w *cache.Writer, shard int, e *embedder, places map[int64]int) (int, error) {
-	var requests []request
+// fillShard embeds and writes the rows of one shard and returns those that were left out.
+func (r *Runner) fillShard(ctx context.Context, w *cache.Writer, shard int, model *teacher.Model, data datasets.Dataset,
+	t datasets.Transform,
+) (skipped []datasets.Skipped, err error) {
 	planned := w.Rows(shard)
-	for i, id := range planned.IDs {
-		requests = append(requests, request{index: places[id], view: planned.Views[i]})
+	requests, err := datasets.RowsOf(data, planned.IDs, planned.Views)
+	if err != nil {
+		return nil, err
 	}
 	var rows cache.Rows
-	skipped := 0
-	err := e.embed(ctx, requests, func(done, left []request, out teacher.Embeddings) error {
-		for _, q := range done {
-			rows.IDs = append(rows.IDs, e.data.ID(q.index))
-			rows.Views = append(rows.Views, q.view)
-			rows.Labels = append(rows.Labels, e.data.Label(q.index))
+	e := newEmbedder(model, data, requests, t)
+	err = e.embed(ctx, e.loader.InOrder(0, e.loader.Len()), func(b *datasets.Batch, out teacher.Embeddings) error {
+		for _, row := range b.Rows {
+			rows.IDs = append(rows.IDs, planned.IDs[row])
+			rows.Views = append(rows.Views, planned.Views[row])
+			rows.Labels = append(rows.Labels, data.Label(requests[row].Sample))
 		}
 		rows.Embeddings = append(rows.Embeddings, out.Embedding...)
 		rows.Logits = append(rows.Logits, out.Logits...)
-		skipped += len(left)
-		r.Progress.Add(len(done) + len(left))
+		skipped = append(skipped, b.Skipped...)
+		r.Progress.Add(b.Len() + len(b.Skipped))
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	return skipped, w.WriteShard(ctx, shard, rows)
 }

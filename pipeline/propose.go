@@ -91,7 +91,7 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 			break
 		}
 	}
-	d, err := datasets.Open(ctx, train, "")
+	d, err := datasets.Open(ctx, train, datasets.Resources{})
 	if err != nil {
 		return err
 	}

@@ -33,7 +33,8 @@ type Runner struct {
 	// Overwrite lets a training take the place of one that was made from another configuration.
 	Overwrite bool
 
-	data map[string]datasets.Dataset // open data sets by part
+	data   map[string]datasets.Dataset // open data sets by part
+	budget *datasets.Budget            // of decoding, for all data sets
 }
 
 // runtime makes ONNX Runtime ready; only stages that run a model need it.
@@ -54,7 +55,10 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 	if part == "test" {
 		source = r.Experiment.Base.Data.Test
 	}
-	d, err := datasets.Open(ctx, source, r.CacheDir)
+	if r.budget == nil {
+		r.budget = datasets.NewBudget(r.Experiment.Base.Data.Limits)
+	}
+	d, err := datasets.Open(ctx, source, datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget})
 	if err != nil {
 		return nil, fmt.Errorf("opening data.%s: %w", part, err)
 	}
@@ -68,25 +72,15 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 	return d, nil
 }
 
-// firstImage returns the first sample that decodes: models are checked against its shape.
-func firstImage(d datasets.Dataset, skip bool) (datasets.Image, error) {
-	for i := range d.Len() {
-		img, err := d.Image(i)
-		if err == nil || !skip {
-			return img, err
-		}
-	}
-	return datasets.Image{}, fmt.Errorf("%w: none of the %d samples of %s decodes", datasets.ErrDecode, d.Len(), d.Name())
-}
-
-// openModel opens a model for the samples of d.
-func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Dataset, skip bool) (*teacher.Model, error) {
+// openModel opens a model for the samples of d, and returns one of them.
+func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Dataset) (*teacher.Model, datasets.Sample, error) {
 	if err := r.runtime(); err != nil {
-		return nil, err
+		return nil, datasets.Sample{}, err
 	}
-	img, err := firstImage(d, skip)
+	sample, _, err := datasets.First(ctx, d)
 	if err != nil {
-		return nil, err
+		return nil, sample, err
 	}
-	return teacher.Open(ctx, o, img)
+	m, err := teacher.Open(ctx, o, sample)
+	return m, sample, err
 }

@@ -9,6 +9,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/pipeline/config"
 	"rkd/student/arch"
@@ -136,6 +137,11 @@ func describedStudent(c *train.Checkpoint, dir string) (*about, *config.Config, 
 			c.Format, err.Error()) // damaged input, not a wrong configuration of the user's
 	}
 	return a, &resolved.Base, nil
+}
+
+// size is that of a sample's image before preprocessing.
+func (a *about) size() datasets.Image {
+	return datasets.Image{Height: a.Pixels[0], Width: a.Pixels[1], Channels: a.Pixels[2]}
 }
 
 // student is a trained student, read from its checkpoint.

@@ -30,22 +30,21 @@ func (e *NotFiniteError) Error() string {
 	return fmt.Sprintf("output %q is %v in row %d of the batch, expected finite numbers", e.Tensor, e.Value, e.Row)
 }
 
-// Embed is Prepare and Run.
-func (m *Model) Embed(ctx context.Context, images []datasets.Image) (Embeddings, error) {
-	b, err := m.Prepare(images)
+// Embed runs the model on 1 to Batch samples, each in view 0.
+func (m *Model) Embed(ctx context.Context, samples ...datasets.Sample) (Embeddings, error) {
+	b, err := datasets.Gather(ctx, m.Transform(), m.batch, samples...)
 	if err != nil {
 		return Embeddings{}, err
 	}
 	return m.Run(ctx, b)
 }
 
-// Run computes the embeddings of a batch, and is the second half of Embed. With normalisation l2 each row x of the
+// Run computes the embeddings of a batch of the model's Transform, 1 to Batch rows of it. With normalisation l2 each row x of the
 // embedding becomes x / max(‖x‖₂, 1e-12), so that a row of zeros stays one; logits are as the model gives them. The same
 // batch gives the same bits, on one machine with one number of threads.
 //
 // It returns a *NotFiniteError for the first row with a NaN or an infinity, before normalisation.
-func (m *Model) Run(ctx context.Context, b Batch) (Embeddings, error) {
-	defer m.release(b)
+func (m *Model) Run(ctx context.Context, b *datasets.Batch) (Embeddings, error) {
 	if err := ctx.Err(); err != nil {
 		return Embeddings{}, err
 	}
@@ -54,12 +53,12 @@ func (m *Model) Run(ctx context.Context, b Batch) (Embeddings, error) {
 		return Embeddings{}, err
 	}
 	for i, o := range m.outputs {
-		results[i] = results[i][:b.rows*o.size]
+		results[i] = results[i][:b.Len()*o.size]
 		if at := slices.IndexFunc(results[i], notFinite); at >= 0 {
 			return Embeddings{}, &NotFiniteError{Row: at / o.size, Tensor: o.name, Value: results[i][at]}
 		}
 	}
-	e := Embeddings{Rows: b.rows, Embedding: results[0]}
+	e := Embeddings{Rows: b.Len(), Embedding: results[0]}
 	if m.options.Normalize == NormalizeL2 {
 		for row := range slices.Chunk(e.Embedding, m.outputs[0].size) {
 			normalize(row)
@@ -72,7 +71,7 @@ func (m *Model) Run(ctx context.Context, b Batch) (Embeddings, error) {
 }
 
 // compute runs the model once, into memory of the results.
-func (m *Model) compute(ctx context.Context, b Batch, results [][]float32) (err error) {
+func (m *Model) compute(ctx context.Context, b *datasets.Batch, results [][]float32) (err error) {
 	var values []ort.Value // the input, then the outputs
 	defer func() {
 		for _, v := range values {
@@ -85,7 +84,7 @@ func (m *Model) compute(ctx context.Context, b Batch, results [][]float32) (err 
 	}
 	values = append(values, in)
 	for i, o := range m.outputs {
-		v, err := ort.NewTensor(append([]int{b.capacity}, o.shape...), results[i])
+		v, err := ort.NewTensor(append([]int{m.capacity(b)}, o.shape...), results[i])
 		if err != nil {
 			return err
 		}
@@ -95,10 +94,10 @@ func (m *Model) compute(ctx context.Context, b Batch, results [][]float32) (err 
 }
 
 // room is memory for the outputs of a batch, one slice each.
-func (m *Model) room(b Batch) [][]float32 {
+func (m *Model) room(b *datasets.Batch) [][]float32 {
 	results := make([][]float32, len(m.outputs))
 	for i, o := range m.outputs {
-		results[i] = make([]float32, b.capacity*o.size)
+		results[i] = make([]float32, m.capacity(b)*o.size)
 	}
 	return results
 }
@@ -122,15 +121,14 @@ const warmUps = 3
 
 // Latency is the median time in milliseconds of a run with one sample, over the given number of runs. Preprocessing is
 // not part of it; a model whose batch dimension is fixed computes its whole batch for the one sample.
-func (m *Model) Latency(ctx context.Context, image datasets.Image, runs int) (float64, error) {
+func (m *Model) Latency(ctx context.Context, sample datasets.Sample, runs int) (float64, error) {
 	if runs < 1 {
 		return 0, fmt.Errorf("measuring latency: %d runs, expected 1 or more", runs)
 	}
-	b, err := m.Prepare([]datasets.Image{image})
+	b, err := datasets.Gather(ctx, m.Transform(), m.batch, sample)
 	if err != nil {
 		return 0, err
 	}
-	defer m.release(b)
 	results := m.room(b)
 	var millis []float64
 	for i := range warmUps + runs {

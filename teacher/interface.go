@@ -97,46 +97,50 @@ const (
 
 // layout is how one sample lies in the model's input.
 type layout struct {
-	preprocess datasets.Preprocess
-	sample     []int // shape after preprocessing
-	shape      []int // the same elements in the model's dimensions, without the batch
-	size       int
-	pixels     bool // uint8 pixels instead of normalised numbers
+	transform datasets.Transform
+	shape     []int // the transform's elements in the model's dimensions, without the batch
+	size      int
 }
 
-// fit compares the model's input with a sample. Dimensions of 1 may be missing on either side, and an input of two
-// dimensions takes a sample's numbers in a row. An input of pixels is laid out as the model says, where its dimensions
-// tell; a configured layout is about numbers.
-func fit(in onnx.Tensor, p datasets.Preprocess, sample datasets.Image) (layout, error) {
-	l := layout{preprocess: p, pixels: in.Elem == onnx.Uint8}
-	var err error
-	if l.sample, err = p.Shape(sample); err != nil {
-		return l, fmt.Errorf("%w: %w", ErrOptions, err)
+// fit compares the model's input with an image of the given size. Dimensions of 1 may be missing on either side, and an
+// input of two dimensions takes an image's numbers in a row. An input of pixels is laid out as the model says, where its
+// dimensions tell; a configured layout is about numbers.
+func fit(in onnx.Tensor, p datasets.Preprocess, size datasets.Image) (layout, error) {
+	elem := datasets.Float32
+	if in.Elem == onnx.Uint8 {
+		elem = datasets.Uint8
 	}
-	l.size = 1
-	for _, d := range l.sample {
+	l, ok, err := try(in, p, elem, size)
+	if ok || err != nil {
+		return l, err
+	}
+	configured := l
+	if elem == datasets.Uint8 {
+		if p.Layout == layoutNHWC {
+			p.Layout = layoutNCHW
+		} else {
+			p.Layout = layoutNHWC
+		}
+		if l, ok, err = try(in, p, elem, size); ok || err != nil {
+			return l, err
+		}
+	}
+	return l, fmt.Errorf("%w: the model takes %s, the preprocessed sample is %s", ErrShape, in,
+		batchShape(configured.transform.Shape()))
+}
+
+// try fits the model's input to one way of preprocessing; ok says whether they fit.
+func try(in onnx.Tensor, p datasets.Preprocess, e datasets.Elem, size datasets.Image) (l layout, ok bool, err error) {
+	t, err := datasets.NewPictures(p, e, size)
+	if err != nil {
+		return l, false, fmt.Errorf("%w: %w", ErrOptions, err)
+	}
+	l = layout{transform: t, size: 1}
+	for _, d := range t.Shape() {
 		l.size *= d
 	}
-	ok := false
-	if l.shape, ok = match(in.Shape, l.sample); ok {
-		return l, nil
-	}
-	if l.pixels {
-		other := p
-		other.Layout = layoutNHWC
-		if p.Layout == other.Layout {
-			other.Layout = layoutNCHW
-		}
-		swapped, err := other.Shape(sample)
-		if err != nil {
-			return l, fmt.Errorf("%w: %w", ErrOptions, err)
-		}
-		if shape, ok := match(in.Shape, swapped); ok {
-			l.preprocess, l.sample, l.shape = other, swapped, shape
-			return l, nil
-		}
-	}
-	return l, fmt.Errorf("%w: the model takes %s, the preprocessed sample is %s", ErrShape, in, batchShape(l.sample))
+	l.shape, ok = match(in.Shape, t.Shape())
+	return l, ok, nil
 }
 
 // batchShape writes the shape of samples with the batch in front.

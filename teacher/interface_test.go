@@ -52,7 +52,7 @@ func TestInputShapesThatMeanTheSame(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer m.Close()
-			got, err := m.Embed(t.Context(), []datasets.Image{gray(1, 2, 3, 4)})
+			got, err := m.Embed(t.Context(), gray(1, 2, 3, 4))
 			if err != nil || !slices.Equal(got.Embedding, []float32{1, 2, 3, 4}) {
 				t.Errorf("got %v (error %v), want 1 2 3 4", got.Embedding, err)
 			}
@@ -61,7 +61,9 @@ func TestInputShapesThatMeanTheSame(t *testing.T) {
 }
 
 func TestModelsOfPixelsTakeThemAsTheyAre(t *testing.T) {
-	rgb := datasets.Image{Height: 1, Width: 2, Channels: 3, Pixels: []uint8{1, 2, 3, 250, 251, 252}}
+	rgb := datasets.Sample{
+		Content: datasets.Image{Height: 1, Width: 2, Channels: 3, Pixels: []uint8{1, 2, 3, 250, 251, 252}},
+	}
 	interleaved, planes := []float32{1, 2, 3, 250, 251, 252}, []float32{1, 250, 2, 251, 3, 252}
 	for name, test := range map[string]struct {
 		dims       []any
@@ -81,7 +83,7 @@ func TestModelsOfPixelsTakeThemAsTheyAre(t *testing.T) {
 				b.Output("y", onnx.Float32, "N", 6)
 			})
 			m := open(t, Options{Model: path, Preprocess: test.preprocess}, rgb)
-			got, err := m.Embed(t.Context(), []datasets.Image{rgb, rgb})
+			got, err := m.Embed(t.Context(), rgb, rgb)
 			if want := slices.Repeat(test.want, 2); err != nil || !slices.Equal(got.Embedding, want) {
 				t.Errorf("got %v (error %v), want %v", got.Embedding, err, want)
 			}
@@ -95,7 +97,7 @@ func TestHalfPrecisionModelsTakeFloats(t *testing.T) {
 		b.Output("y", onnx.Float16, "N", 4)
 	})
 	m := open(t, Options{Model: path, Preprocess: raw}, gray(1, 2, 3, 4))
-	got, err := m.Embed(t.Context(), []datasets.Image{gray(1, 2, 3, 4)})
+	got, err := m.Embed(t.Context(), gray(1, 2, 3, 4))
 	if err != nil || !slices.Equal(got.Embedding, []float32{-1, -2, -3, -4}) {
 		t.Errorf("got %v (error %v), want the negated pixels", got.Embedding, err)
 	}
@@ -158,11 +160,11 @@ func TestOptionsThatCannotWork(t *testing.T) {
 
 func TestImagesOfAnotherShapeAreNamed(t *testing.T) {
 	m := open(t, Options{Model: pair(t, "N"), Output: "sum", Preprocess: raw}, gray(1, 2, 3, 4))
-	_, err := m.Embed(t.Context(), []datasets.Image{gray(1, 2, 3, 4), gray(1, 2, 3, 4, 5, 6, 7, 8, 9)})
-	if !errors.Is(err, ErrShape) {
+	_, err := m.Embed(t.Context(), gray(1, 2, 3, 4), gray(1, 2, 3, 4, 5, 6, 7, 8, 9))
+	if !errors.Is(err, datasets.ErrShape) {
 		t.Fatalf("got error %v, want ErrShape", err)
 	}
-	for _, want := range []string{"image 1 of the batch", "(N,1,3,3)", "(N,1,2,2)"} {
+	for _, want := range []string{"[1 2 3 4 5 6 7 8 9]: ", "3 × 3 × 1", "2 × 2 × 1"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("error %q lacks %q", err, want)
 		}

@@ -5,14 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
+	"slices"
 
 	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/models/ort"
 )
 
-// Model is a frozen ONNX file, open: a function from samples to embeddings. Prepare and Run may be called from different goroutines at once.
+// Model is a frozen ONNX file, open: a function from samples to embeddings. It is safe for concurrent use.
 type Model struct {
 	options    Options
 	session    *ort.Session
@@ -24,7 +24,6 @@ type Model struct {
 	fixed   bool   // every run takes exactly batch samples
 	input   layout // of one sample
 	outputs []output
-	buffers sync.Pool // of *buffer that Run is done with
 }
 
 // maxNumbers bounds the input of one run, so that no model file or configuration can ask for all memory.
@@ -45,7 +44,7 @@ type output struct {
 //
 // Errors wrap ErrOptions when the configuration cannot work with the model (no name where there are several tensors, no
 // such execution provider), ErrShape when model and sample do not fit, and those of onnx.Load and onnx.Model.Tap.
-func Open(ctx context.Context, o Options, sample datasets.Image) (*Model, error) {
+func Open(ctx context.Context, o Options, sample datasets.Sample) (*Model, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
@@ -60,7 +59,7 @@ func Open(ctx context.Context, o Options, sample datasets.Image) (*Model, error)
 	return m, nil
 }
 
-func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Image) (err error) {
+func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Sample) (err error) {
 	if m.hash, err = graph.Hash(); err != nil {
 		return err
 	}
@@ -74,7 +73,11 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Ima
 	if err != nil {
 		return err
 	}
-	if m.input, err = fit(input, m.options.Preprocess, sample); err != nil {
+	size, err := sample.Size(ctx)
+	if err != nil {
+		return err
+	}
+	if m.input, err = fit(input, m.options.Preprocess, size); err != nil {
 		return err
 	}
 	m.batch = cmp.Or(m.options.Batch, DefaultBatch)
@@ -90,7 +93,7 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Ima
 
 // start makes the session and learns the shapes of its outputs from a probe. The type of a tensor inside a graph is often
 // known to the runtime only: where the probe finds that it is no float32, it is cast and the session made again.
-func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Image) error {
+func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Sample) error {
 	for again := false; ; again = true {
 		var err error
 		m.session, err = ort.NewSession(graph, ort.Options{
@@ -120,17 +123,13 @@ func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Im
 }
 
 // probe runs the sample through the model and fills in m.outputs. It names the outputs that are to be cast first.
-func (m *Model) probe(ctx context.Context, sample datasets.Image) (cast []string, err error) {
-	rows := min(2, m.batch) // two, so that an output that does not grow with the batch shows
-	samples := make([]datasets.Image, rows)
-	for i := range samples {
-		samples[i] = sample
-	}
-	b, err := m.Prepare(samples)
+func (m *Model) probe(ctx context.Context, sample datasets.Sample) (cast []string, err error) {
+	// Two rows, so that an output that does not grow with the batch shows.
+	samples := slices.Repeat([]datasets.Sample{sample}, min(2, m.batch))
+	b, err := datasets.Gather(ctx, m.Transform(), m.batch, samples...)
 	if err != nil {
 		return nil, err
 	}
-	defer m.release(b)
 	in, err := m.inputValue(b)
 	if err != nil {
 		return nil, err
@@ -167,9 +166,9 @@ func (m *Model) probe(ctx context.Context, sample datasets.Image) (cast []string
 		for _, d := range o.shape {
 			o.size *= d
 		}
-		if shape[0] != b.capacity || o.size == 0 {
+		if shape[0] != m.capacity(b) || o.size == 0 {
 			err = errors.Join(err, fmt.Errorf("%w: output %q has shape %v for a batch of %d samples, expected one row for each",
-				ErrShape, o.name, shape, b.capacity))
+				ErrShape, o.name, shape, m.capacity(b)))
 		}
 		m.outputs = append(m.outputs, o)
 	}
@@ -191,7 +190,7 @@ func (m *Model) LogitsDim() int {
 	return m.outputs[1].size
 }
 
-// Batch is the largest number of samples that Prepare takes: the configured one, or that which the model fixes.
+// Batch is the largest number of samples that Run takes: the configured one, or that which the model fixes.
 func (m *Model) Batch() int { return m.batch }
 
 // Hash identifies the model file by its content, see onnx.Model.Hash.

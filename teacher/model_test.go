@@ -65,12 +65,15 @@ func pair(t testing.TB, batch any) string {
 // raw is preprocessing that keeps the pixels' values.
 var raw = datasets.Preprocess{Scale: 1}
 
-func gray(pixels ...uint8) datasets.Image {
+func gray(pixels ...uint8) datasets.Sample {
 	side := int(math.Sqrt(float64(len(pixels))))
-	return datasets.Image{Height: side, Width: side, Channels: 1, Pixels: pixels}
+	return datasets.Sample{
+		Path:    fmt.Sprint(pixels),
+		Content: datasets.Image{Height: side, Width: side, Channels: 1, Pixels: pixels},
+	}
 }
 
-func open(t testing.TB, o Options, sample datasets.Image) *Model {
+func open(t testing.TB, o Options, sample datasets.Sample) *Model {
 	t.Helper()
 	orttest.Start(t)
 	m, err := Open(t.Context(), o, sample)
@@ -86,7 +89,7 @@ func open(t testing.TB, o Options, sample datasets.Image) *Model {
 }
 
 func TestTensorsAreTappedByName(t *testing.T) {
-	images := []datasets.Image{gray(1, 2, 3, 4), gray(0, 9, 0, 0), gray(5, 5, 5, 5)}
+	images := []datasets.Sample{gray(1, 2, 3, 4), gray(0, 9, 0, 0), gray(5, 5, 5, 5)}
 	for name, test := range map[string]struct {
 		options           Options
 		embedding, logits []float32
@@ -117,7 +120,7 @@ func TestTensorsAreTappedByName(t *testing.T) {
 			o := test.options
 			o.Model, o.Preprocess = pair(t, "N"), raw
 			m := open(t, o, images[0])
-			got, err := m.Embed(t.Context(), images)
+			got, err := m.Embed(t.Context(), images...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -137,8 +140,8 @@ func TestFixedBatchIsPaddedAndCut(t *testing.T) {
 		t.Errorf("got batches of %d, want the model's 4", m.Batch())
 	}
 	for rows := 1; rows <= 4; rows++ {
-		images := slices.Repeat([]datasets.Image{gray(1, 2, 3, 4)}, rows)
-		got, err := m.Embed(t.Context(), images)
+		images := slices.Repeat([]datasets.Sample{gray(1, 2, 3, 4)}, rows)
+		got, err := m.Embed(t.Context(), images...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -146,10 +149,10 @@ func TestFixedBatchIsPaddedAndCut(t *testing.T) {
 			t.Errorf("%d rows: got %v, want %v", rows, got.Embedding, want)
 		}
 	}
-	if _, err := m.Embed(t.Context(), make([]datasets.Image, 5)); err == nil {
+	if _, err := m.Embed(t.Context(), make([]datasets.Sample, 5)...); err == nil {
 		t.Error("got no error for 5 images in a batch of 4")
 	}
-	if _, err := m.Embed(t.Context(), nil); err == nil {
+	if _, err := m.Embed(t.Context()); err == nil {
 		t.Error("got no error for no images")
 	}
 }
@@ -158,7 +161,7 @@ func TestOutputThatIsNotFinite(t *testing.T) {
 	o := Options{Model: pair(t, "N"), Output: "root", Normalize: "l2"}
 	o.Preprocess = datasets.Preprocess{Scale: 1, Mean: []float64{1}}
 	m := open(t, o, gray(1, 2, 3, 4))
-	_, err := m.Embed(t.Context(), []datasets.Image{gray(1, 2, 3, 4), gray(9, 9, 9, 9), gray(9, 0, 9, 9)})
+	_, err := m.Embed(t.Context(), gray(1, 2, 3, 4), gray(9, 9, 9, 9), gray(9, 0, 9, 9))
 	var notFinite *NotFiniteError
 	if !errors.As(err, &notFinite) || notFinite.Row != 2 || notFinite.Tensor != "root" {
 		t.Errorf("got error %v, want a NotFiniteError of row 2", err)
@@ -167,7 +170,7 @@ func TestOutputThatIsNotFinite(t *testing.T) {
 
 func TestRowsOfZerosStayZero(t *testing.T) {
 	m := open(t, Options{Model: pair(t, "N"), Output: "double", Preprocess: raw, Normalize: "l2"}, gray(1, 2, 3, 4))
-	got, err := m.Embed(t.Context(), []datasets.Image{gray(0, 0, 0, 0)})
+	got, err := m.Embed(t.Context(), gray(0, 0, 0, 0))
 	if err != nil || !slices.Equal(got.Embedding, make([]float32, 4)) {
 		t.Errorf("got %v (error %v), want zeros", got.Embedding, err)
 	}
@@ -193,41 +196,37 @@ func TestIdentityAndSize(t *testing.T) {
 	}
 }
 
-// TestHalvesOverlap prepares batches in one goroutine and runs them in another, and compares with one after the other.
-func TestHalvesOverlap(t *testing.T) {
-	m := open(t, Options{Model: pair(t, "N"), Output: "sum", Preprocess: raw, Batch: 8}, gray(1, 2, 3, 4))
-	batches := make(chan Batch, 2)
-	failed := make(chan error, 1)
-	go func() {
-		defer close(batches)
-		for i := range 40 {
-			b, err := m.Prepare(slices.Repeat([]datasets.Image{gray(uint8(i), 0, 0, 1)}, 1+i%8))
-			if err != nil {
-				failed <- err
-				return
-			}
-			batches <- b
+// Batches that a loader reads ahead give what samples one by one give.
+func TestBatchesThatAreReadAhead(t *testing.T) {
+	data, err := datasets.Open(t.Context(), datasets.Source{Kind: "sample", Split: "test"}, datasets.Resources{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Model: pair(t, 7), Output: "sum", Preprocess: datasets.Preprocess{Resize: datasets.Size{2}}}
+	m := open(t, o, data.Sample(0))
+	loader := datasets.NewLoader(data, nil, m.Transform(), datasets.LoaderOptions{Batch: m.Batch()})
+	rows := 0
+	for b, err := range loader.Batches(t.Context(), loader.InOrder(0, 100)) {
+		if err != nil {
+			t.Fatal(err)
 		}
-	}()
-	i := 0
-	for b := range batches {
 		got, err := m.Run(t.Context(), b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := slices.Repeat([]float32{float32(i + 1), float32(max(i, 1))}, 1+i%8)
-		if !slices.Equal(got.Embedding, want) {
-			t.Fatalf("batch %d: got %v, want %v", i, got.Embedding, want)
+		for i, row := range b.Rows {
+			want, err := m.Embed(t.Context(), data.Sample(row))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(got.Embedding[2*i:2*i+2], want.Embedding) {
+				t.Fatalf("sample %d: got %v, want %v", row, got.Embedding[2*i:2*i+2], want.Embedding)
+			}
+			rows++
 		}
-		i++
 	}
-	select {
-	case err := <-failed:
-		t.Fatal(err)
-	default:
-	}
-	if i != 40 {
-		t.Errorf("got %d batches, want 40", i)
+	if rows != 100 {
+		t.Errorf("got %d rows, want 100", rows)
 	}
 }
 
@@ -235,7 +234,7 @@ func TestCancelledWorkStops(t *testing.T) {
 	m := open(t, Options{Model: pair(t, "N"), Output: "sum"}, gray(1, 2, 3, 4))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := m.Embed(ctx, []datasets.Image{gray(1, 2, 3, 4)}); !errors.Is(err, context.Canceled) {
+	if _, err := m.Embed(ctx, gray(1, 2, 3, 4)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got error %v, want context.Canceled", err)
 	}
 	if _, err := m.Latency(ctx, gray(1, 2, 3, 4), 3); !errors.Is(err, context.Canceled) {
@@ -258,14 +257,14 @@ func ExampleModel_Embed() {
 		fmt.Println(err)
 		return
 	}
-	image := datasets.Image{Height: 6, Width: 6, Channels: 1, Pixels: make([]uint8, 36)}
+	image := datasets.Sample{Content: datasets.Image{Height: 6, Width: 6, Channels: 1, Pixels: make([]uint8, 36)}}
 	model, err := Open(context.Background(), Options{Model: "../models/onnx/testdata/conv_bn.onnx", Normalize: "l2"}, image)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	defer model.Close()
-	e, err := model.Embed(context.Background(), []datasets.Image{image, image})
+	e, err := model.Embed(context.Background(), image, image)
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -276,9 +275,9 @@ func ExampleModel_Embed() {
 
 func BenchmarkEmbed(b *testing.B) {
 	m := open(b, Options{Model: pair(b, "N"), Output: "sum"}, gray(1, 2, 3, 4))
-	images := slices.Repeat([]datasets.Image{gray(1, 2, 3, 4)}, m.Batch())
+	images := slices.Repeat([]datasets.Sample{gray(1, 2, 3, 4)}, m.Batch())
 	for b.Loop() {
-		if _, err := m.Embed(b.Context(), images); err != nil {
+		if _, err := m.Embed(b.Context(), images...); err != nil {
 			b.Fatal(err)
 		}
 	}

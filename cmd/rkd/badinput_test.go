@@ -6,10 +6,12 @@ import (
 	"encoding/binary"
 	"image"
 	"image/jpeg"
+	"image/png"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"rkd/models/onnx"
@@ -37,6 +39,31 @@ func TestBadInput(t *testing.T) {
 		"empty ONNX file": {
 			prepare: func(t *testing.T, dir string) { write(t, filepath.Join(dir, "empty.onnx"), nil) },
 			args:    precompute("teacher.model=empty.onnx"), code: exitInput, says: []string{"empty.onnx"},
+		},
+		"named pipe as ONNX file": {
+			prepare: func(t *testing.T, dir string) { pipe(t, filepath.Join(dir, "pipe.onnx")) },
+			args:    precompute("teacher.model=pipe.onnx"), code: exitInput, says: []string{"pipe.onnx", "is a named pipe"},
+		},
+		"device as labels": {
+			args: precompute("data.train={source: idx, images: models/mnist-teacher.onnx, labels: /dev/zero}"), code: exitInput,
+			says: []string{"/dev/zero", "is a device"},
+		},
+		"named pipe as a folder of images": {
+			prepare: func(t *testing.T, dir string) { pipe(t, filepath.Join(dir, "images")) },
+			args:    precompute("data.train={source: folder, dir: images}"), code: exitInput, says: []string{"images", "no folder"},
+		},
+		"class that is not UTF-8": {
+			prepare: func(t *testing.T, dir string) { photograph(t, filepath.Join(dir, "images", "caf\xe9", "1.png"), 28) },
+			args:    precompute("data.train={source: folder, dir: images}"), code: exitInput,
+			says: []string{`"caf\xe9"`, "not UTF-8"},
+		},
+		"picture beyond the limit": {
+			prepare: func(t *testing.T, dir string) { photograph(t, filepath.Join(dir, "images", "a", "1.png"), 28) },
+			args:    precompute("data.train={source: folder, dir: images}", "data.max_pixels=783"), code: exitInput,
+			says: []string{"1.png", "28 × 28 pixels, expected 1 to 783 (data.max_pixels)"},
+		},
+		"memory that is no number": {
+			args: precompute("data.decode_memory=plenty"), code: exitUsage, says: []string{"data.decode_memory", `"plenty"`, "MiB"},
 		},
 		"input shape does not fit the sample": {
 			args: precompute("teacher.preprocess.resize=32"), code: exitInput, says: []string{"28", "32"},
@@ -512,4 +539,25 @@ func mkdir(t *testing.T, path string) {
 	if err := os.MkdirAll(path, 0o755); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func pipe(t *testing.T, path string) {
+	t.Helper()
+	if err := syscall.Mkfifo(path, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// photograph writes a gray PNG of side × side pixels.
+func photograph(t *testing.T, path string, side int) {
+	t.Helper()
+	var b bytes.Buffer
+	err := png.Encode(&b, image.NewGray(image.Rect(0, 0, side, side)))
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(path), 0o755)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, path, b.Bytes())
 }

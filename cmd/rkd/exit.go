@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"rkd/datasets"
+	"rkd/datasets/regular"
 	"rkd/models/onnx"
 	"rkd/models/ort" //nolint:depguard // its sentinel errors only
 	"rkd/pipeline"
@@ -64,7 +65,7 @@ var sentinels = []struct {
 }{
 	{exitUsage, "docs/configuration.md explains every key", []error{config.ErrConfig}},
 	{exitUsage, "", []error{
-		datasets.ErrSource, datasets.ErrViews, datasets.ErrPreprocess, onnx.ErrUnknownTensor, ort.ErrProvider,
+		datasets.ErrSource, datasets.ErrViews, datasets.ErrLimits, datasets.ErrPreprocess, onnx.ErrUnknownTensor, ort.ErrProvider,
 		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions, cache.ErrPlan,
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
@@ -74,7 +75,8 @@ var sentinels = []struct {
 	{exitInput, "'rkd precompute CONFIG' fills a cache", []error{cache.ErrNoCache}},
 	{exitInput, "'rkd distill CONFIG' makes a checkpoint", []error{train.ErrNoCheckpoint}},
 	{exitInput, "", []error{
-		datasets.ErrFormat, datasets.ErrDecode, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
+		datasets.ErrFormat, datasets.ErrDecode, datasets.ErrShape, datasets.ErrChanged, datasets.ErrUnknownSample,
+		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
 		teacher.ErrShape, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+
+	"rkd/datasets/regular"
 )
 
 // ErrExternal is wrapped by errors about the files in which a model keeps its tensors outside of itself; it is a kind of
@@ -46,7 +48,7 @@ func openExternal(root *os.Root, location string) (*os.File, int64, error) {
 	if location == "" {
 		return nil, 0, fmt.Errorf("%w: field location is empty, expected a file name", ErrExternal)
 	}
-	f, err := root.Open(filepath.FromSlash(location))
+	f, err := regular.OpenIn(root, filepath.FromSlash(location))
 	if err != nil {
 		if pathErr, ok := errors.AsType[*os.PathError](err); ok {
 			err = pathErr.Err // the path is named below, once
@@ -54,9 +56,6 @@ func openExternal(root *os.Root, location string) (*os.File, int64, error) {
 		return nil, 0, fmt.Errorf("%w: file %q in folder %q: %w", ErrExternal, location, root.Name(), err)
 	}
 	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = errors.New("not a regular file")
-	}
 	if err != nil {
 		return nil, 0, fmt.Errorf("%w: file %q in folder %q: %w", ErrExternal, location, root.Name(),
 			errors.Join(err, f.Close()))

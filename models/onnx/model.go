@@ -10,6 +10,8 @@ import (
 	"slices"
 
 	"google.golang.org/protobuf/proto"
+
+	"rkd/datasets/regular"
 )
 
 // ErrFormat is wrapped by every error about bytes that are no usable ONNX model.
@@ -36,7 +38,7 @@ type source struct {
 // Errors wrap ErrFormat when the bytes are no model (empty, text, truncated, no graph), ErrExternal when a data file is
 // missing or refused, and fs errors when the file cannot be read.
 func Load(path string) (*Model, error) {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("reading model %q: %w", path, err)
 	}

@@ -52,6 +52,8 @@ type Data struct {
 	// Augment says how the views of a sample are made; ViewSeed seeds them.
 	Augment  datasets.Views `yaml:"augment,omitempty"`
 	ViewSeed uint64         `yaml:"view_seed,omitempty"`
+	// Limits bound the memory that reading takes.
+	datasets.Limits `yaml:",inline"`
 }
 
 // Cache is the `cache` section.
@@ -240,6 +242,7 @@ func (c *Config) complete() error {
 		{"data.train", c.Data.Train.Validate},
 		{"data.test", c.Data.Test.Validate},
 		{"data.augment", c.Data.Augment.Validate},
+		{"data", c.Data.Limits.Validate},
 		{"teacher", c.Teacher.Validate},
 		{"student.preprocess", c.Student.Preprocess.Validate},
 		{"student.head", c.Student.Head.Validate},

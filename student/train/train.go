@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"time"
 
 	"gorgonia.org/tensor"
 
+	"rkd/datasets"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -92,35 +94,44 @@ func Run(ctx context.Context, job Job) (*Checkpoint, error) {
 	}
 	total := job.Options.Epochs * job.Options.StepsPerEpoch
 	job.Observer.Start(r.checkpoint.Step, total)
-	batches := newLoader(ctx, job.Rows, r.batches, r.checkpoint.Step, total, r.batches.Rows()*r.sampleSize)
-	defer batches.close()
 	// A training that was stopped while it scored an epoch has the score left to do.
 	if r.checkpoint.Epoch.Steps == job.Options.StepsPerEpoch {
 		if err := r.pause(ctx); err != nil {
 			return nil, err
 		}
 	}
-	for r.checkpoint.Step < total {
-		start := time.Now()
-		b, err := batches.next(ctx)
+	waiting := time.Now()
+	for b, err := range job.Rows.Input.Batches(ctx, r.order(total)) {
 		if ctx.Err() != nil {
-			return nil, r.stop(ctx)
+			break
 		}
 		if err != nil {
 			return nil, err
 		}
-		r.checkpoint.Epoch.Profile.LoadMillis += millis(time.Since(start))
+		r.checkpoint.Epoch.Profile.LoadMillis += millis(time.Since(waiting))
 		if err := r.step(b); err != nil {
 			return nil, err
 		}
-		batches.recycle(b)
-		r.checkpoint.Epoch.Seconds += time.Since(start).Seconds()
+		r.checkpoint.Epoch.Seconds += time.Since(waiting).Seconds()
 		job.Observer.Step()
 		if err := r.pause(ctx); err != nil {
 			return nil, err
 		}
+		waiting = time.Now()
+	}
+	if ctx.Err() != nil && r.checkpoint.Step < total {
+		return nil, r.stop(ctx)
 	}
 	return r.checkpoint, nil
+}
+
+// order is the rows of the batches from the checkpoint's step on.
+func (r *run) order(total int) iter.Seq[[]int] {
+	first := r.checkpoint.Step
+	return func(yield func([]int) bool) {
+		for step := first; step < total && yield(r.batches.Batch(step)); step++ {
+		}
+	}
 }
 
 // prepare makes the parts of a run and brings them to where the checkpoint, if any, left them.
@@ -185,18 +196,18 @@ func (r *run) resume() error {
 }
 
 // step trains on one batch.
-func (r *run) step(b batch) error {
-	n := len(b.rows)
+func (r *run) step(b *datasets.Batch) error {
+	n := b.Len()
 	labels := make([]int32, n)
-	for i, row := range b.rows {
+	for i, row := range b.Rows {
 		labels[i] = r.Rows.Labels[row]
 	}
 	var value loss.Value
-	result, err := r.Engine.Step(b.x, r.rate(r.checkpoint.Step), func(embedding, gradient []float32) (_ float64, err error) {
+	result, err := r.Engine.Step(b.Values.Float32[:n*r.sampleSize], r.rate(r.checkpoint.Step), func(embedding, gradient []float32) (_ float64, err error) {
 		value, err = r.Loss.Eval(loss.Batch[float32]{
 			Student: loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: embedding},
-			Teacher: r.teacher.gather(r.Rows.Teacher, b.rows),
-			Logits:  r.logits.gather(r.Rows.Logits, b.rows),
+			Teacher: r.teacher.gather(r.Rows.Teacher, b.Rows),
+			Logits:  r.logits.gather(r.Rows.Logits, b.Rows),
 			Labels:  labels,
 			Epoch:   float64(r.checkpoint.Step) / float64(r.Options.StepsPerEpoch),
 			Rand:    sampler.Stream(r.Seed, "mining", r.checkpoint.Step),
@@ -207,7 +218,7 @@ func (r *run) step(b batch) error {
 		return r.diverged(fmt.Sprintf("loss is %g, gradient norm %g", result.Loss, result.GradNorm))
 	}
 	if err != nil {
-		return r.failed(err, b.rows)
+		return r.failed(err, b.Rows)
 	}
 	sums := &r.checkpoint.Epoch
 	sums.Profile.add(Profile{
@@ -334,21 +345,18 @@ func (r *run) watch(ctx context.Context) (map[string]float64, error) {
 	return r.Watch.Measure(ctx, embeddings, labels)
 }
 
-// embed runs the student on some rows and returns their embeddings, (len(of),Dim), and labels.
+// embed runs the student on some rows and returns embeddings, (N,Dim), and labels of the N of them that could be read.
 func (r *run) embed(ctx context.Context, rows Rows, of []int) ([]float32, []int32, error) {
 	embeddings := make([]float32, 0, len(of)*r.Network.Dim)
 	labels := make([]int32, 0, len(of))
-	x := make([]float32, r.batches.Rows()*r.sampleSize)
-	for part := range slices.Chunk(of, r.batches.Rows()) {
-		input := x[:len(part)*r.sampleSize]
-		if err := rows.Load(part, input); err != nil {
+	for b, err := range rows.Input.Batches(ctx, slices.Chunk(of, r.batches.Rows())) {
+		if err != nil {
 			return nil, nil, err
 		}
-		var err error
-		if embeddings, err = r.Engine.Embed(ctx, embeddings, input); err != nil {
+		if embeddings, err = r.Engine.Embed(ctx, embeddings, b.Values.Float32[:b.Len()*r.sampleSize]); err != nil {
 			return nil, nil, err
 		}
-		for _, row := range part {
+		for _, row := range b.Rows {
 			labels = append(labels, rows.Labels[row])
 		}
 	}

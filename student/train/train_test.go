@@ -3,6 +3,7 @@ package train_test
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"gorgonia.org/tensor"
 
+	"rkd/datasets"
 	"rkd/models/ort/orttest"
 	"rkd/student/arch"
 	"rkd/student/engine"
@@ -53,6 +55,31 @@ func newJob(t *testing.T, dir string) train.Job {
 	return newJobOn(t, dir, "onnxruntime")
 }
 
+// fixed is an Input whose rows are in memory.
+type fixed struct {
+	values []float32 // (R,size)
+	size   int
+}
+
+// Batches copies rows.
+func (f fixed) Batches(ctx context.Context, order iter.Seq[[]int]) iter.Seq2[*datasets.Batch, error] {
+	return func(yield func(*datasets.Batch, error) bool) {
+		for rows := range order {
+			b := &datasets.Batch{Rows: rows}
+			for _, row := range rows {
+				b.Values.Float32 = append(b.Values.Float32, f.values[row*f.size:(row+1)*f.size]...)
+			}
+			if ctx.Err() != nil {
+				yield(nil, ctx.Err())
+				return
+			}
+			if !yield(b, nil) {
+				return
+			}
+		}
+	}
+}
+
 func newJobOn(t *testing.T, dir, kind string) train.Job {
 	t.Helper()
 	orttest.Start(t)
@@ -71,12 +98,7 @@ func newJobOn(t *testing.T, dir, kind string) train.Job {
 			rows.Teacher = append(rows.Teacher, float32(math.Cos(float64(d*class))+0.1*r.NormFloat64()))
 		}
 	}
-	rows.Load = func(of []int, x []float32) error {
-		for i, row := range of {
-			copy(x[i*side*side:(i+1)*side*side], pixels[row*side*side:])
-		}
-		return nil
-	}
+	rows.Input = fixed{pixels, side * side}
 	network, err := arch.New(arch.Config{Layers: []arch.Layer{
 		{Kind: arch.Conv, Out: 4, Pad: 1},
 		{Kind: arch.BatchNorm},
@@ -266,19 +288,28 @@ func TestBestIsTheHighestScore(t *testing.T) {
 	}
 }
 
+// poisoned is an Input with a number that is none in its fourth batch.
+type poisoned struct{ train.Input }
+
+// Batches yields those of the input.
+func (p poisoned) Batches(ctx context.Context, order iter.Seq[[]int]) iter.Seq2[*datasets.Batch, error] {
+	return func(yield func(*datasets.Batch, error) bool) {
+		n := 0
+		for b, err := range p.Input.Batches(ctx, order) {
+			if n++; n == 4 {
+				b.Values.Float32[70] = float32(math.NaN())
+			}
+			if !yield(b, err) {
+				return
+			}
+		}
+	}
+}
+
 func TestDivergenceNamesStepSampleAndCheckpoint(t *testing.T) {
 	dir := t.TempDir()
 	job := newJob(t, dir)
-	load := job.Rows.Load
-	loads := 0
-	job.Rows.Load = func(rows []int, x []float32) error {
-		loads++
-		err := load(rows, x)
-		if loads == 4 {
-			x[70] = float32(math.NaN())
-		}
-		return err
-	}
+	job.Rows.Input = poisoned{job.Rows.Input}
 	_, err := train.Run(t.Context(), job)
 	if !errors.Is(err, train.ErrDiverged) {
 		t.Fatalf("error is %v, expected ErrDiverged", err)

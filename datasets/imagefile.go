@@ -1,0 +1,109 @@
+package datasets
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"rkd/datasets/regular"
+)
+
+// ErrChanged reports a file whose content is another than when the data set was opened.
+var ErrChanged = fmt.Errorf("%w: the file has changed", ErrFormat)
+
+// imageFile is a picture in a file.
+type imageFile struct {
+	path   string
+	sum    [sha256.Size]byte // contentSum of its bytes when the data set was fingerprinted
+	budget *Budget
+}
+
+// Kind is "an image".
+func (imageFile) Kind() string { return "an image" }
+
+// Image reads and decodes the file.
+func (f imageFile) Image(ctx context.Context, use func(Image) error) error {
+	file, err := regular.Open(f.path)
+	if err != nil {
+		return fmt.Errorf("reading image: %w", err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return fmt.Errorf("reading image: %w", err)
+	}
+	release, err := f.reserve(ctx, file, info.Size())
+	if err != nil {
+		return err
+	}
+	defer release()
+	data := make([]byte, info.Size())
+	_, err = io.ReadFull(file, data)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return fmt.Errorf("reading image: %w", err)
+	}
+	if err != nil || contentSum(data) != f.sum {
+		return fmt.Errorf("%w: %q is not what was fingerprinted when the data set was opened: leave the data alone while they are read",
+			ErrChanged, f.path)
+	}
+	img, err := decode(data)
+	if err != nil {
+		return fmt.Errorf("%w %q: %w", ErrDecode, f.path, err)
+	}
+	return use(img)
+}
+
+// reserve takes from the budget what decoding the file needs by its header, and leaves the file at its start. A file whose
+// header says nothing gets all of the budget: its decoder tells what is wrong.
+func (f imageFile) reserve(ctx context.Context, file io.ReadSeeker, bytes int64) (release func(), err error) {
+	all := int64(f.budget.limits.DecodeMemory)
+	if bytes > all {
+		return nil, fmt.Errorf("%w %q: the file has %d bytes, expected at most %d (data.decode_memory)", ErrDecode, f.path, bytes, all)
+	}
+	size, headerErr := header(file)
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return nil, fmt.Errorf("reading image: %w", err)
+	}
+	if headerErr != nil {
+		return f.budget.take(ctx, all)
+	}
+	release, err = f.budget.reserve(ctx, size.Height, size.Width, bytes)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w %q: %w", ErrDecode, f.path, err)
+	}
+	return release, err
+}
+
+// sumFile is contentSum of a file, within the budget. Of a file that is larger than that, which does not decode, it is the
+// SHA-256 of its bytes.
+func sumFile(ctx context.Context, path string, b *Budget) (sum [sha256.Size]byte, err error) {
+	f, err := regular.Open(path)
+	if err != nil {
+		return sum, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return sum, err
+	}
+	if info.Size() > int64(b.limits.DecodeMemory) {
+		h := sha256.New()
+		if _, err := io.Copy(h, f); err != nil {
+			return sum, fmt.Errorf("reading %q: %w", path, err)
+		}
+		h.Sum(sum[:0])
+		return sum, nil
+	}
+	release, err := b.take(ctx, info.Size())
+	if err != nil {
+		return sum, err
+	}
+	defer release()
+	data := make([]byte, info.Size())
+	if _, err := io.ReadFull(f, data); err != nil {
+		return sum, fmt.Errorf("reading %q: %w", path, err)
+	}
+	return contentSum(data), nil
+}
