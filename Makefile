@@ -73,6 +73,10 @@ test-crash: setup ## kill precompute and distill at random moments and require t
 test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
 	PYTHON=$(PYTHON) go test -tags torch -run TenSteps -timeout 20m -v ./student/importer
 
+.PHONY: test-readers
+test-readers: ## read a cache with pandas, Polars, DuckDB and Hugging Face datasets (PYTHON=interpreter that has them)
+	PYTHON=$(PYTHON) go test -tags readers -run Readers -count 1 -v ./pipeline/cache
+
 .PHONY: race
 race: setup ## run all tests under the race detector (slow)
 	go test -race -timeout 30m ./...

@@ -31,6 +31,11 @@ type Dataset interface {
 	Label(i int) int32
 	// Path names sample i for messages: a file, followed by "#" and the position for an IDX file.
 	Path(i int) string
+	// Rel names sample i whatever machine the data are on: the file's path relative to the source, separated by slashes,
+	// followed by "#" and the position for an IDX file.
+	Rel(i int) string
+	// Sum is the SHA-256 of the content of sample i, see Fingerprint.
+	Sum(i int) [sha256.Size]byte
 	// Sample is sample i. Nothing is read yet.
 	Sample(i int) Sample
 	// Find is the position of the sample with the given id.
@@ -50,6 +55,9 @@ type Resources struct {
 	CacheDir string
 	// Budget bounds the memory of decoding; nil is a budget of its own with the default limits.
 	Budget *Budget
+	// Sums are the SHA-256 of a folder's files by their Rel, where somebody took them before: then no file is read to open
+	// the data set, and its Fingerprint is empty. A file that is not among them, or has changed since, fails when it is read.
+	Sums map[string][sha256.Size]byte
 }
 
 // Open opens src.
@@ -71,7 +79,7 @@ func Open(ctx context.Context, src Source, r Resources) (Dataset, error) {
 	case kindIDX:
 		return openIDX(ctx, src)
 	default:
-		return openFolder(ctx, src, r.Budget)
+		return openFolder(ctx, src, r)
 	}
 }
 
@@ -80,8 +88,9 @@ type selection struct {
 	source      Source
 	name        string
 	classes     []string
-	ids         []int64 // of the selected samples, ascending
-	labels      []int32 // of the selected samples
+	ids         []int64             // of the selected samples, ascending
+	labels      []int32             // of the selected samples
+	sums        [][sha256.Size]byte // of the contents of the selected samples
 	fingerprint string
 }
 
@@ -93,18 +102,21 @@ func (s *selection) Classes() []string    { return s.classes }
 func (s *selection) Fingerprint() string  { return s.fingerprint }
 func (s *selection) Skips(err error) bool { return s.source.skips(err) }
 
+func (s *selection) Sum(i int) [sha256.Size]byte { return s.sums[i] }
+
 func (s *selection) Find(id int64) (int, bool) { return slices.BinarySearch(s.ids, id) }
 
 // sample is sample i of the given path and content.
 func (s *selection) sample(i int, path string, c Content) Sample {
 	label := s.labels[i]
-	return Sample{ID: s.ids[i], Label: label, Class: s.classes[label], Path: path, Content: c}
+	draw := int64(binary.LittleEndian.Uint64(s.sums[i][:]))
+	return Sample{ID: s.ids[i], Label: label, Class: s.classes[label], Path: path, Draw: draw, Content: c}
 }
 
-// hash sets the fingerprint and returns the sums that it is made of. content gives the SHA-256 of the content of the i-th selected sample and is called from
-// several goroutines; kind says what it hashes, so that no two kinds of content can be taken for each other.
-func (s *selection) hash(ctx context.Context, kind string, content func(i int) ([sha256.Size]byte, error),
-) ([][sha256.Size]byte, error) {
+// hash sets the fingerprint and the sums that it is made of. content gives the SHA-256 of the content of the i-th selected
+// sample and is called from several goroutines; kind says what it hashes, so that no two kinds of content can be taken for
+// each other.
+func (s *selection) hash(ctx context.Context, kind string, content func(i int) ([sha256.Size]byte, error)) error {
 	const chunk = 256 // samples to a goroutine
 	sums := make([][sha256.Size]byte, len(s.ids))
 	group, ctx := errgroup.WithContext(ctx)
@@ -124,7 +136,7 @@ func (s *selection) hash(ctx context.Context, kind string, content func(i int) (
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("fingerprinting %s: %w", s.name, err)
+		return fmt.Errorf("fingerprinting %s: %w", s.name, err)
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "rkd data set, version 1, %s\n", kind)
@@ -138,6 +150,6 @@ func (s *selection) hash(ctx context.Context, kind string, content func(i int) (
 		record = append(record, sum[:]...)
 		h.Write(record)
 	}
-	s.fingerprint = hex.EncodeToString(h.Sum(nil))
-	return sums, nil
+	s.fingerprint, s.sums = hex.EncodeToString(h.Sum(nil)), sums
+	return nil
 }

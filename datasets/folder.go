@@ -22,12 +22,11 @@ import (
 type folderSet struct {
 	selection
 	root   string
-	files  []string            // of the selected samples, slash-separated, relative to root
-	sums   [][sha256.Size]byte // of the files' bytes
+	files  []string // of the selected samples, slash-separated, relative to root
 	budget *Budget
 }
 
-func openFolder(ctx context.Context, src Source, budget *Budget) (Dataset, error) {
+func openFolder(ctx context.Context, src Source, r Resources) (Dataset, error) {
 	root := filepath.Join(src.Dir, src.Split)
 	info, err := os.Stat(root)
 	if err == nil && !info.IsDir() {
@@ -41,7 +40,7 @@ func openFolder(ctx context.Context, src Source, budget *Budget) (Dataset, error
 		return nil, fmt.Errorf("reading folder %q: %w", root, err)
 	}
 	classes, labels := classify(files)
-	d := &folderSet{root: root, budget: budget}
+	d := &folderSet{root: root, budget: r.Budget}
 	if d.selection, err = newSelection(root, classes, labels, src); err != nil {
 		return nil, err
 	}
@@ -49,7 +48,14 @@ func openFolder(ctx context.Context, src Source, budget *Budget) (Dataset, error
 	for i, id := range d.ids {
 		d.files[i] = files[id]
 	}
-	d.sums, err = d.hash(ctx, "files", func(i int) ([sha256.Size]byte, error) { return sumFile(ctx, d.Path(i), budget) })
+	if r.Sums != nil {
+		d.sums = make([][sha256.Size]byte, len(d.files))
+		for i, file := range d.files {
+			d.sums[i] = r.Sums[file]
+		}
+		return d, nil
+	}
+	err = d.hash(ctx, "files", func(i int) ([sha256.Size]byte, error) { return sumFile(ctx, d.Path(i), r.Budget) })
 	if err != nil {
 		return nil, err
 	}
@@ -129,6 +135,9 @@ func (d *folderSet) Sample(i int) Sample {
 	path := d.Path(i)
 	return d.sample(i, path, imageFile{path: path, sum: d.sums[i], budget: d.budget})
 }
+
+// Rel is the path of sample i relative to the root.
+func (d *folderSet) Rel(i int) string { return d.files[i] }
 
 // Path is the file of sample i.
 func (d *folderSet) Path(i int) string { return filepath.Join(d.root, filepath.FromSlash(d.files[i])) }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 
 	"rkd/datasets/regular"
 )
@@ -105,7 +106,7 @@ func (p idxPair) open(ctx context.Context, src Source) (Dataset, error) {
 	if d.selection, err = newSelection(p.name, classes, labels, src); err != nil {
 		return nil, err
 	}
-	if _, err := d.hash(ctx, "pixels", d.sum); err != nil {
+	if err := d.hash(ctx, "pixels", d.sum); err != nil {
 		return nil, err
 	}
 	return d, nil
@@ -178,3 +179,8 @@ func (d *idxSet) Sample(i int) Sample { return d.sample(i, d.Path(i), d.image(i)
 
 // Path is the file of the images, and the position in it.
 func (d *idxSet) Path(i int) string { return fmt.Sprintf("%s#%d", d.path, d.ids[i]) }
+
+// Rel is the name of the file of images, without .gz, and the position of sample i in it.
+func (d *idxSet) Rel(i int) string {
+	return fmt.Sprintf("%s#%d", strings.TrimSuffix(filepath.Base(d.path), ".gz"), d.ids[i])
+}

@@ -282,7 +282,7 @@ func TestPicturesEqualsPreprocess(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			transform = transform.WithViews(views, 7)
+			transform = transform.WithViews(views, 7, true)
 			for view := range int32(3) {
 				s := Sample{ID: 5, Content: img}
 				want := make([]float32, sizeOf(transform.Shape()))

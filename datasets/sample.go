@@ -12,6 +12,7 @@ type Sample struct {
 	Label   int32
 	Class   string
 	Path    string // names the sample in messages
+	Draw    int64  // by which its views are drawn: of its content, so that a sample keeps them wherever it lies
 	Content Content
 }
 

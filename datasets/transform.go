@@ -68,6 +68,7 @@ type Pictures struct {
 	preprocess              Preprocess
 	views                   Views
 	seed                    uint64
+	byID                    bool
 	elem                    Elem
 	shape                   []int
 	height, width, channels int
@@ -103,10 +104,11 @@ func NewPictures(p Preprocess, e Elem, size Image) (*Pictures, error) {
 	return t, nil
 }
 
-// WithViews returns the transform with other views than the image itself: see Views.Apply.
-func (t *Pictures) WithViews(v Views, seed uint64) *Pictures {
+// WithViews returns the transform with other views than the image itself: see Views.Apply. They are drawn by the sample's
+// content or, byID, by its id, which is how they were drawn once.
+func (t *Pictures) WithViews(v Views, seed uint64, byID bool) *Pictures {
 	with := *t
-	with.views, with.seed = v, seed
+	with.views, with.seed, with.byID = v, seed, byID
 	return &with
 }
 
@@ -125,8 +127,12 @@ func (t *Pictures) Compact(ctx context.Context, s Sample, view int32, dst []byte
 	if err != nil {
 		return err
 	}
+	draw := s.Draw
+	if t.byID {
+		draw = s.ID
+	}
 	return picture.Image(ctx, func(img Image) error {
-		img, err := t.preprocess.Pixels(t.views.Apply(t.preprocess.Develop(img), t.seed, s.ID, view))
+		img, err := t.preprocess.Pixels(t.views.Apply(t.preprocess.Develop(img), t.seed, draw, view))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Path, err)
 		}

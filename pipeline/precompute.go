@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -13,9 +14,10 @@ import (
 	"rkd/teacher"
 )
 
-// Precompute runs the teacher over the training data, once, and fills the cache of the first generation. Where the cache is there, whole to the
-// byte and made from the same model, preprocessing and data, nothing is done; where it is unfinished or damaged the
-// missing and damaged shards are made; where it is made from others the error is cache.ErrMismatch and nothing is touched.
+// Precompute runs the teacher over the training data, once, and fills the cache of the first generation. Where the cache is
+// there, whole to the byte and made from the same model, preprocessing and data, nothing is done; where it is unfinished or
+// damaged the missing and damaged shards are made; where samples were added, or views, those are computed. Where it is
+// made by another teacher the error is cache.ErrMismatch and nothing is touched.
 func (r *Runner) Precompute(ctx context.Context) (*cache.Cache, error) {
 	return r.precompute(ctx, &r.Experiment.Base)
 }
@@ -32,29 +34,140 @@ func (r *Runner) precompute(ctx context.Context, c *config.Config) (*cache.Cache
 	}
 	done, err := cache.Open(dir)
 	if err == nil {
-		if err := checkKey(done, key); err != nil {
-			return nil, err
+		if err = done.Check(key); err == nil {
+			err = cache.Verify(ctx, dir)
 		}
-		if err = cache.Verify(ctx, dir); err == nil {
+		if err == nil {
 			r.Progress.Say("precompute: up to date (%d rows in %s)", done.Rows(), dir)
 			return done, nil
 		}
 	}
-	if !errors.Is(err, cache.ErrNoCache) && !errors.Is(err, cache.ErrCorrupt) {
+	if !errors.Is(err, cache.ErrNoCache) && !errors.Is(err, cache.ErrCorrupt) && !errors.Is(err, cache.ErrMismatch) {
 		return nil, err
 	}
-	if err := r.fillCache(ctx, c, data, key); err != nil {
+	if err := cache.Admits(ctx, dir, key); err != nil { // before the teacher is opened
+		return nil, refused(err)
+	}
+	plan, model, err := r.plan(ctx, c, data, key)
+	if err != nil {
+		return nil, err
+	}
+	defer model.Close()
+	w, err := cache.Create(ctx, dir, plan)
+	if err != nil {
+		return nil, refused(err)
+	}
+	if err := r.fill(ctx, c, w, model, data); err != nil {
+		return nil, errors.Join(err, w.Abandon(context.WithoutCancel(ctx)))
+	}
+	if _, err := w.Commit(ctx); err != nil {
 		return nil, err
 	}
 	return cache.Open(dir)
 }
 
+// Plan writes the plan of the first generation's cache, which any number of processes then carry out by PrecomputeTask:
+// the data are fingerprinted and the teacher is opened here, once. Where the folder has the plan already nothing is done.
+// tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
+func (r *Runner) Plan(ctx context.Context, tasks int) (*cache.PlanFile, error) {
+	c := &r.Experiment.Base
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	key, err := cacheKey(data, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := cache.Admits(ctx, c.Cache.Dir, key); err != nil {
+		return nil, refused(err)
+	}
+	plan, model, err := r.plan(ctx, c, data, key)
+	if err != nil {
+		return nil, err
+	}
+	if err := model.Close(); err != nil {
+		return nil, err
+	}
+	plan.Tasks = tasks
+	w, err := cache.Create(ctx, c.Cache.Dir, plan)
+	if err != nil {
+		return nil, refused(err)
+	}
+	return w.Plan(), nil
+}
+
+// PrecomputeTask makes the shards of one task of the newest plan of the cache's folder, those that are not there yet. The
+// data are not fingerprinted again: each sample is held against the plan when it is read.
+//
+// It returns cache.ErrNoPlan, cache.ErrTask, and cache.ErrMismatch where the teacher or the data have changed since the
+// plan was written.
+func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile, error) {
+	c := &r.Experiment.Base
+	w, err := cache.Resume(ctx, c.Cache.Dir, task)
+	if err != nil {
+		return nil, err
+	}
+	p := w.Plan()
+	data, err := r.plannedData(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	key, err := cacheKey(data, c)
+	if err != nil {
+		return nil, err
+	}
+	key.Dataset = p.Key.Dataset // of which the plan's samples are the details
+	if diffs := p.Key.Diff(key); len(diffs) > 0 {
+		return nil, fmt.Errorf("%w: what the plan is made for has changed since; write a new plan with \"rkd precompute --plan\"",
+			&cache.MismatchError{Dir: c.Cache.Dir, Differences: diffs})
+	}
+	if w.Done() {
+		r.Progress.Say("precompute: task %d is up to date", task)
+		return p, nil
+	}
+	model, _, err := r.openModel(ctx, c.Teacher, data)
+	if err != nil {
+		return nil, err
+	}
+	defer model.Close()
+	if model.Dim() != p.Dim || model.LogitsDim() != p.LogitsDim {
+		return nil, fmt.Errorf("%w: the teacher gives %d numbers and %d logits, the plan says %d and %d", cache.ErrMismatch,
+			model.Dim(), model.LogitsDim(), p.Dim, p.LogitsDim)
+	}
+	return p, r.fill(ctx, c, w, model, data)
+}
+
+// plannedData opens the training data with the sums that the plan knows of the samples that a task reads.
+func (r *Runner) plannedData(ctx context.Context, w *cache.Writer) (datasets.Dataset, error) {
+	sums := map[string][32]byte{}
+	for _, shard := range w.Missing() {
+		for _, a := range w.Rows(shard).About {
+			sums[a.Path] = a.Content
+		}
+	}
+	return r.openData(ctx, "train", sums)
+}
+
 // checkKey holds a cache against what the configuration asks for and, where they differ, says what to do.
 func checkKey(c *cache.Cache, key cache.Key) error {
-	if err := c.Check(key); err != nil {
-		return fmt.Errorf("%w; remove that folder or set another cache.dir", err)
+	err := c.Check(key)
+	switch {
+	case err == nil:
+		return nil
+	case len(c.Manifest().Key.Differ(key)) == 0 && !c.DrawsByID():
+		return fmt.Errorf("%w: samples or views have changed since; \"rkd precompute\" computes those that are missing", err)
 	}
-	return nil
+	return refused(err)
+}
+
+// refused adds to the error of a cache that belongs to something else what to do about it.
+func refused(err error) error {
+	if mismatch, ok := errors.AsType[*cache.MismatchError](err); ok {
+		return fmt.Errorf("%w; give it what it was made with, or set another cache.dir: what is there stays useful, and "+
+			"removing %q would cost computing all of it again", err, mismatch.Dir)
+	}
+	return err
 }
 
 // cacheKey is what decides the embeddings that a cache holds.
@@ -82,76 +195,115 @@ func cacheKey(data datasets.Dataset, c *config.Config) (cache.Key, error) {
 	return key, nil
 }
 
-// fillCache makes the shards that are missing, then the manifest.
-func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) error {
+// plan opens the teacher and says what the cache is to hold.
+func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) (cache.Plan, *teacher.Model, error) {
+	resolved, err := r.Experiment.Resolved()
+	if err != nil {
+		return cache.Plan{}, nil, err
+	}
 	model, _, err := r.openModel(ctx, c.Teacher, data)
 	if err != nil {
-		return err
+		return cache.Plan{}, nil, err
 	}
-	defer model.Close()
 	plan := cache.Plan{
 		Key: key, Views: c.Cache.Views, RowsPerShard: c.Cache.RowsPerShard, Dim: model.Dim(), LogitsDim: model.LogitsDim(),
+		Config: string(resolved),
 	}
+	classes := data.Classes()
 	for i := range data.Len() {
-		plan.Samples = append(plan.Samples, cache.Sample{ID: data.ID(i), Label: data.Label(i)})
+		plan.Samples = append(plan.Samples, cache.Sample{
+			ID: data.ID(i), Label: data.Label(i), Class: classes[data.Label(i)], Path: data.Rel(i), Content: data.Sum(i),
+		})
 	}
-	writer, err := cache.Create(ctx, c.Cache.Dir, plan)
-	if err != nil {
-		return err
-	}
-	for _, broken := range writer.Broken() {
+	return plan, model, nil
+}
+
+// fill makes the shards that a writer misses.
+func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, model *teacher.Model, data datasets.Dataset) error {
+	for _, broken := range w.Broken() {
 		r.Progress.Say("precompute: made again: %v", broken)
 	}
-	rows := data.Len() * c.Cache.Views
-	missing := writer.Missing()
-	left := 0
-	for _, shard := range missing {
-		left += len(writer.Rows(shard).IDs)
+	w.Describe(func(s cache.Sample, view int32) string {
+		if view == 0 {
+			return ""
+		}
+		return fmt.Sprintf(`{"seed":%d,"by":%d,"view":%d}`, c.Data.ViewSeed, int64(binary.LittleEndian.Uint64(s.Content[:])), view)
+	}) // with the policy, which is in the key, all that Views.Draw takes
+	transform := model.Transform()
+	if p, ok := transform.(*datasets.Pictures); ok {
+		transform = p.WithViews(c.Data.Augment, c.Data.ViewSeed, false)
+	}
+	f := &filler{w: w, model: model, data: data, transform: transform, progress: r.Progress, places: map[string]int{}}
+	for i := range data.Len() {
+		f.places[data.Rel(i)] = i
+	}
+	rows, left := w.Planned()
+	if left == 0 {
+		return nil
 	}
 	r.Progress.Start("precompute", "images", rows-left, rows)
 	defer r.Progress.Finish()
-	transform := model.Transform()
-	if p, ok := transform.(*datasets.Pictures); ok {
-		transform = p.WithViews(c.Data.Augment, c.Data.ViewSeed)
-	}
-	var skipped []datasets.Skipped
-	for _, shard := range missing {
-		left, err := r.fillShard(ctx, writer, shard, model, data, transform)
-		if err != nil {
+	for _, shard := range w.Missing() {
+		if err := f.fill(ctx, shard); err != nil {
 			return fmt.Errorf("filling shard %d of the cache: %w", shard, err)
 		}
-		skipped = append(skipped, left...)
 	}
-	saySkipped(r.Progress, "precompute", skipped, rows)
-	_, err = writer.Commit(ctx)
-	return err
+	saySkipped(r.Progress, "precompute", f.skipped, rows)
+	return nil
 }
 
-// fillShard embeds and writes the rows of one shard and returns those that were left out.
-func (r *Runner) fillShard(ctx context.Context, w *cache.Writer, shard int, model *teacher.Model, data datasets.Dataset,
-	t datasets.Transform,
-) (skipped []datasets.Skipped, err error) {
-	planned := w.Rows(shard)
-	requests, err := datasets.RowsOf(data, planned.IDs, planned.Views)
+// filler computes the rows of shards.
+type filler struct {
+	w         *cache.Writer
+	model     *teacher.Model
+	data      datasets.Dataset
+	places    map[string]int // of samples in data, by their paths
+	transform datasets.Transform
+	progress  Progress
+	skipped   []datasets.Skipped
+}
+
+// fill makes a shard. What was computed before an interruption is kept, by this process or the next one.
+func (f *filler) fill(ctx context.Context, shard int) (err error) {
+	s, err := f.w.Fill(ctx, shard)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var rows cache.Rows
-	e := newEmbedder(model, data, requests, t)
-	err = e.embed(ctx, e.loader.InOrder(0, e.loader.Len()), func(b *datasets.Batch, out teacher.Embeddings) error {
-		for _, row := range b.Rows {
-			rows.IDs = append(rows.IDs, planned.IDs[row])
-			rows.Views = append(rows.Views, planned.Views[row])
-			rows.Labels = append(rows.Labels, data.Label(requests[row].Sample))
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Keep(context.WithoutCancel(ctx)))
 		}
-		rows.Embeddings = append(rows.Embeddings, out.Embedding...)
-		rows.Logits = append(rows.Logits, out.Logits...)
-		skipped = append(skipped, b.Skipped...)
-		r.Progress.Add(b.Len() + len(b.Skipped))
-		return nil
-	})
-	if err != nil {
-		return nil, err
+	}()
+	f.progress.Add(s.Done())
+	planned := s.Rows(s.Planned())
+	requests := make([]datasets.Row, len(planned.IDs))
+	for i, a := range planned.About {
+		at, ok := f.places[a.Path]
+		if !ok {
+			return fmt.Errorf("%w: the data have changed since the plan was written: %q is not there any more; "+
+				"write a new plan with \"rkd precompute --plan\"", cache.ErrMismatch, a.Path)
+		}
+		requests[i] = datasets.Row{Sample: at, View: planned.Views[i]}
 	}
-	return skipped, w.WriteShard(ctx, shard, rows)
+	if len(requests) > 0 {
+		e := newEmbedder(f.model, f.data, requests, f.transform)
+		err = e.embed(ctx, e.loader.InOrder(0, e.loader.Len()), func(b *datasets.Batch, out teacher.Embeddings) error {
+			rows := cache.Rows{Embeddings: out.Embedding, Logits: out.Logits}
+			for _, row := range b.Rows {
+				rows.IDs = append(rows.IDs, planned.IDs[row])
+				rows.Views = append(rows.Views, planned.Views[row])
+				rows.Labels = append(rows.Labels, planned.Labels[row])
+			}
+			f.skipped = append(f.skipped, b.Skipped...)
+			f.progress.Add(b.Len() + len(b.Skipped))
+			return s.Add(ctx, b.Len()+len(b.Skipped), rows)
+		})
+		if errors.Is(err, datasets.ErrChanged) {
+			err = fmt.Errorf("%w: the data have changed since the plan was written: %w", cache.ErrMismatch, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return s.Finish(ctx)
 }

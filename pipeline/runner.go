@@ -51,6 +51,19 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 	if d := r.data[part]; d != nil {
 		return d, nil
 	}
+	d, err := r.openData(ctx, part, nil)
+	if err != nil {
+		return nil, err
+	}
+	if r.data == nil {
+		r.data = map[string]datasets.Dataset{}
+	}
+	r.data[part] = d
+	return d, nil
+}
+
+// openData opens a part of the data; sums are those of its files where they are known, see datasets.Resources.
+func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]byte) (datasets.Dataset, error) {
 	source := r.Experiment.Base.Data.Train
 	if part == "test" {
 		source = r.Experiment.Base.Data.Test
@@ -58,17 +71,13 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 	if r.budget == nil {
 		r.budget = datasets.NewBudget(r.Experiment.Base.Data.Limits)
 	}
-	d, err := datasets.Open(ctx, source, datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget})
+	d, err := datasets.Open(ctx, source, datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget, Sums: sums})
 	if err != nil {
 		return nil, fmt.Errorf("opening data.%s: %w", part, err)
 	}
 	if d.Len() == 0 {
 		return nil, fmt.Errorf("opening data.%s: %w: no sample is left after classes and limit", part, datasets.ErrSource)
 	}
-	if r.data == nil {
-		r.data = map[string]datasets.Dataset{}
-	}
-	r.data[part] = d
 	return d, nil
 }
 

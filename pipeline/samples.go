@@ -57,7 +57,7 @@ func (r *Runner) studentLoader(
 	if err != nil {
 		return nil, fmt.Errorf("student.preprocess: %w", err)
 	}
-	return datasets.NewLoader(data, rows, transform.WithViews(c.Data.Augment, c.Data.ViewSeed), datasets.LoaderOptions{
+	return datasets.NewLoader(data, rows, transform.WithViews(c.Data.Augment, c.Data.ViewSeed, t.source.DrawsByID()), datasets.LoaderOptions{
 		Batch: t.options.Batch.Rows(), Strict: strict,
 		Keep: c.Data.Keep(used, c.Dir, func(err error) { r.Progress.Say("distill: %v", err) }),
 	}), nil

@@ -348,7 +348,7 @@ func TestFullDisk(t *testing.T) {
 	} {
 		before := listing(t, dir)
 		c := program(t, dir, onSample(t, test.stage)...)
-		c.Args = append([]string{"sh", "-c", `ulimit -f 20; exec "$0" "$@"`}, append([]string{c.Path}, c.Args[1:]...)...)
+		c.Args = append([]string{"sh", "-c", `ulimit -f 50; exec "$0" "$@"`}, append([]string{c.Path}, c.Args[1:]...)...)
 		c.Path = "/bin/sh"
 		expectSentence(t, finish(t, c), exitFailed, []string{test.file, "file too large"})
 		if after := listing(t, dir); after != before {

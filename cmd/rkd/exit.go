@@ -66,13 +66,14 @@ var sentinels = []struct {
 	{exitUsage, "docs/configuration.md explains every key", []error{config.ErrConfig}},
 	{exitUsage, "", []error{
 		datasets.ErrSource, datasets.ErrViews, datasets.ErrLimits, datasets.ErrPreprocess, onnx.ErrUnknownTensor, ort.ErrProvider,
-		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions, cache.ErrPlan,
+		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions, cache.ErrPlan, cache.ErrTask,
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
 	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch}},
 	{exitHeld, "", []error{lock.ErrHeld}},
 	{exitPartial, "run 'rkd precompute CONFIG' again: it adds what is missing", []error{cache.ErrIncomplete}},
 	{exitInput, "'rkd precompute CONFIG' fills a cache", []error{cache.ErrNoCache}},
+	{exitInput, "", []error{cache.ErrNoPlan}},
 	{exitInput, "'rkd distill CONFIG' makes a checkpoint", []error{train.ErrNoCheckpoint}},
 	{exitInput, "", []error{
 		datasets.ErrFormat, datasets.ErrDecode, datasets.ErrShape, datasets.ErrChanged, datasets.ErrUnknownSample,

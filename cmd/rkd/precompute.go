@@ -2,37 +2,85 @@ package main
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"strconv"
 
 	"github.com/urfave/cli/v2"
+
+	"rkd/pipeline"
+	"rkd/pipeline/cache"
+	"rkd/pipeline/config"
 )
 
 // precomputeOptions are those of `rkd precompute`.
 type precomputeOptions struct {
 	console
 	experimentOptions
+	Plan  bool
+	Tasks int
+	Task  string
 }
+
+// taskVariables hold the index of a task where a scheduler runs it: that of a Kubernetes Indexed Job, and that of a Slurm
+// job array.
+var taskVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID"}
 
 func precomputeCommand(out console) *cli.Command {
 	o := precomputeOptions{console: out}
 	return command(cli.Command{
 		Name:      "precompute",
 		Usage:     "run the teacher over the training data, once, and cache its embeddings",
-		ArgsUsage: "CONFIG",
+		ArgsUsage: "CONFIG | PLAN",
 		Flags: []cli.Flag{
+			&cli.BoolFlag{Name: "plan", Usage: "only write the plan, PLAN.json in the cache folder, for tasks to carry out", Destination: &o.Plan},
+			&cli.IntFlag{Name: "tasks", Usage: "`NUMBER` of tasks of the plan; default one a shard, 1000 at most", Destination: &o.Tasks},
+			&cli.StringFlag{
+				Name:        "task-index",
+				Usage:       "do one task of the plan, `INDEX` from 0 (else $JOB_COMPLETION_INDEX, $SLURM_ARRAY_TASK_ID)",
+				Destination: &o.Task,
+			},
 			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
-		Action: func(c *cli.Context) error { return runPrecompute(c.Context, o, c.Args().Slice()) },
-	}, onWriters, "rkd precompute examples/mnist-unseen.yaml")
+		Action: func(c *cli.Context) error {
+			if c.IsSet("tasks") && o.Tasks < 1 {
+				return usage("--tasks", "--tasks is %d, expected 1 or more", o.Tasks)
+			}
+			return runPrecompute(c.Context, o, c.Args().Slice())
+		},
+	}, onWriters, "rkd precompute examples/mnist-unseen.yaml",
+		"rkd precompute examples/mnist-unseen.yaml --plan --tasks 2",
+		"rkd precompute runs/mnist-unseen/cache/PLAN.json --task-index 1")
 }
 
 func runPrecompute(ctx context.Context, o precomputeOptions, args []string) error {
-	file, err := one(args, "precompute", "CONFIG")
+	file, err := one(args, "precompute", "CONFIG or PLAN")
 	if err != nil {
 		return err
 	}
-	r, err := o.load(&o.console, file)
-	if err != nil {
+	dir, planned := cache.PlanDir(file)
+	task, named, err := o.task()
+	switch {
+	case err != nil:
 		return err
+	case o.Plan && (planned || o.Task != ""):
+		return usage("--plan", "--plan writes a plan for a configuration, and does no task of one")
+	case o.Tasks > 0 && !o.Plan:
+		return usage("--tasks", "--tasks is for --plan: a plan's number of tasks does not change any more")
+	}
+	var r *pipeline.Runner
+	if planned {
+		r, err = o.loadPlan(ctx, dir)
+	} else {
+		r, err = o.load(&o.console, file)
+	}
+	switch {
+	case err != nil:
+		return err
+	case o.Plan:
+		return writePlan(ctx, o, r)
+	case named:
+		return runTask(ctx, o, r, task)
 	}
 	filled, err := r.Precompute(ctx)
 	if err != nil {
@@ -43,5 +91,71 @@ func runPrecompute(ctx context.Context, o precomputeOptions, args []string) erro
 		return o.printJSON(m)
 	}
 	o.printf("%s: %d rows of %d dimensions in %d shards\n", r.Experiment.Base.Cache.Dir, m.Rows, m.Dim, len(m.Shards))
+	return nil
+}
+
+// task returns the index of the task that is asked for, by flag or by a scheduler.
+func (o *precomputeOptions) task() (index int, named bool, err error) {
+	name, text := "--task-index", o.Task
+	for _, variable := range taskVariables {
+		if text == "" && !o.Plan {
+			name, text = variable, os.Getenv(variable)
+		}
+	}
+	if text == "" {
+		return 0, false, nil
+	}
+	index, err = strconv.Atoi(text)
+	if err != nil || index < 0 {
+		return 0, false, usage("--task-index", "%s is %q, expected the index of a task, a whole number from 0 up", name, text)
+	}
+	return index, true, nil
+}
+
+// loadPlan makes the runner of a plan: its configuration, on the folder in which it lies.
+func (o *precomputeOptions) loadPlan(ctx context.Context, dir string) (*pipeline.Runner, error) {
+	p, err := cache.ReadPlan(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	e, err := config.Parse(filepath.Join(dir, cache.PlanName), []byte(p.Config), append(o.overrides(), "cache.dir="+dir))
+	if err != nil {
+		return nil, err
+	}
+	m, err := o.machine(&o.console)
+	if err != nil {
+		return nil, err
+	}
+	return &pipeline.Runner{Machine: m, Experiment: e}, nil
+}
+
+func writePlan(ctx context.Context, o precomputeOptions, r *pipeline.Runner) error {
+	p, err := r.Plan(ctx, o.Tasks)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(p)
+	}
+	dir := r.Experiment.Base.Cache.Dir
+	o.printf("%s: %d rows to compute in %d shards, %d tasks: rkd precompute %s --task-index 0 to %d, then rkd cache finalize %s\n",
+		dir, p.Rows, p.ShardCount, p.Tasks, filepath.Join(dir, cache.PlanName), p.Tasks-1, dir)
+	return nil
+}
+
+func runTask(ctx context.Context, o precomputeOptions, r *pipeline.Runner, task int) error {
+	p, err := r.PrecomputeTask(ctx, task)
+	if err != nil {
+		return err
+	}
+	from, to, err := p.TaskShards(task)
+	if err != nil {
+		return err
+	}
+	dir := r.Experiment.Base.Cache.Dir
+	if o.JSON {
+		return o.printJSON(map[string]any{"dir": dir, "plan": p.Plan, "task": task, "tasks": p.Tasks, "first_shard": from, "shards": to - from})
+	}
+	o.printf("%s: task %d of %d is done, %d shards from %d on\n", dir, task, p.Tasks, to-from, from)
 	return nil
 }

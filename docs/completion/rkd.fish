@@ -2,7 +2,7 @@
 
 function __fish_rkd_no_subcommand --description 'Test if there has been any subcommand yet'
     for i in (commandline -opc)
-        if contains -- $i init inspect run precompute distill export eval compare cache info verify head arch show doctor completion version help
+        if contains -- $i init inspect run precompute distill export eval compare cache info verify head status finalize arch show doctor completion version help
             return 1
         end
     end
@@ -36,6 +36,9 @@ complete -c rkd -n '__fish_seen_subcommand_from run' -f -l json -d 'print the re
 complete -c rkd -n '__fish_seen_subcommand_from run' -f -l quiet -s q -d 'no progress on stderr'
 complete -c rkd -n '__fish_seen_subcommand_from precompute' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'precompute' -d 'run the teacher over the training data, once, and cache its embeddings'
+complete -c rkd -n '__fish_seen_subcommand_from precompute' -f -l plan -d 'only write the plan, PLAN.json in the cache folder, for tasks to carry out'
+complete -c rkd -n '__fish_seen_subcommand_from precompute' -f -l tasks -r -d '`NUMBER` of tasks of the plan; default one a shard, 1000 at most'
+complete -c rkd -n '__fish_seen_subcommand_from precompute' -f -l task-index -r -d 'do one task of the plan, `INDEX` from 0 (else $JOB_COMPLETION_INDEX, $SLURM_ARRAY_TASK_ID)'
 complete -c rkd -n '__fish_seen_subcommand_from precompute' -f -l set -r -d 'replace the value of a configuration key, `KEY=VALUE`, e.g. --set student.embedding_dim=64 (may be repeated)'
 complete -c rkd -n '__fish_seen_subcommand_from precompute' -f -l provider -r -d 'execution `PROVIDER` of teacher and students, e.g. cpu, cuda, tensorrt, coreml (rkd doctor lists them)'
 complete -c rkd -n '__fish_seen_subcommand_from precompute' -f -l provider-option -r -d '`KEY=VALUE` of the provider, by the runtime\'s names (may be repeated)'
@@ -100,6 +103,12 @@ complete -c rkd -n '__fish_seen_subcommand_from head' -f -l help -s h -d 'show h
 complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'head' -d 'print the first rows of a cache'
 complete -c rkd -n '__fish_seen_subcommand_from head' -f -l rows -s n -r -d 'number of rows'
 complete -c rkd -n '__fish_seen_subcommand_from head' -f -l json -d 'print the result, and an error, as JSON'
+complete -c rkd -n '__fish_seen_subcommand_from status' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'status' -d 'say how far the plan of a cache is, and what is missing'
+complete -c rkd -n '__fish_seen_subcommand_from status' -f -l json -d 'print the result, and an error, as JSON'
+complete -c rkd -n '__fish_seen_subcommand_from finalize' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'finalize' -d 'write the manifest of a cache whose tasks are done'
+complete -c rkd -n '__fish_seen_subcommand_from finalize' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from arch' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'arch' -d 'what a configuration\'s student is made of'
 complete -c rkd -n '__fish_seen_subcommand_from show' -f -l help -s h -d 'show help'

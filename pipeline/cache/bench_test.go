@@ -18,9 +18,7 @@ const (
 // benchTable is 30,000×512 numbers of which only their being finite matters.
 func benchTable(b *testing.B) (Plan, Rows) {
 	plan := mustResolve(b, testPlan(benchRows, 1, 8192, benchDim, 0))
-	whole := plan
-	whole.RowsPerShard = benchRows
-	rows := whole.rows(0)
+	rows := plan.all()
 	rows.Embeddings = make([]float32, benchRows*benchDim)
 	rng := rand.New(rand.NewPCG(1, 1))
 	for i := range rows.Embeddings {
@@ -45,8 +43,9 @@ func benchCache(b *testing.B) string {
 func BenchmarkEncode(b *testing.B) {
 	plan, rows := benchTable(b)
 	b.SetBytes(benchRows * benchDim * 4)
+	header := shardHeader{Header: plan.header()}
 	for b.Loop() {
-		must(b, encodeShard(io.Discard, shardHeader{Header: plan.header()}, rows))
+		must(b, encodeShard(io.Discard, header, oneBlock(rows)))
 	}
 }
 
@@ -107,7 +106,7 @@ func BenchmarkGenericReader(b *testing.B) {
 	for b.Loop() {
 		n := 0
 		for i := range 4 {
-			rows, err := parquet.ReadFile[record](filepath.Join(dir, shardName(i, 4)))
+			rows, err := parquet.ReadFile[record](filepath.Join(dir, shardName(1, i, 4)))
 			must(b, err)
 			n += len(rows)
 		}

@@ -4,16 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"io/fs"
 	"runtime"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 )
 
 // Cache is a finished cache, open for reading. Its methods may be called from several goroutines.
 type Cache struct {
-	dir      string
+	store    Store
 	manifest Manifest
 }
 
@@ -29,32 +29,49 @@ type Table struct {
 // It returns ErrNoCache when there is no manifest, ErrCorrupt naming every file that is missing, cut short or too long,
 // and a *MismatchError for a format version that this package does not read.
 func Open(dir string) (*Cache, error) {
-	m, err := readManifest(dir)
+	ctx, store := context.Background(), openStore(dir)
+	m, err := readManifest(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	c := &Cache{dir: dir, manifest: *m}
-	var errs []error
-	for i := range m.Shards {
-		errs = append(errs, c.checkSize(i))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return nil, err
-	}
-	return c, nil
+	c := &Cache{store: store, manifest: *m}
+	return c, c.checkSizes(ctx)
 }
 
-// checkSize tells whether shard i is there in its size.
-func (c *Cache) checkSize(i int) error {
-	info, err := os.Stat(c.path(i))
-	if want := c.manifest.Shards[i].Bytes; err == nil && info.Size() != want {
-		err = fmt.Errorf("%d bytes, expected %d", info.Size(), want)
+// checkSizes tells whether all files are there in their sizes, by one listing.
+func (c *Cache) checkSizes(ctx context.Context) error {
+	entries, err := c.store.List(ctx)
+	if err != nil {
+		return fmt.Errorf("reading cache %q: %w", c.store.Path(""), err)
 	}
-	return corrupt(c.path(i), err)
+	sizes := make(map[string]int64, len(entries))
+	for _, e := range entries {
+		sizes[e.Name] = e.Bytes
+	}
+	var errs []error
+	check := func(name string, want int64) {
+		size, ok := sizes[name]
+		switch {
+		case !ok:
+			errs = append(errs, corrupt(c.store.Path(name), fs.ErrNotExist))
+		case size != want:
+			errs = append(errs, corrupt(c.store.Path(name), fmt.Errorf("%d bytes, expected %d", size, want)))
+		}
+	}
+	for _, s := range c.manifest.Shards {
+		check(s.File, s.Bytes)
+	}
+	if x := c.manifest.Index; x != nil {
+		check(x.File, x.Bytes)
+	}
+	return errors.Join(errs...)
 }
 
 // Manifest returns what the cache holds. Its slices are shared.
 func (c *Cache) Manifest() Manifest { return c.manifest }
+
+// DrawsByID tells whether views were drawn by the samples' ids, as in caches of version 1; later ones draw by content.
+func (c *Cache) DrawsByID() bool { return c.manifest.FormatVersion == 1 }
 
 // Rows returns the number of rows.
 func (c *Cache) Rows() int { return c.manifest.Rows }
@@ -68,7 +85,7 @@ func (c *Cache) LogitsDim() int { return c.manifest.LogitsDim }
 // Check returns a *MismatchError that names the differing fields when the cache was made from another key.
 func (c *Cache) Check(key Key) error {
 	if diffs := c.manifest.Key.Diff(key); len(diffs) > 0 {
-		return &MismatchError{Dir: c.dir, Differences: diffs}
+		return &MismatchError{Dir: c.store.Path(""), Differences: diffs}
 	}
 	return nil
 }
@@ -84,89 +101,117 @@ func (c *Cache) LoadUnhashed(ctx context.Context) (*Table, error) { return c.loa
 func (c *Cache) load(ctx context.Context, hashed bool) (*Table, error) {
 	m := &c.manifest
 	t := &Table{Rows: newRows(m.Rows, m.Dim, m.LogitsDim), Dim: m.Dim, LogitsDim: m.LogitsDim}
+	var err error
+	if m.Index != nil {
+		err = c.gather(ctx, hashed, t)
+	} else {
+		err = c.concat(ctx, hashed, t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := t.ordered(m.Key.Views); err != nil {
+		return nil, fmt.Errorf("%w: reading cache %q: %w", ErrCorrupt, c.store.Path(""), err)
+	}
+	return t, nil
+}
+
+// concat fills a table with the shards' rows, one shard after the other.
+func (c *Cache) concat(ctx context.Context, hashed bool, t *Table) error {
+	m := &c.manifest
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	from := 0
 	for i, s := range m.Shards {
 		rows := t.slice(from, from+s.Rows, m.Dim, m.LogitsDim)
-		group.Go(func() error { return c.loadShard(ctx, i, hashed, rows) })
+		group.Go(func() error {
+			return c.withShard(ctx, i, hashed, func(s *shardFile) error {
+				err := s.read(ctx, s.rows, rows)
+				if err == nil {
+					err = rows.between(m.Shards[i])
+				}
+				return err
+			})
+		})
 		from += s.Rows
 	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	if err := t.ordered(m.Key.Views); err != nil {
-		return nil, fmt.Errorf("%w: reading cache %q: %w", ErrCorrupt, c.dir, err)
-	}
-	return t, nil
+	return group.Wait()
 }
 
-// loadShard fills rows with shard i. Hashing comes first so that only bytes that we wrote are parsed.
-func (c *Cache) loadShard(ctx context.Context, i int, hashed bool, rows Rows) error {
+// between tells whether rows begin and end with the ids that the manifest says.
+func (r Rows) between(want Shard) error {
+	if n := len(r.IDs); n > 0 && (r.IDs[0] != want.FirstID || r.IDs[n-1] != want.LastID) {
+		return fmt.Errorf("ids %d to %d, expected %d to %d", r.IDs[0], r.IDs[n-1], want.FirstID, want.LastID)
+	}
+	return nil
+}
+
+// gather fills a table with the rows that the index names, wherever they lie.
+func (c *Cache) gather(ctx context.Context, hashed bool, t *Table) error {
+	x, err := c.readIndex(ctx)
+	if err != nil {
+		return err
+	}
+	m := &c.manifest
+	t.IDs, t.Views, t.Labels = x.IDs, x.Views, x.Labels
+	wanted := make([][]rowAt, len(m.Shards))
+	for row, p := range x.places {
+		wanted[p[0]] = append(wanted[p[0]], rowAt{p[1], row})
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for i, rows := range wanted {
+		slices.SortFunc(rows, func(a, b rowAt) int { return a.row - b.row })
+		group.Go(func() error {
+			return c.withShard(ctx, i, hashed, func(s *shardFile) error { return s.scatter(ctx, rows, t, false) })
+		})
+	}
+	return group.Wait()
+}
+
+// withShard calls read with shard i, open and held against the manifest. Hashing comes first so that only bytes that we
+// wrote are parsed.
+func (c *Cache) withShard(ctx context.Context, i int, hashed bool, read func(*shardFile) error) error {
 	want := c.manifest.Shards[i]
-	return withFile(c.path(i), func(f *os.File, size int64) error {
+	return withFile(ctx, c.store, want.File, func(f File) error {
 		if hashed {
 			if err := want.checkBytes(ctx, f, newDigest()); err != nil {
 				return err
 			}
 		}
-		s, err := c.openShard(f, size, i)
+		s, err := openShard(f, f.Size())
 		if err != nil {
 			return err
 		}
-		if err := s.read(ctx, s.rows, rows); err != nil {
-			return err
+		m := &c.manifest
+		if m.Index == nil && s.shardHeader != (shardHeader{m.Header, i}) || s.Dim != m.Dim || s.LogitsDim != m.LogitsDim ||
+			len(s.Key.Differ(m.Key)) > 0 {
+			return fmt.Errorf("its header is not that of shard %d of the manifest", i)
 		}
-		if n := len(rows.IDs); n > 0 && (rows.IDs[0] != want.FirstID || rows.IDs[n-1] != want.LastID) {
-			return fmt.Errorf("ids %d to %d, expected %d to %d", rows.IDs[0], rows.IDs[n-1], want.FirstID, want.LastID)
+		if s.rows != want.Rows {
+			return fmt.Errorf("%d rows, expected %d", s.rows, want.Rows)
 		}
-		return nil
+		return read(s)
 	})
 }
 
-// openShard opens shard i and compares what it says of itself with the manifest.
-func (c *Cache) openShard(f *os.File, size int64, i int) (*shardFile, error) {
-	s, err := openShard(f, size)
-	if err != nil {
-		return nil, err
-	}
-	if s.shardHeader != (shardHeader{c.manifest.Header, i}) {
-		return nil, fmt.Errorf("its header is not that of shard %d of the manifest", i)
-	}
-	if want := c.manifest.Shards[i].Rows; s.rows != want {
-		return nil, fmt.Errorf("%d rows, expected %d", s.rows, want)
-	}
-	return s, nil
-}
-
-func (c *Cache) path(i int) string { return filepath.Join(c.dir, c.manifest.Shards[i].File) }
-
-// ordered tells whether rows ascend by id, then view, with every view below views.
-func (r Rows) ordered(views int) error {
-	for i, id := range r.IDs {
-		if v := r.Views[i]; v < 0 || int(v) >= views {
-			return fmt.Errorf("sample %d has view %d, expected less than %d", id, v, views)
-		}
-		if i > 0 && (id < r.IDs[i-1] || id == r.IDs[i-1] && r.Views[i] <= r.Views[i-1]) {
-			return fmt.Errorf("sample %d view %d follows sample %d view %d, expected ascending rows",
-				id, r.Views[i], r.IDs[i-1], r.Views[i-1])
-		}
-	}
-	return nil
-}
-
-// Head returns the first n rows, or all when there are fewer. It reads only the pages that hold them and does not hash.
+// Head returns the first n rows, or all when there are fewer, with what the shards tell of them. It reads only the pages
+// that hold them and does not hash.
 func (c *Cache) Head(ctx context.Context, n int) (*Table, error) {
 	m := &c.manifest
 	n = max(0, min(n, m.Rows))
+	if m.Index != nil {
+		rows := make([]int, n)
+		for i := range rows {
+			rows[i] = i
+		}
+		return c.Select(ctx, rows)
+	}
 	t := &Table{Rows: newRows(n, m.Dim, m.LogitsDim), Dim: m.Dim, LogitsDim: m.LogitsDim}
+	t.About = make([]About, n)
 	for i, from := 0, 0; from < n; i++ {
 		to := min(n, from+m.Shards[i].Rows)
-		err := withFile(c.path(i), func(f *os.File, size int64) error {
-			s, err := c.openShard(f, size, i)
-			if err != nil {
-				return err
-			}
+		err := c.withShard(ctx, i, false, func(s *shardFile) error {
 			return s.read(ctx, to-from, t.slice(from, to, m.Dim, m.LogitsDim))
 		})
 		if err != nil {
@@ -177,39 +222,54 @@ func (c *Cache) Head(ctx context.Context, n int) (*Table, error) {
 	return t, nil
 }
 
-// Verify checks every byte of the cache in dir: the manifest's checksum, each shard's size and SHA-256, and of the rows
+// Verify checks every byte of the cache in dir: the manifest's checksum, each file's size and SHA-256, and of the rows
 // schema, widths, order and that all values are finite. It goes on after a bad file, so that the error names all of
-// them.
+// them. A block of rows a core is in memory.
 //
 // It returns what Open returns, and nil when everything is right.
 func Verify(ctx context.Context, dir string) error {
-	m, err := readManifest(dir)
+	store := openStore(dir)
+	m, err := readManifest(ctx, store)
 	if err != nil {
 		return err
 	}
-	c := &Cache{dir: dir, manifest: *m}
-	errs := make([]error, len(m.Shards))
+	c := &Cache{store: store, manifest: *m}
+	errs := make([]error, len(m.Shards)+1)
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for i, s := range m.Shards {
+	for i := range m.Shards {
 		group.Go(func() error {
-			if errs[i] = c.checkSize(i); errs[i] != nil { // before memory is set aside for it
-				return nil
-			}
-			rows := newRows(s.Rows, m.Dim, m.LogitsDim)
-			err := c.loadShard(ctx, i, true, rows)
-			if err == nil {
-				err = rows.ordered(m.Key.Views)
-			}
-			if err == nil {
-				err = rows.finite(m.Dim, m.LogitsDim)
-			}
-			errs[i] = corrupt(c.path(i), err)
+			errs[i] = c.withShard(ctx, i, true, func(s *shardFile) error { return s.verify(ctx, m.Shards[i]) })
 			return ctx.Err()
 		})
+	}
+	if m.Index != nil {
+		x, err := c.readIndex(ctx)
+		if err == nil {
+			err = corrupt(store.Path(m.Index.File), x.ordered(m.Key.Views))
+		}
+		errs[len(m.Shards)] = err
 	}
 	if err := group.Wait(); err != nil {
 		return err
 	}
 	return errors.Join(errs...)
+}
+
+// verify looks at every value of the shard.
+func (s *shardFile) verify(ctx context.Context, want Shard) error {
+	var names Rows
+	for rows, err := range s.blocks(ctx) {
+		if err == nil {
+			err = rows.finite(s.Dim, s.LogitsDim)
+		}
+		if err != nil {
+			return err
+		}
+		names.append(Rows{IDs: rows.IDs, Views: rows.Views})
+	}
+	if err := names.ordered(s.Key.Views); err != nil {
+		return err
+	}
+	return names.between(want)
 }

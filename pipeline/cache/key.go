@@ -9,10 +9,13 @@ import (
 	"reflect"
 )
 
-// FormatVersion is the version of the files that this package writes. It is part of every key's hash.
-const FormatVersion = 1
+// FormatVersion is the version of the files that this package writes. Caches of version 1, which have neither plan nor
+// columns of paths and content, are read as they are. It is part of every key's hash.
+const FormatVersion = 2
 
-// Key is what decides an embedding: two runs with equal keys make equal caches. It never holds a path or a date.
+// Key is what decides a cache: two runs with equal keys make equal ones. It never holds a path or a date. Views and
+// Dataset say which rows there are, the others what an embedding is: a folder belongs to the latter for good, while its
+// rows may change.
 type Key struct {
 	Model      string `json:"model"`       // SHA-256 of the model's bytes, external data included
 	Output     string `json:"output"`      // tensor tapped as the embedding
@@ -22,19 +25,21 @@ type Key struct {
 	Views      int    `json:"views"`       // views of each sample
 	ViewPolicy string `json:"view_policy"` // canonical description of the augmentation, empty without
 	ViewSeed   uint64 `json:"view_seed"`   // seed of the augmentation
-	DType      string `json:"dtype"`       // type of the stored values; shards hold float32
+	DType      string `json:"dtype"`       // type of the stored values
 	Dataset    string `json:"dataset"`     // content fingerprint of the samples and their order
 }
 
 // Hash returns the hexadecimal SHA-256 of the key's canonical JSON: an object of the key's fields and format_version,
 // names sorted, no spaces.
-func (k Key) Hash() string {
-	sum := sha256.Sum256(k.canonical())
+func (k Key) Hash() string { return k.hash(FormatVersion) }
+
+func (k Key) hash(version int) string {
+	sum := sha256.Sum256(k.canonical(version))
 	return hex.EncodeToString(sum[:])
 }
 
-func (k Key) canonical() []byte {
-	fields := map[string]any{"format_version": FormatVersion} // a map, because its JSON is sorted by name
+func (k Key) canonical(version int) []byte {
+	fields := map[string]any{"format_version": version} // a map, because its JSON is sorted by name
 	v := reflect.ValueOf(k)
 	for i, name := range keyFields() {
 		fields[name] = v.Field(i).Interface()
@@ -59,6 +64,17 @@ func (k Key) Diff(want Key) []Difference {
 	return diffs
 }
 
+// Differ returns the fields in which the embeddings of k, what is there, are others than those of want: what keeps rows
+// of one from serving as rows of the other. Which samples there are, and how many views, does not matter; how views are
+// drawn does where both have some.
+func (k Key) Differ(want Key) []Difference {
+	k.Views, k.Dataset = want.Views, want.Dataset
+	if k.ViewPolicy == "" || want.ViewPolicy == "" {
+		k.ViewPolicy, k.ViewSeed = want.ViewPolicy, want.ViewSeed
+	}
+	return k.Diff(want)
+}
+
 // keyFields lists the JSON names of Key's fields in the order of declaration.
 func keyFields() []string {
 	t := reflect.TypeFor[Key]()
@@ -75,45 +91,37 @@ type Header struct {
 	FormatVersion int    `json:"format_version"`
 	KeyHash       string `json:"key"`
 	Key           Key    `json:"key_fields"`
-	Samples       string `json:"samples"` // SHA-256 of the planned ids and labels
+	Samples       string `json:"samples"` // SHA-256 of the plan's table of samples; in version 1 of ids and labels
 	Dim           int    `json:"dim"`
 	LogitsDim     int    `json:"logits_dim"` // 0 without logits
 	RowsPerShard  int    `json:"rows_per_shard"`
 	ShardCount    int    `json:"shard_count"`
-}
-
-// diff returns what keeps h, what is there, from being want.
-func (h Header) diff(want Header) []Difference {
-	if h.FormatVersion != want.FormatVersion {
-		return []Difference{{"format_version", fmt.Sprint(h.FormatVersion), fmt.Sprint(want.FormatVersion)}}
-	}
-	diffs := h.Key.Diff(want.Key)
-	add := func(field string, have, want any) {
-		if have != want {
-			diffs = append(diffs, Difference{field, fmt.Sprint(have), fmt.Sprint(want)})
-		}
-	}
-	add("samples", h.Samples, want.Samples)
-	add("dim", h.Dim, want.Dim)
-	add("logits_dim", h.LogitsDim, want.LogitsDim)
-	add("rows_per_shard", h.RowsPerShard, want.RowsPerShard)
-	return diffs
+	Plan          int    `json:"plan,omitempty"` // number of the plan, from 1; 0 in version 1
 }
 
 // validate tells whether the header agrees with itself.
 func (h Header) validate() error {
 	switch {
-	case h.KeyHash != h.Key.Hash():
-		return fmt.Errorf("key is %s, but its fields hash to %s", brief(h.KeyHash), brief(h.Key.Hash()))
+	case h.FormatVersion != 1 && h.FormatVersion != FormatVersion:
+		return fmt.Errorf("format_version is %d, expected %d or lower", h.FormatVersion, FormatVersion)
+	case h.KeyHash != h.Key.hash(h.FormatVersion):
+		return fmt.Errorf("key is %s, but its fields hash to %s", brief(h.KeyHash), brief(h.Key.hash(h.FormatVersion)))
 	case h.Key.Views < 1:
 		return fmt.Errorf("views is %d, expected at least 1", h.Key.Views)
 	case !isDigest(h.Samples):
 		return fmt.Errorf("samples is %q, expected a SHA-256", h.Samples)
 	case h.Dim < 1 || h.LogitsDim < 0:
 		return fmt.Errorf("dim is %d and logits_dim %d, expected at least 1 and 0", h.Dim, h.LogitsDim)
-	case h.RowsPerShard < 1 || h.ShardCount < 1:
+	case h.RowsPerShard < 1 || h.ShardCount < 0 || h.ShardCount == 0 && h.Plan <= 1:
 		return fmt.Errorf("rows_per_shard is %d and shard_count %d, expected at least 1",
 			h.RowsPerShard, h.ShardCount)
+	case h.Plan < 0 || h.FormatVersion == 1 && h.Plan != 0 || h.FormatVersion > 1 && h.Plan == 0:
+		return fmt.Errorf("plan is %d in format version %d", h.Plan, h.FormatVersion)
 	}
 	return nil
+}
+
+// formatDifference says that a file is of a format that this package does not read.
+func formatDifference(version int) Difference {
+	return Difference{"format_version", fmt.Sprint(version), fmt.Sprintf("%d or lower: it takes a newer rkd", FormatVersion)}
 }

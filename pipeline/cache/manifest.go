@@ -2,19 +2,12 @@ package cache
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
-	"regexp"
 )
-
-// ManifestName is the file that makes a folder a cache.
-const ManifestName = "manifest.json"
 
 // Manifest lists what a cache holds. Its JSON is indented and its bytes depend on the rows alone.
 type Manifest struct {
@@ -23,7 +16,16 @@ type Manifest struct {
 	Rows      int     `json:"rows"`
 	Skipped   Skipped `json:"skipped"`
 	Shards    []Shard `json:"shards"`
-	Checksum  string  `json:"checksum"` // SHA-256 of these bytes with an empty checksum
+	// Index is there when shards of several plans hold the rows: it says where each one lies.
+	Index    *Index `json:"index,omitempty"`
+	Checksum string `json:"checksum"` // SHA-256 of these bytes with an empty checksum
+}
+
+// Index names the table that says in which shard, and where in it, each row of a cache lies.
+type Index struct {
+	File   string `json:"file"`
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
 }
 
 // Skipped names the planned samples of which at least one row is absent, by ascending id.
@@ -42,42 +44,30 @@ type Shard struct {
 	SHA256  string `json:"sha256"`
 }
 
-// shardPattern matches the final names of shards, tempPattern the temporary names of everything that is written.
-var (
-	shardPattern = regexp.MustCompile(`^shard-\d{5,}-of-\d{5,}\.parquet$`)
-	tempPattern  = regexp.MustCompile(`^\.(shard-\d{5,}-of-\d{5,}\.parquet|manifest\.json)\.[A-Z2-7]+\.tmp$`)
-)
-
-func shardName(i, count int) string { return fmt.Sprintf("shard-%05d-of-%05d.parquet", i, count) }
-
 // encode returns the manifest's file, its checksum filled in.
 func (m Manifest) encode() ([]byte, error) {
 	m.Checksum = ""
-	data, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return nil, err
+	return withChecksum(&m, &m.Checksum)
+}
+
+// find returns the entry of a shard, or nil. A nil manifest has none.
+func (m *Manifest) find(name string) *Shard {
+	if m == nil {
+		return nil
 	}
-	sum := sha256.Sum256(data)
-	m.Checksum = hex.EncodeToString(sum[:])
-	data, err = json.MarshalIndent(m, "", "  ")
-	return append(data, '\n'), err
+	for i := range m.Shards {
+		if m.Shards[i].File == name {
+			return &m.Shards[i]
+		}
+	}
+	return nil
 }
 
 // parseManifest reads a manifest's file and makes sure that it agrees with itself. A manifest of another format
 // version is a MismatchError, anything else that is wrong says what.
 func parseManifest(data []byte) (*Manifest, error) {
-	var version struct {
-		FormatVersion *int `json:"format_version"`
-	}
-	if err := json.Unmarshal(data, &version); err != nil {
-		return nil, fmt.Errorf("%d bytes are not its JSON: %w", len(data), err)
-	}
-	if version.FormatVersion == nil {
-		return nil, errors.New("it has no format_version")
-	}
-	if *version.FormatVersion != FormatVersion {
-		return nil, &MismatchError{Differences: Header{FormatVersion: *version.FormatVersion}.diff(
-			Header{FormatVersion: FormatVersion})}
+	if err := checkVersion(data); err != nil {
+		return nil, err
 	}
 	m := new(Manifest)
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -102,7 +92,7 @@ func (m *Manifest) validate() error {
 	if err := m.Header.validate(); err != nil {
 		return err
 	}
-	if len(m.Shards) != m.ShardCount {
+	if m.Index == nil && len(m.Shards) != m.ShardCount {
 		return fmt.Errorf("%d shards are listed, expected %d", len(m.Shards), m.ShardCount)
 	}
 	if m.Skipped.Count != len(m.Skipped.IDs) {
@@ -110,10 +100,12 @@ func (m *Manifest) validate() error {
 	}
 	rows := 0
 	for i, s := range m.Shards {
-		switch name := shardName(i, m.ShardCount); {
-		case s.File != name:
+		switch name := shardName(m.Plan, i, m.ShardCount); {
+		case m.Index == nil && s.File != name:
 			return fmt.Errorf("shard %d is %q, expected %q", i, s.File, name)
-		case s.Rows < 0 || s.Rows > m.RowsPerShard:
+		case !shardPattern.MatchString(s.File):
+			return fmt.Errorf("shard %d is %q, expected a shard's name", i, s.File)
+		case s.Rows < 0 || m.Index == nil && s.Rows > m.RowsPerShard:
 			return fmt.Errorf("%q has %d rows, expected at most %d", s.File, s.Rows, m.RowsPerShard)
 		case int64(s.Rows) > s.Bytes/4/int64(m.Dim): // also keeps the products below from overflowing
 			return fmt.Errorf("%q has %d rows in %d bytes", s.File, s.Rows, s.Bytes)
@@ -122,7 +114,11 @@ func (m *Manifest) validate() error {
 		}
 		rows += s.Rows
 	}
-	if m.Rows != rows || rows < 1 {
+	if x := m.Index; x != nil && (!isDigest(x.SHA256) || x.File != contentName(x.SHA256, indexSuffix)) {
+		return fmt.Errorf("index is %q with sha256 %q", x.File, x.SHA256)
+	}
+	// An index leaves rows of the shards out, and takes some for several samples with the same content.
+	if m.Rows < 1 || m.Index == nil && m.Rows != rows || m.Index != nil && int64(m.Rows) > m.Index.Bytes {
 		return fmt.Errorf("rows is %d, but the shards have %d", m.Rows, rows)
 	}
 	return nil
@@ -130,18 +126,18 @@ func (m *Manifest) validate() error {
 
 // readManifest reads the manifest of a folder. It returns ErrNoCache where there is none, a MismatchError for
 // another format version and ErrCorrupt for one that is cut short or changed.
-func readManifest(dir string) (*Manifest, error) {
-	path := filepath.Join(dir, ManifestName)
-	data, err := os.ReadFile(path)
+func readManifest(ctx context.Context, store Store) (*Manifest, error) {
+	path := store.Path(ManifestName)
+	data, err := readFile(ctx, store, ManifestName, maxJSON)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, noManifest(dir)
+			return nil, noManifest(ctx, store)
 		}
 		return nil, fmt.Errorf("reading manifest %q: %w", path, err)
 	}
 	m, err := parseManifest(data)
 	if mismatch, ok := errors.AsType[*MismatchError](err); ok {
-		mismatch.Dir = dir
+		mismatch.Dir = store.Path("")
 		return nil, mismatch
 	}
 	if err != nil {
@@ -151,8 +147,9 @@ func readManifest(dir string) (*Manifest, error) {
 }
 
 // noManifest says what a folder without a manifest is instead.
-func noManifest(dir string) error {
-	entries, err := os.ReadDir(dir)
+func noManifest(ctx context.Context, store Store) error {
+	dir := store.Path("")
+	entries, err := store.List(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w in %q: the folder does not exist", ErrNoCache, dir)
 	}
@@ -161,11 +158,11 @@ func noManifest(dir string) error {
 	}
 	shards := 0
 	for _, e := range entries {
-		if shardPattern.MatchString(e.Name()) {
+		if shardPattern.MatchString(e.Name) {
 			shards++
 		}
 	}
-	if shards > 0 {
+	if shards > 0 || newestPlan(entries) > 0 {
 		return fmt.Errorf("%w in %q: it is unfinished, %d shards are there but no %s", ErrNoCache, dir, shards, ManifestName)
 	}
 	return fmt.Errorf("%w in %q: no %s", ErrNoCache, dir, ManifestName)

@@ -14,28 +14,15 @@ import (
 	"github.com/parquet-go/parquet-go/format"
 )
 
-const (
-	createdBy     = "rkd" // neither version nor date: bytes must not depend on who wrote them, or when
-	metadataKey   = "rkd" // of the shardHeader among a Parquet file's key-value metadata
-	shardPageSize = 1 << 20
-)
-
-// shardHeader is the JSON that a shard carries in its footer.
-type shardHeader struct {
-	Header
-	Shard int `json:"shard"`
-}
-
-// record and recordLogits are the rows of a shard as parquet-go sees them. The lists are required, with required
-// elements, in the three levels that the format prescribes.
-type record struct {
+// recordV1 and recordLogitsV1 are the rows of shards of format version 1.
+type recordV1 struct {
 	ID        int64     `parquet:"id,plain"`
 	View      int32     `parquet:"view,plain"`
 	Label     int32     `parquet:"label,plain"`
 	Embedding []float32 `parquet:"embedding,list"`
 }
 
-type recordLogits struct {
+type recordLogitsV1 struct {
 	ID        int64     `parquet:"id,plain"`
 	View      int32     `parquet:"view,plain"`
 	Label     int32     `parquet:"label,plain"`
@@ -43,60 +30,29 @@ type recordLogits struct {
 	Logits    []float32 `parquet:"logits,list"`
 }
 
-// encodeShard writes rows as one Parquet file of one row group, plain and uncompressed. The bytes depend on h and rows
-// alone.
-func encodeShard(w io.Writer, h shardHeader, rows Rows) error {
-	if h.LogitsDim == 0 {
-		return encodeRecords(w, h, len(rows.IDs), func(i int) record {
-			return record{rows.IDs[i], rows.Views[i], rows.Labels[i], rows.Embeddings[i*h.Dim : (i+1)*h.Dim]}
-		})
+// schema is what a shard's columns must be.
+func (h Header) schema() *parquet.Schema {
+	switch {
+	case h.FormatVersion == 1 && h.LogitsDim == 0:
+		return parquet.SchemaOf(recordV1{})
+	case h.FormatVersion == 1:
+		return parquet.SchemaOf(recordLogitsV1{})
+	case h.LogitsDim == 0:
+		return parquet.SchemaOf(record{})
 	}
-	return encodeRecords(w, h, len(rows.IDs), func(i int) recordLogits {
-		return recordLogits{
-			rows.IDs[i], rows.Views[i], rows.Labels[i], rows.Embeddings[i*h.Dim : (i+1)*h.Dim],
-			rows.Logits[i*h.LogitsDim : (i+1)*h.LogitsDim],
-		}
-	})
-}
-
-func encodeRecords[T any](w io.Writer, h shardHeader, n int, row func(int) T) error {
-	meta, err := json.Marshal(h)
-	if err != nil {
-		return err
-	}
-	config, err := parquet.NewWriterConfig(
-		parquet.PageBufferSize(shardPageSize),
-		parquet.WriteBufferSize(shardPageSize),
-		parquet.Compression(&parquet.Uncompressed),
-		parquet.KeyValueMetadata(metadataKey, string(meta)),
-	)
-	if err != nil {
-		return err
-	}
-	config.CreatedBy = createdBy // the option of this name would add a version and a build
-	out := parquet.NewGenericWriter[T](w, config)
-	records := make([]T, n)
-	for i := range records {
-		records[i] = row(i)
-	}
-	if _, err := out.Write(records); err != nil {
-		return err
-	}
-	return out.Close()
+	return parquet.SchemaOf(recordLogits{})
 }
 
 // shardFile is an open shard whose footer has been read and whose columns are those that this package writes.
 type shardFile struct {
 	shardHeader
-	rows   int
-	chunks []parquet.ColumnChunk // empty without rows
+	rows    int
+	groups  []parquet.RowGroup
+	columns map[string]int // places of the columns' values, by the columns' names
 }
 
-// openShard reads the footer of a shard of size bytes. Everything that it promises is checked against size before
-// memory is set aside for it.
-//
-// It may panic on hostile bytes; see guard.
-func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
+// openParquet reads the footer of a Parquet file of size bytes. It may panic on hostile bytes; see guard.
+func openParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
 	// The file ends with the footer's length and a magic word. parquet-go would set aside what the length says.
 	var tail [8]byte
 	if size < 12 {
@@ -108,7 +64,15 @@ func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
 	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > size-12 {
 		return nil, fmt.Errorf("its footer of %d bytes does not fit into %d", n, size)
 	}
-	f, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	return parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+}
+
+// openShard reads the footer of a shard of size bytes. Everything that it promises is checked against size before
+// memory is set aside for it.
+//
+// It may panic on hostile bytes; see guard.
+func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
+	f, err := openParquet(r, size)
 	if err != nil {
 		return nil, err
 	}
@@ -116,40 +80,39 @@ func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
 	if !ok {
 		return nil, fmt.Errorf("its footer has no %q metadata", metadataKey)
 	}
-	s := new(shardFile)
+	s := &shardFile{columns: map[string]int{}}
 	if err := json.Unmarshal([]byte(meta), &s.shardHeader); err != nil {
 		return nil, fmt.Errorf("its %q metadata: %w", metadataKey, err)
-	}
-	if s.FormatVersion != FormatVersion {
-		return s, nil // for the caller to compare, not to read
 	}
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
-	want := parquet.SchemaOf(record{})
-	if s.LogitsDim > 0 {
-		want = parquet.SchemaOf(recordLogits{})
-	}
+	want := s.schema()
 	if !parquet.EqualNodes(f.Schema(), want) {
 		return nil, fmt.Errorf("its columns are %v, expected %v", f.Schema().Columns(), want.Columns())
+	}
+	for i, column := range want.Columns() {
+		s.columns[column[0]] = i
 	}
 	rows := f.NumRows()
 	if rows < 0 || rows > size/4/int64(s.Dim) || s.LogitsDim > 0 && rows > size/4/int64(s.LogitsDim) {
 		return nil, fmt.Errorf("its footer promises %d rows of %d values in %d bytes", rows, s.Dim+s.LogitsDim, size)
 	}
-	s.rows = int(rows)
-	groups := f.RowGroups()
-	if rows == 0 && len(groups) == 0 {
-		return s, nil
-	}
-	if len(groups) != 1 {
-		return nil, fmt.Errorf("%d row groups, expected 1", len(groups))
-	}
-	s.chunks = groups[0].ColumnChunks()
-	for i, c := range f.Metadata().RowGroups[0].Columns {
-		if c.MetaData.Codec != format.Uncompressed {
-			return nil, fmt.Errorf("column %d is compressed with %v, expected no compression", i, c.MetaData.Codec)
+	s.rows, s.groups = int(rows), f.RowGroups()
+	counted := int64(0)
+	for i, g := range f.Metadata().RowGroups {
+		if g.NumRows < 0 || g.NumRows > rows-counted {
+			return nil, fmt.Errorf("row group %d promises %d rows of %d", i, g.NumRows, rows)
 		}
+		counted += g.NumRows
+		for j, c := range g.Columns {
+			if c.MetaData.Codec != format.Uncompressed {
+				return nil, fmt.Errorf("column %d is compressed with %v, expected no compression", j, c.MetaData.Codec)
+			}
+		}
+	}
+	if counted != rows {
+		return nil, fmt.Errorf("its row groups have %d rows, expected %d", counted, rows)
 	}
 	return s, nil
 }
@@ -157,27 +120,100 @@ func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
 // read fills dst, made for n rows, with the first n rows of the shard. Columns that are nil in dst are not touched. With
 // n = s.rows it also makes sure that nothing follows.
 func (s *shardFile) read(ctx context.Context, n int, dst Rows) error {
+	from := 0
+	for i := 0; i < len(s.groups) && from < n; i++ {
+		to := min(n, from+int(s.groups[i].NumRows()))
+		if err := s.readGroup(ctx, i, to-from, dst.slice(from, to, s.Dim, s.LogitsDim)); err != nil {
+			return err
+		}
+		from = to
+	}
+	return nil
+}
+
+// readGroup fills dst with the first n rows of a row group.
+func (s *shardFile) readGroup(ctx context.Context, group, n int, dst Rows) error {
 	if n == 0 {
 		return nil
 	}
-	var errs [5]error
-	whole := n == s.rows
-	if dst.IDs != nil {
-		errs[0] = readColumn(ctx, s.chunks[0], whole, nil, dst.IDs[:n], ints64)
+	chunks := s.groups[group].ColumnChunks()
+	column := func(name string) parquet.ColumnChunk { return chunks[s.columns[name]] }
+	whole := int64(n) == s.groups[group].NumRows()
+	errs := []error{
+		readColumn(ctx, column("id"), whole, nil, dst.IDs, ints64),
+		readColumn(ctx, column("view"), whole, nil, dst.Views, ints32),
+		readColumn(ctx, column("label"), whole, nil, dst.Labels, ints32),
+		readColumn(ctx, column("embedding"), whole, listLevels(s.Dim), dst.Embeddings, floats),
 	}
-	if dst.Views != nil {
-		errs[1] = readColumn(ctx, s.chunks[1], whole, nil, dst.Views[:n], ints32)
+	if s.LogitsDim > 0 {
+		errs = append(errs, readColumn(ctx, column("logits"), whole, listLevels(s.LogitsDim), dst.Logits, floats))
 	}
-	if dst.Labels != nil {
-		errs[2] = readColumn(ctx, s.chunks[2], whole, nil, dst.Labels[:n], ints32)
+	if dst.About != nil && s.FormatVersion > 1 {
+		errs = append(errs, s.readAbout(ctx, column, dst.About))
 	}
-	if dst.Embeddings != nil {
-		errs[3] = readColumn(ctx, s.chunks[3], whole, listLevels(s.Dim), dst.Embeddings[:n*s.Dim], floats)
+	for i := range dst.About {
+		dst.About[i].ID, dst.About[i].Label = dst.IDs[i], dst.Labels[i]
 	}
-	if dst.Logits != nil && s.LogitsDim > 0 {
-		errs[4] = readColumn(ctx, s.chunks[4], whole, listLevels(s.LogitsDim), dst.Logits[:n*s.LogitsDim], floats)
+	return errors.Join(errs...)
+}
+
+// readAbout fills in what a row group tells of its first rows.
+func (s *shardFile) readAbout(ctx context.Context, column func(string) parquet.ColumnChunk, dst []About) error {
+	for i := range dst {
+		dst[i] = About{}
 	}
-	return errors.Join(errs[:]...)
+	return errors.Join(
+		readTexts(ctx, column("class"), len(dst), func(i int, v []byte) { dst[i].Class = string(v) }),
+		readTexts(ctx, column("path"), len(dst), func(i int, v []byte) { dst[i].Path = string(v) }),
+		readTexts(ctx, column("content"), len(dst), func(i int, v []byte) { copy(dst[i].Content[:], v) }),
+		readTexts(ctx, column("view_params"), len(dst), func(i int, v []byte) { dst[i].Params = string(v) }),
+	)
+}
+
+// readTexts calls take with the first n values of a column of byte strings.
+func readTexts(ctx context.Context, chunk parquet.ColumnChunk, n int, take func(i int, v []byte)) (err error) {
+	pages := chunk.Pages()
+	defer func() { err = errors.Join(err, pages.Close()) }()
+	buf := make([]parquet.Value, 256)
+	for i := 0; i < n; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		page, err := pages.ReadPage()
+		if err != nil {
+			return fmt.Errorf("column %d: %w", chunk.Column(), err)
+		}
+		for values := page.Values(); i < n; {
+			k, err := values.ReadValues(buf[:min(len(buf), n-i)])
+			for _, v := range buf[:k] {
+				take(i, v.ByteArray())
+				i++
+			}
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			if err != nil {
+				return fmt.Errorf("column %d: %w", chunk.Column(), err)
+			}
+		}
+		parquet.Release(page)
+	}
+	return nil
+}
+
+// blocks reads the shard's rows one row group after the other.
+func (s *shardFile) blocks(ctx context.Context) blocks {
+	return func(yield func(Rows, error) bool) {
+		for i, g := range s.groups {
+			n := int(g.NumRows())
+			rows := newRows(n, s.Dim, s.LogitsDim)
+			rows.About = make([]About, n)
+			err := s.readGroup(ctx, i, n, rows)
+			if !yield(rows, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 func ints64(p parquet.Page) []int64   { v := p.Data(); return v.Int64() }
@@ -192,10 +228,14 @@ func listLevels(width int) []byte {
 }
 
 // readColumn copies the leading values of a column chunk to dst, page by page. For a list column, levels are the
-// repetition levels of one row; every row must have them. When whole is set the chunk must end where dst does.
+// repetition levels of one row; every row must have them. When whole is set the chunk must end where dst does. A nil dst
+// is not asked for.
 func readColumn[T any](
 	ctx context.Context, chunk parquet.ColumnChunk, whole bool, levels []byte, dst []T, values func(parquet.Page) []T,
 ) (err error) {
+	if dst == nil {
+		return nil
+	}
 	pages := chunk.Pages()
 	defer func() { err = errors.Join(err, pages.Close()) }()
 	total := len(dst)

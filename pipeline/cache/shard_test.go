@@ -17,7 +17,7 @@ import (
 func TestShardIsOrdinaryParquet(t *testing.T) {
 	plan := testPlan(700, 1, 700, 512, 3)
 	dir := build(t, plan)
-	path := filepath.Join(dir, shardName(0, 1))
+	path := filepath.Join(dir, shardName(1, 0, 1))
 	rows, err := parquet.ReadFile[recordLogits](path)
 	must(t, err)
 	want := expected(plan)
@@ -40,6 +40,10 @@ func TestShardIsOrdinaryParquet(t *testing.T) {
 	required int64 id (INT(64,true));
 	required int32 view (INT(32,true));
 	required int32 label (INT(32,true));
+	required binary class (STRING);
+	required binary path (STRING);
+	required fixed_len_byte_array(32) content;
+	required binary view_params (STRING);
 	required group embedding (LIST) {
 		repeated group list {
 			required float element;
@@ -68,7 +72,7 @@ func TestShardIsOrdinaryParquet(t *testing.T) {
 			}
 		}
 	}
-	if pages := len(f.OffsetIndexes()[3].PageLocations); pages < 2 {
+	if pages := len(f.OffsetIndexes()[7].PageLocations); pages < 2 {
 		t.Errorf("%d pages of embeddings, want several", pages)
 	}
 }
@@ -79,12 +83,16 @@ func TestShardReaderRefuses(t *testing.T) {
 		ID        int64     `parquet:"id,plain"`
 		View      int32     `parquet:"view,plain"`
 		Label     int32     `parquet:"label,plain"`
+		Class     string    `parquet:"class,dict"`
+		Path      string    `parquet:"path,plain"`
+		Content   [32]byte  `parquet:"content,plain"`
+		Params    string    `parquet:"view_params,dict"`
 		Embedding []float32 `parquet:"embedding,list"`
 	}
 	header := shardHeader{Header: mustResolve(t, testPlan(2, 1, 2, 3, 0)).header()}
 	var sound bytes.Buffer
-	rows := embed(mustResolve(t, testPlan(2, 1, 2, 3, 0)).rows(0), 3, 0)
-	must(t, encodeShard(&sound, header, rows))
+	rows := embed(mustResolve(t, testPlan(2, 1, 2, 3, 0)).all(), 3, 0)
+	must(t, encodeShard(&sound, header, oneBlock(rows)))
 	meta := func() string {
 		f, err := parquet.OpenFile(bytes.NewReader(sound.Bytes()), int64(sound.Len()))
 		must(t, err)
@@ -95,7 +103,7 @@ func TestShardReaderRefuses(t *testing.T) {
 		var b bytes.Buffer
 		w := parquet.NewGenericWriter[ragged](&b, options...)
 		for i, list := range lists {
-			_, err := w.Write([]ragged{{int64(i), 0, 0, list}})
+			_, err := w.Write([]ragged{{ID: int64(i), Embedding: list}})
 			must(t, err)
 		}
 		must(t, w.Close())
@@ -138,7 +146,7 @@ func readAll(t testing.TB, data []byte) error {
 	return guard(func() error {
 		r := bytes.NewReader(data)
 		s, err := openShard(r, r.Size())
-		if err != nil || s.FormatVersion != FormatVersion {
+		if err != nil {
 			return err
 		}
 		return s.read(t.Context(), s.rows, newRows(s.rows, s.Dim, s.LogitsDim))
@@ -149,7 +157,7 @@ func FuzzShard(f *testing.F) {
 	for _, plan := range []Plan{testPlan(3, 1, 9, 2, 0), testPlan(3, 2, 9, 1, 2)} {
 		plan = mustResolve(f, plan)
 		var b bytes.Buffer
-		must(f, encodeShard(&b, shardHeader{Header: plan.header()}, embed(plan.rows(0), plan.Dim, plan.LogitsDim)))
+		must(f, encodeShard(&b, shardHeader{Header: plan.header()}, oneBlock(embed(plan.all(), plan.Dim, plan.LogitsDim))))
 		f.Add(b.Bytes())
 		f.Add(b.Bytes()[:b.Len()/2])
 	}

@@ -1,75 +1,291 @@
 package cache
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// Writer fills a folder with the shards of a plan. Its methods may be called from several goroutines, and several
-// writers, in one process or many, may fill one folder: each shard is committed by exactly one of them.
+// Writer fills a folder with the shards of its newest plan. Its methods may be called from several goroutines, and
+// several writers, in one process or many, may fill one folder: each shard is committed by exactly one of them.
 type Writer struct {
-	dir    string
-	plan   Plan // resolved
-	header Header
-	old    *Manifest // that the folder had, nil without
-	create func(path string) (tempFile, error)
-	link   func(from, to string) error
+	store     Store
+	plan      *planned
+	from, to  int       // shards that this writer is to make
+	created   bool      // the plan is this writer's own
+	old       *Manifest // that the folder had, nil without
+	keepEvery time.Duration
 
 	mu     sync.Mutex
-	done   []*finished // one a shard, nil while it is missing
+	done   []*finished // one a shard, nil while it is missing or was not looked at
 	broken []error
+	files  []string            // names in the folder when it was opened
+	parts  map[string][][2]int // of unfinished shards, by their names
 }
 
-// finished is a shard that is on disk under its final name and has been checked.
-type finished struct {
-	Shard
-	skipped []int64 // ids of planned samples with an absent row, ascending
+// planned is a plan with the samples that it is about.
+type planned struct {
+	*PlanFile
+	table  *sampleTable // all of it, or that of some shards
+	params func(s Sample, view int32) string
 }
 
-// Create begins a cache in dir, or resumes one. Shards that are there are kept if they are whole: every byte of them is
-// compared with the manifest's SHA-256 or, without a manifest, with what writing their rows again gives. Broken ones
-// count as missing, are named by Broken and stay until WriteShard replaces them. Other files in dir are left alone.
+// rows returns rows [from, to) of a shard, without embeddings and logits.
+func (p *planned) rows(shard, from, to int) Rows {
+	rows := p.table.rows(shard*p.RowsPerShard+from, shard*p.RowsPerShard+to)
+	for i := range rows.About {
+		if p.params != nil {
+			rows.About[i].Params = p.params(rows.About[i].Sample, rows.Views[i])
+		}
+	}
+	return rows
+}
+
+// openPlanned reads the samples of a plan's shards [from, to). Those of all shards are held against their SHA-256; a task
+// that reads a few of a million trusts the checksums of the pages.
+func openPlanned(ctx context.Context, store Store, p *PlanFile, from, to int) (*planned, error) {
+	name := p.SamplesFile
+	out := &planned{PlanFile: p}
+	err := withFile(ctx, store, name, func(f File) error {
+		if from == 0 && to == p.ShardCount {
+			want := Shard{Bytes: f.Size(), SHA256: p.Header.Samples}
+			if err := want.checkBytes(ctx, f, newDigest()); err != nil {
+				return err
+			}
+		}
+		var err error
+		out.table, err = readSampleTable(ctx, f, p, from*p.RowsPerShard, min(to*p.RowsPerShard, p.Rows))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Create begins a cache in dir, resumes one, or lets one grow. A folder belongs to one key from its first byte on, that of
+// the plan which is created before anything else; what differs from it but in its samples and views is refused. Where
+// these have changed since the newest plan, another one follows, of the rows that no shard holds.
 //
-// It returns ErrPlan for a plan that contradicts itself, a *MismatchError when the manifest or a shard in dir belongs to
-// another key or layout, and an error when dir is a file. Nothing in dir has changed then.
+// Shards that are there are kept if they are whole: every byte of them is compared with the manifest's SHA-256 or,
+// without a manifest, with what writing their rows again gives. Broken ones count as missing, are named by Broken and
+// stay until they are written again. Other files in dir are left alone.
+//
+// It returns ErrPlan for a plan that contradicts itself, a *MismatchError when the plan, the manifest or a shard in dir
+// belongs to another key, and an error when dir is a file. Nothing in dir has changed then.
 func Create(ctx context.Context, dir string, plan Plan) (*Writer, error) {
 	plan, err := plan.resolved()
 	if err != nil {
 		return nil, err
 	}
-	if err := ensureDir(dir); err != nil {
-		return nil, err
-	}
-	w := &Writer{
-		dir: dir, plan: plan, header: plan.header(), done: make([]*finished, plan.shards()),
-		create: createFile, link: os.Link,
-	}
-	if err := w.openManifest(); err != nil {
-		return nil, err
-	}
-	present, err := w.refuseForeign()
+	w := &Writer{store: openStore(dir), keepEvery: keepEvery}
+	plans, err := w.open(ctx, plan.Key)
 	if err != nil {
 		return nil, err
 	}
+	for {
+		if n := len(plans); n > 0 {
+			if err := plans[n-1].fits(w.store, plan); err != nil {
+				return nil, err
+			}
+			if plans[n-1].Key == plan.Key {
+				ok, err := w.supported(ctx, plans)
+				if err != nil {
+					return nil, err
+				}
+				if ok {
+					return w, w.resume(ctx, plans[n-1], 0, plans[n-1].ShardCount)
+				}
+			}
+		}
+		first, err := w.firstViews(ctx, plans, plan)
+		if err != nil {
+			return nil, err
+		}
+		t := newSampleTable(plan.Samples, plan.Views, first)
+		got, created, err := claim(ctx, w.store, plan.file(len(plans)+1, t), t)
+		if err != nil {
+			return nil, err
+		}
+		w.created = created
+		plans = append(plans, got)
+	}
+}
+
+// Admits tells whether a cache of a key can be made in dir, or grow there: nil, or what Create returns for another key. It
+// reads plans and manifest only, and the headers of shards that belong to no plan.
+func Admits(ctx context.Context, dir string, key Key) error {
+	w := &Writer{store: openStore(dir)}
+	_, err := w.open(ctx, key)
+	return err
+}
+
+// Resume opens the newest plan of a folder to make the shards of a task, or of all tasks when task is negative. It
+// reads what the plan says of these shards alone.
+//
+// It returns ErrNoPlan, ErrTask, and what Create returns for what is in the folder.
+func Resume(ctx context.Context, dir string, task int) (*Writer, error) {
+	p, err := ReadPlan(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	from, to := 0, p.ShardCount
+	if task >= 0 {
+		if from, to, err = p.TaskShards(task); err != nil {
+			return nil, err
+		}
+	}
+	w := &Writer{store: openStore(dir), keepEvery: keepEvery}
+	if _, err := w.open(ctx, p.Key); err != nil {
+		return nil, err
+	}
+	return w, w.resume(ctx, p, from, to)
+}
+
+// open lists the folder, reads its manifest and its plans and refuses them if they are of another key.
+func (w *Writer) open(ctx context.Context, key Key) ([]*PlanFile, error) {
+	entries, err := w.store.List(ctx)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("making cache %q: %w", w.store.Path(""), err)
+	}
+	for _, e := range entries {
+		w.files = append(w.files, e.Name)
+	}
+	w.parts = partSpans(w.files)
+	if err := w.openManifest(ctx, key); err != nil {
+		return nil, err
+	}
+	var plans []*PlanFile
+	for number := range newestPlan(entries) {
+		p, err := readPlan(ctx, w.store, number+1)
+		if err != nil {
+			return nil, err
+		}
+		if diffs := p.Key.Differ(key); len(diffs) > 0 {
+			return nil, &MismatchError{Dir: w.store.Path(""), Differences: diffs}
+		}
+		plans = append(plans, p)
+	}
+	return plans, w.refuseForeign(ctx, plans, key)
+}
+
+// fits refuses a plan that makes rows of other widths.
+func (p *PlanFile) fits(store Store, plan Plan) error {
+	diffs := p.Key.Differ(plan.Key)
+	if p.Dim != plan.Dim {
+		diffs = append(diffs, Difference{"dim", fmt.Sprint(p.Dim), fmt.Sprint(plan.Dim)})
+	}
+	if p.LogitsDim != plan.LogitsDim {
+		diffs = append(diffs, Difference{"logits_dim", fmt.Sprint(p.LogitsDim), fmt.Sprint(plan.LogitsDim)})
+	}
+	if len(diffs) > 0 {
+		return &MismatchError{Dir: store.Path(""), Differences: diffs}
+	}
+	return nil
+}
+
+// openManifest reads the manifest of the folder, if there is one, and refuses one of another key. One that was cut
+// short is as good as none: the shards carry the same facts.
+func (w *Writer) openManifest(ctx context.Context, key Key) error {
+	m, err := readManifest(ctx, w.store)
+	switch {
+	case errors.Is(err, ErrNoCache):
+		return nil
+	case errors.Is(err, ErrCorrupt):
+		data, readErr := readFile(ctx, w.store, ManifestName, maxJSON)
+		if readErr != nil {
+			return fmt.Errorf("reading manifest %q: %w", w.store.Path(ManifestName), readErr)
+		}
+		if !ours(data) {
+			return fmt.Errorf("%w, and it is not a manifest of %s that was cut short", err, createdBy)
+		}
+		w.broken = append(w.broken, err)
+		return nil
+	case err != nil:
+		return err
+	}
+	diffs := m.Key.Differ(key)
+	if m.FormatVersion == 1 {
+		diffs = append(diffs, oldFormat)
+	}
+	if len(diffs) > 0 {
+		return &MismatchError{Dir: w.store.Path(""), Differences: diffs}
+	}
+	w.old = m
+	return nil
+}
+
+// oldFormat says that a cache of version 1 is read, and neither repaired nor grown.
+var oldFormat = Difference{"format_version", "1", fmt.Sprintf("%d to add to it or to repair it", FormatVersion)}
+
+// refuseForeign refuses a folder with a shard that belongs to another key, or to no plan.
+func (w *Writer) refuseForeign(ctx context.Context, plans []*PlanFile, key Key) error {
+	known := map[string]bool{}
+	for _, p := range plans {
+		for i := range p.ShardCount {
+			known[shardName(p.Plan, i, p.ShardCount)] = true
+		}
+	}
+	for _, name := range w.files {
+		if !shardPattern.MatchString(name) || known[name] {
+			continue
+		}
+		err := withFile(ctx, w.store, name, func(f File) error {
+			s, err := openShard(f, f.Size())
+			if err != nil {
+				return err
+			}
+			diffs := s.Key.Differ(key)
+			if s.FormatVersion == 1 {
+				diffs = append(diffs, oldFormat)
+			}
+			if len(diffs) > 0 {
+				return &MismatchError{Dir: w.store.Path(""), Differences: diffs}
+			}
+			return nil
+		})
+		if errors.Is(err, ErrMismatch) {
+			return err
+		}
+		if len(plans) > 0 {
+			return fmt.Errorf("%w: %q is none of the planned shards; move it away", ErrCorrupt, w.store.Path(name))
+		}
+	}
+	return nil
+}
+
+// resume looks which of a plan's shards [from, to) are there and whole.
+func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err error) {
+	if w.plan, err = openPlanned(ctx, w.store, p, from, to); err != nil {
+		return err
+	}
+	w.from, w.to = from, to
+	w.done = make([]*finished, p.ShardCount)
+	present := map[string]bool{}
+	for _, name := range w.files {
+		present[name] = true
+	}
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
-	for _, i := range present {
+	for i := from; i < to; i++ {
+		if !present[w.name(i)] {
+			continue
+		}
 		group.Go(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			shard, err := w.check(ctx, i)
+			if errors.Is(err, ErrMismatch) {
+				return err
+			}
 			w.mu.Lock()
 			defer w.mu.Unlock()
 			if err != nil {
@@ -81,239 +297,111 @@ func Create(ctx context.Context, dir string, plan Plan) (*Writer, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return nil, fmt.Errorf("resuming cache %q: %w", dir, err)
+		return fmt.Errorf("resuming cache %q: %w", w.store.Path(""), err)
 	}
-	if w.old != nil && !w.Done() {
+	if w.old != nil && w.old.Plan == p.Plan && len(w.broken) > 0 {
 		// A folder is a cache only while all of its shards are right.
-		if err := os.Remove(filepath.Join(dir, ManifestName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("resuming cache %q: %w", dir, err)
+		if err := w.store.Remove(ctx, ManifestName); err != nil {
+			return fmt.Errorf("resuming cache %q: %w", w.store.Path(""), err)
 		}
-		w.old = nil
 	}
-	return w, nil
-}
-
-// openManifest reads the manifest of the folder, if there is one, and refuses one of another key. One that was cut
-// short is as good as none: the shards carry the same facts.
-func (w *Writer) openManifest() error {
-	m, err := readManifest(w.dir)
-	switch {
-	case errors.Is(err, ErrNoCache):
-		return nil
-	case errors.Is(err, ErrCorrupt):
-		path := filepath.Join(w.dir, ManifestName)
-		data, readErr := os.ReadFile(path)
-		if readErr != nil {
-			return fmt.Errorf("reading manifest %q: %w", path, readErr)
-		}
-		if !ours(data) {
-			return fmt.Errorf("%w, and it is not a manifest of %s that was cut short", err, createdBy)
-		}
-		w.broken = append(w.broken, err)
-		return nil
-	case err != nil:
-		return err
-	}
-	if diffs := m.diff(w.header); len(diffs) > 0 {
-		return &MismatchError{Dir: w.dir, Differences: diffs}
-	}
-	w.old = m
 	return nil
 }
 
-// refuseForeign returns the indices of the planned shards whose files are there, unless a shard, planned or not, belongs
-// to something else.
-func (w *Writer) refuseForeign() (present []int, err error) {
-	entries, err := os.ReadDir(w.dir)
-	if err != nil {
-		return nil, fmt.Errorf("reading cache %q: %w", w.dir, err)
+// Describe makes the writer tell of each row how its view was drawn, as JSON.
+func (w *Writer) Describe(params func(s Sample, view int32) string) { w.plan.params = params }
+
+// Abandon gives the folder back where this writer created the plan and nothing was made of it: who failed with the first
+// row, over a wrong setting say, leaves no claim behind.
+func (w *Writer) Abandon(ctx context.Context) error {
+	if !w.created {
+		return nil
 	}
-	planned := make(map[string]int, len(w.done))
-	for i := range w.done {
-		planned[shardName(i, len(w.done))] = i
+	entries, err := w.store.List(ctx)
+	if err != nil {
+		return fmt.Errorf("giving back %q: %w", w.store.Path(""), err)
 	}
 	for _, e := range entries {
-		if !shardPattern.MatchString(e.Name()) {
-			continue
+		shard, _, _, part := parsePart(e.Name)
+		if !part {
+			shard = e.Name
 		}
-		i, ok := planned[e.Name()]
-		if ok {
-			present = append(present, i)
-		}
-		path := filepath.Join(w.dir, e.Name())
-		err := withFile(path, func(f *os.File, size int64) error {
-			s, err := openShard(f, size)
-			if err != nil {
-				return err
+		for i := range w.plan.ShardCount {
+			if shard == w.name(i) {
+				return nil
 			}
-			if diffs := s.diff(w.header); len(diffs) > 0 {
-				return &MismatchError{Dir: w.dir, Differences: diffs}
-			}
-			return nil
-		})
-		if mismatch, ok := errors.AsType[*MismatchError](err); ok {
-			return nil, mismatch
-		}
-		if !ok {
-			return nil, fmt.Errorf("%w: %q is none of the %d planned shards; move it away", ErrCorrupt, path, len(w.done))
 		}
 	}
-	slices.Sort(present)
-	return present, nil
+	err = errors.Join(w.store.Remove(ctx, planName(w.plan.Plan)), w.store.Remove(ctx, w.plan.SamplesFile))
+	if err != nil {
+		return fmt.Errorf("giving back %q: %w", w.store.Path(""), err)
+	}
+	return nil
 }
 
-// Broken returns what Create found under the name of a shard or of the manifest and could not use, and why.
+// Plan returns the plan that the writer follows.
+func (w *Writer) Plan() *PlanFile { return w.plan.PlanFile }
+
+// Broken returns what was found under the name of a shard or of the manifest and could not be used, and why.
 func (w *Writer) Broken() []error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.broken)
 }
 
-// Missing returns the indices of the shards that are not written yet, ascending.
+// Missing returns the indices of the shards that the writer is to make and that are not written yet, ascending.
 func (w *Writer) Missing() []int {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var missing []int
-	for i, s := range w.done {
-		if s == nil {
+	for i := w.from; i < w.to; i++ {
+		if w.done[i] == nil {
 			missing = append(missing, i)
 		}
 	}
 	return missing
 }
 
-// Done tells whether every shard is written; Commit remains to be called.
+// Planned returns the number of rows of the shards that the writer is to make, and of those that are not there yet.
+func (w *Writer) Planned() (rows, missing int) {
+	for i := w.from; i < w.to; i++ {
+		rows += w.plan.planned(i)
+	}
+	for _, i := range w.Missing() {
+		missing += w.plan.planned(i)
+	}
+	return rows, missing
+}
+
+// Done tells whether every shard that the writer is to make is written; Commit remains to be called.
 func (w *Writer) Done() bool { return len(w.Missing()) == 0 }
 
 // Shards returns the number of planned shards.
-func (w *Writer) Shards() int { return len(w.done) }
+func (w *Writer) Shards() int { return w.plan.ShardCount }
 
-// Rows returns the ids, views and labels that a shard is planned to hold, without embeddings and logits. It is empty for
-// a shard that the plan does not have.
+// Rows returns the ids, views, labels and samples that a shard is planned to hold, without embeddings and logits. It is
+// empty for a shard that the plan does not have.
 func (w *Writer) Rows(shard int) Rows {
-	if shard < 0 || shard >= len(w.done) {
+	if shard < 0 || shard >= w.plan.ShardCount {
 		return Rows{}
 	}
-	return w.plan.rows(shard)
+	return w.plan.rows(shard, 0, w.plan.planned(shard))
 }
 
-// WriteShard writes a shard and gives it its name in one step. rows are those of Rows(shard), in that order, without
-// those of samples that were skipped. When another writer was faster its shard stays, if it is whole.
-//
-// It returns ErrRows for rows that do not fit the plan or hold a NaN or an infinity; the error names the sample. When
-// writing fails, with a full disk for example, the error names the file and nothing is left behind.
+// WriteShard writes a shard whose rows are in memory: those of Rows(shard), in that order, without those of samples that
+// were skipped. See Fill for what is too large, or takes long.
 func (w *Writer) WriteShard(ctx context.Context, shard int, rows Rows) error {
-	if shard < 0 || shard >= len(w.done) {
-		return fmt.Errorf("%w: shard %d, expected less than %d", ErrRows, shard, len(w.done))
+	s, err := w.Fill(ctx, shard)
+	if err != nil {
+		return err
 	}
-	skipped, err := w.plan.fit(shard, rows)
+	s.parts, s.kept, s.next, s.held = nil, 0, 0, part{} // all rows are here
+	present, err := rows.fit(w.Rows(shard), w.plan.Dim, w.plan.LogitsDim)
 	if err != nil {
 		return fmt.Errorf("%w for shard %d: %w", ErrRows, shard, err)
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	path := w.path(shard)
-	digest := newDigest()
-	temp, err := writeTemp(path, w.create, func(out io.Writer) error {
-		return encodeShard(io.MultiWriter(out, digest), shardHeader{w.header, shard}, rows)
-	})
-	if err != nil {
-		return fmt.Errorf("writing shard %q: %w", path, err)
-	}
-	own := &finished{describe(path, rows, digest), skipped}
-	err = publish(temp, path, w.link)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) { // taken, or swept up by who committed the cache
-		if winner, checkErr := w.check(ctx, shard); checkErr == nil {
-			own, err = winner, removeTemp(temp)
-		} else if errors.Is(err, fs.ErrExist) {
-			err = replace(temp, path)
-		}
-	}
-	if err != nil {
-		return fmt.Errorf("writing shard %q: %w", path, errors.Join(err, removeTemp(temp)))
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.done[shard] = own
-	return nil
+	s.next, s.held = len(present), part{to: len(present), present: present, embeddings: rows.Embeddings, logits: rows.Logits}
+	return s.Finish(ctx)
 }
 
-func (w *Writer) path(shard int) string { return filepath.Join(w.dir, shardName(shard, len(w.done))) }
-
-// Commit writes the manifest, last and atomically, and removes temporary files that interrupted writers left. Shards
-// that other writers finished since Create are checked first. It returns ErrIncomplete, naming them, while shards are
-// missing. Calling it again changes nothing.
-func (w *Writer) Commit(ctx context.Context) (*Manifest, error) {
-	for _, i := range w.Missing() {
-		shard, err := w.check(ctx, i)
-		if ctx.Err() != nil {
-			return nil, ctx.Err()
-		}
-		if err != nil {
-			missing := w.Missing()
-			return nil, fmt.Errorf("%w in %q: %d of %d shards are missing, the first is %q",
-				ErrIncomplete, w.dir, len(missing), len(w.done), shardName(missing[0], len(w.done)))
-		}
-		w.mu.Lock()
-		w.done[i] = shard
-		w.mu.Unlock()
-	}
-	w.mu.Lock()
-	done := slices.Clone(w.done)
-	w.mu.Unlock()
-	m := &Manifest{Header: w.header, CreatedBy: createdBy, Skipped: Skipped{IDs: []int64{}}}
-	for i, s := range done {
-		if info, err := os.Stat(w.path(i)); err != nil || info.Size() != s.Bytes {
-			return nil, fmt.Errorf("%w in %q: %q changed while the cache was written", ErrIncomplete, w.dir, s.File)
-		}
-		m.Shards = append(m.Shards, s.Shard)
-		m.Rows += s.Rows
-		m.Skipped.IDs = append(m.Skipped.IDs, s.skipped...)
-	}
-	if m.Rows == 0 {
-		return nil, fmt.Errorf("%w in %q: every one of %d samples was skipped", ErrIncomplete, w.dir, len(w.plan.Samples))
-	}
-	m.Skipped.IDs = slices.Compact(m.Skipped.IDs) // the views of one sample may lie in two shards
-	m.Skipped.Count = len(m.Skipped.IDs)
-	if err := w.writeManifest(m); err != nil {
-		return nil, fmt.Errorf("writing manifest %q: %w", filepath.Join(w.dir, ManifestName), err)
-	}
-	if err := sweep(w.dir); err != nil {
-		return nil, fmt.Errorf("cleaning cache %q: %w", w.dir, err)
-	}
-	return m, nil
-}
-
-func (w *Writer) writeManifest(m *Manifest) error {
-	data, err := m.encode()
-	if err != nil {
-		return err
-	}
-	written, err := parseManifest(data)
-	if err != nil {
-		return err
-	}
-	*m = *written
-	path := filepath.Join(w.dir, ManifestName)
-	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, data) {
-		return nil
-	}
-	temp, err := writeTemp(path, w.create, func(out io.Writer) error {
-		_, err := out.Write(data)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	err = replace(temp, path)
-	if errors.Is(err, fs.ErrNotExist) { // swept up by another writer that committed the same cache
-		if there, readErr := os.ReadFile(path); readErr == nil && bytes.Equal(there, data) {
-			return nil
-		}
-	}
-	if err != nil {
-		return errors.Join(err, removeTemp(temp))
-	}
-	return nil
-}
+func (w *Writer) name(shard int) string { return shardName(w.plan.Plan, shard, w.plan.ShardCount) }

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/urfave/cli/v2"
+
+	"rkd/pipeline/cache"
+)
+
+func cacheStatusCommand(out console) *cli.Command {
+	o := cacheOptions{console: out}
+	return command(cli.Command{
+		Name:      "status",
+		Usage:     "say how far the plan of a cache is, and what is missing",
+		ArgsUsage: "DIR",
+		Flags:     []cli.Flag{o.jsonFlag()},
+		Action:    func(c *cli.Context) error { return runCacheStatus(c.Context, o, c.Args().Slice()) },
+	}, onCaches, "rkd cache status runs/mnist-unseen/cache")
+}
+
+func runCacheStatus(ctx context.Context, o cacheOptions, args []string) error {
+	dir, err := one(args, "cache status", "DIR")
+	if err != nil {
+		return err
+	}
+	s, err := cache.ReadStatus(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(s)
+	}
+	w := o.table(0)
+	fmt.Fprintf(w, "plan\t%d, of %d rows\n", s.Plan, s.Rows)
+	fmt.Fprintf(w, "shards\t%d of %d\n", s.Shards-len(s.Missing), s.Shards)
+	fmt.Fprintf(w, "tasks\t%d of %d\n", s.Tasks-len(s.MissingTasks), s.Tasks)
+	if s.Parts > 0 {
+		fmt.Fprintf(w, "begun\t%d rows of unfinished shards\n", s.Parts)
+	}
+	fmt.Fprintf(w, "finalized\t%v\n", s.Complete)
+	if len(s.Missing) > 0 {
+		fmt.Fprintf(w, "missing tasks\t%s\n", ranges(s.MissingTasks))
+	}
+	return w.Flush()
+}
+
+// ranges writes ascending numbers as a scheduler takes them: 0-3,7.
+func ranges(numbers []int) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		j := i
+		for j+1 < len(numbers) && numbers[j+1] == numbers[j]+1 {
+			j++
+		}
+		if i == j {
+			parts = append(parts, fmt.Sprint(numbers[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d-%d", numbers[i], numbers[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}
+
+func cacheFinalizeCommand(out console) *cli.Command {
+	o := cacheOptions{console: out}
+	return command(cli.Command{
+		Name:      "finalize",
+		Usage:     "write the manifest of a cache whose tasks are done",
+		ArgsUsage: "DIR",
+		Flags:     []cli.Flag{o.jsonFlag()},
+		Action:    func(c *cli.Context) error { return runCacheFinalize(c.Context, o, c.Args().Slice()) },
+	}, onWriters, "rkd cache finalize runs/mnist-unseen/cache")
+}
+
+func runCacheFinalize(ctx context.Context, o cacheOptions, args []string) error {
+	dir, err := one(args, "cache finalize", "DIR")
+	if err != nil {
+		return err
+	}
+	m, err := cache.Finalize(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(m)
+	}
+	o.printf("%s: %d rows of %d dimensions in %d shards\n", dir, m.Rows, m.Dim, len(m.Shards))
+	return nil
+}

@@ -1,0 +1,5 @@
+//go:build crash
+
+package cache
+
+func init() { raceRounds = 500 }

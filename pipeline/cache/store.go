@@ -1,0 +1,271 @@
+package cache
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+)
+
+// Store is where the files of a cache lie: the one door to storage. Whatever writes is atomic: a name shows all of a file
+// or nothing.
+type Store interface {
+	// Path names a file, or with an empty name the store itself, in messages.
+	Path(name string) string
+	// List returns the files of the store by ascending name. A folder that does not exist is fs.ErrNotExist; a store
+	// without folders is empty instead.
+	List(ctx context.Context) ([]Entry, error)
+	// Open opens a file to read, or returns fs.ErrNotExist.
+	Open(ctx context.Context, name string) (File, error)
+	// Create writes a file whose name nobody has, or returns fs.ErrExist. Of several that create a name at once exactly one
+	// succeeds. It may call write again where the first attempt was lost.
+	Create(ctx context.Context, name string, write func(io.Writer) error) error
+	// Replace writes a file, whoever has its name.
+	Replace(ctx context.Context, name string, write func(io.Writer) error) error
+	// Remove removes a file, which may be gone.
+	Remove(ctx context.Context, name string) error
+	// Sweep removes what interrupted writers of this package left under names that are not final.
+	Sweep(ctx context.Context) error
+}
+
+// File is an open file of a store.
+type File interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}
+
+// Entry is a file of a store's folder.
+type Entry struct {
+	Name  string
+	Bytes int64
+}
+
+// openStore opens what a cache's location names.
+func openStore(dir string) Store { return &fileStore{dir: dir, create: createFile, link: os.Link} }
+
+// readFile reads a whole file of at most limit bytes.
+func readFile(ctx context.Context, s Store, name string, limit int64) (data []byte, err error) {
+	f, err := s.Open(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if f.Size() > limit {
+		return nil, fmt.Errorf("%d bytes, expected at most %d", f.Size(), limit)
+	}
+	return io.ReadAll(io.NewSectionReader(f, 0, f.Size()))
+}
+
+// fileStore is a folder of a file system.
+type fileStore struct {
+	dir    string
+	create func(path string) (tempFile, error)
+	link   func(from, to string) error
+}
+
+// tempFile is what a file is written through before it has its name.
+type tempFile interface {
+	io.Writer
+	Sync() error
+	Close() error
+}
+
+// tempPattern matches the temporary names of this package; its group is the final name.
+var tempPattern = regexp.MustCompile(`^\.(.+)\.[A-Z2-7]{26}\.tmp$`)
+
+func (s *fileStore) Path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s *fileStore) List(ctx context.Context) ([]Entry, error) {
+	if info, err := os.Stat(s.dir); err == nil && !info.IsDir() {
+		return nil, errors.New("it is a file, expected a folder")
+	}
+	found, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	var entries []Entry
+	for _, e := range found {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if e.IsDir() || tempPattern.MatchString(e.Name()) {
+			continue
+		}
+		info, err := e.Info()
+		if errors.Is(err, fs.ErrNotExist) { // removed since the folder was read
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		entries = append(entries, Entry{e.Name(), info.Size()})
+	}
+	return entries, nil
+}
+
+// osFile is an open file with the size that it had.
+type osFile struct {
+	*os.File
+	size int64
+}
+
+func (f osFile) Size() int64 { return f.size }
+
+// Open refuses what is not a regular file: a folder would open as well, and a FIFO would wait for ever.
+func (s *fileStore) Open(_ context.Context, name string) (File, error) {
+	file := s.Path(name)
+	info, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a regular file")
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	if info, err = f.Stat(); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return osFile{f, info.Size()}, nil
+}
+
+func (s *fileStore) Create(_ context.Context, name string, write func(io.Writer) error) error {
+	return s.write(name, write, s.publish)
+}
+
+func (s *fileStore) Replace(_ context.Context, name string, write func(io.Writer) error) error {
+	return s.write(name, write, replace)
+}
+
+// write writes a file under a name of its own and lets commit give it its final one. Whoever commits a cache sweeps
+// temporary files up, those of writers that are still at work too: such a one writes again.
+func (s *fileStore) write(name string, write func(io.Writer) error, commit func(temp, file string) error) error {
+	file := s.Path(name)
+	if err := ensureDir(s.dir); err != nil {
+		return err
+	}
+	for attempt := 0; ; attempt++ {
+		temp, err := s.writeTemp(file, write)
+		if err != nil {
+			return err
+		}
+		err = commit(temp, file)
+		if errors.Is(err, fs.ErrNotExist) && attempt < 3 {
+			continue
+		}
+		if err != nil {
+			return errors.Join(err, removeFile(temp))
+		}
+		return nil
+	}
+}
+
+func (s *fileStore) Remove(_ context.Context, name string) error { return removeFile(s.Path(name)) }
+
+func (s *fileStore) Sweep(context.Context) error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, e := range entries {
+		if m := tempPattern.FindStringSubmatch(e.Name()); m != nil && isOurs(m[1]) {
+			errs = append(errs, removeFile(s.Path(e.Name())))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func createFile(file string) (tempFile, error) {
+	return os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+}
+
+// writeTemp writes a new file beside file, under a name of its own, and syncs it. It returns that name. After an error
+// nothing is left behind.
+func (s *fileStore) writeTemp(file string, write func(io.Writer) error) (temp string, err error) {
+	temp = filepath.Join(filepath.Dir(file), "."+filepath.Base(file)+"."+rand.Text()+".tmp")
+	f, err := s.create(temp)
+	if err != nil {
+		return "", err
+	}
+	err = write(f)
+	if err == nil {
+		err = f.Sync()
+	}
+	if closeErr := f.Close(); err == nil {
+		err = closeErr
+	}
+	if err != nil {
+		return "", errors.Join(err, removeFile(temp))
+	}
+	return temp, nil
+}
+
+// publish gives temp its final name if nobody has it, and returns fs.ErrExist otherwise. Of several writers exactly one
+// succeeds. A hard link does that in one step; where the file system has none, an empty file of the final name is the
+// claim and renaming over it the commit. A writer killed in between leaves the empty file, which is a broken one to the
+// next run.
+func (s *fileStore) publish(temp, file string) error {
+	linkErr := s.link(temp, file)
+	if linkErr == nil {
+		return errors.Join(removeFile(temp), syncDir(filepath.Dir(file)))
+	}
+	if errors.Is(linkErr, fs.ErrExist) || errors.Is(linkErr, fs.ErrNotExist) {
+		return linkErr
+	}
+	claim, err := createFile(file)
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err != nil {
+		return errors.Join(linkErr, err)
+	}
+	if err := claim.Close(); err != nil {
+		return err
+	}
+	return replace(temp, file)
+}
+
+// replace gives temp its final name, whoever has it now.
+func replace(temp, file string) error {
+	if err := os.Rename(temp, file); err != nil {
+		return err
+	}
+	return syncDir(filepath.Dir(file))
+}
+
+// removeFile removes a file that may be gone.
+func removeFile(file string) error {
+	if err := os.Remove(file); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// syncDir makes the names in a folder durable.
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// ensureDir makes dir a folder.
+func ensureDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("making folder %q: it is a file, expected a folder", dir)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making folder %q: %w", dir, err)
+	}
+	return nil
+}
