@@ -8,7 +8,7 @@ import (
 	"gorgonia.org/tensor"
 )
 
-// maxElements bounds a layer's output and each tensor of the weights, so that a slip of the pen cannot claim all memory.
+// maxElements bounds a layer's output and each tensor of the weights, so that a typing error cannot use up all memory.
 const maxElements = 1 << 30
 
 func tooLarge(shape []int) bool {

@@ -18,9 +18,9 @@ type Graph struct {
 	Embedding *gorgonia.Node  // (N,Dim)
 	Params    gorgonia.Nodes  // one for each of Weights.Params, in order, sharing its memory
 	Stats     []RunningUpdate // of the batch normalisations, in training mode only
-	// Step is the number of the training step, (1) in the weights' element type, from which dropout draws its masks; nil in
-	// inference mode and without dropout. Its value is memory of the graph's: whoever runs the graph writes the number there
-	// before every run. It starts as NaN, with which dropout does not run.
+	// Step is the number of the training step, (1) in the weights' element type, from which dropout draws its masks; nil
+	// in inference mode and without dropout. Its value is memory of the graph: an engine writes the number there before
+	// every run. It starts as NaN, which dropout refuses.
 	Step *gorgonia.Node
 }
 

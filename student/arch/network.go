@@ -77,7 +77,7 @@ type Tensor struct {
 	Value *tensor.Dense
 }
 
-// Weights are the tensors of a student: what training moves (Params) and what it observes (Buffers: the running
+// Weights are the tensors of a student: what is trained (Params) and what training observes (Buffers: the running
 // statistics of batch normalisation), each in the order of the layers.
 type Weights struct {
 	Params  []Tensor

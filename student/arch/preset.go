@@ -37,8 +37,8 @@ func normed(conv Layer, activation string) []Layer {
 // conv4 is the embedding network of the few-shot literature: four blocks of a 3×3 convolution with padding 1, batch
 // normalisation, ReLU and 2×2 max pooling, then flattened. It takes images from 16×16 on; 84×84 becomes 1600 features.
 //
-// Source: Vinyals et al., arXiv:1606.04080; Snell et al., arXiv:1703.05175. Deviation: convolutions have no bias, which the
-// normalisation behind them would take away again.
+// Source: Vinyals et al., arXiv:1606.04080; Snell et al., arXiv:1703.05175. Deviation: convolutions have no bias, which
+// the normalisation after them would cancel.
 func conv4(width int) []Layer {
 	var layers []Layer
 	for range 4 {

@@ -19,7 +19,7 @@ func (w Window) String() string {
 	return s
 }
 
-// maxWindow bounds the numbers of a window: nothing made of them overflows.
+// maxWindow bounds the numbers of a window, so that nothing computed from them overflows.
 const maxWindow = 1 << 16
 
 func (w Window) valid() bool {

@@ -63,8 +63,8 @@ func (e *Gorgonia) compileTraining() error {
 	if err != nil {
 		return err
 	}
-	// The objective stands in the middle of the tape: it sees the embeddings of this run and its gradient starts the way
-	// back.
+	// The objective is in the middle of the tape: it reads the embeddings of this run, and the backward pass starts from
+	// its gradient.
 	e.call = new(call)
 	gradient, err := op.Bridge(graph.Embedding, e.call.run)
 	if err != nil {

@@ -102,7 +102,7 @@ func (e *ONNXRuntime) compileTraining(batch int, o ort.Options) error {
 	var seen []*value
 	for _, n := range grads {
 		v := p.values[n]
-		if slices.Contains(seen, v.base) || v.base.task == nil {
+		if slices.Contains(seen, v.base) || v.base.operation == nil {
 			own := make([]float32, len(v.data))
 			e.copies = append(e.copies, [2][]float32{own, v.data})
 			e.grads = append(e.grads, own)

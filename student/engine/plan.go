@@ -12,35 +12,35 @@ import (
 
 // value is the result of a node or, for a leaf, its contents.
 type value struct {
-	node *gorgonia.Node
-	base *value // the owner of the memory: itself, unless it is a view
-	task *task  // computes it; nil for leaves and views
-	data []float32
+	node      *gorgonia.Node
+	base      *value     // the owner of the memory: itself, unless it is a view
+	operation *operation // computes it; nil for leaves and views
+	data      []float32
 	// kept is set if the value is read between or after the runs, so that its memory must not be reused.
 	kept bool
 }
 
-// task computes one value: a node of an ONNX model, or a kernel in Go.
-type task struct {
+// operation computes one value, as a node of an ONNX model or by a kernel in Go.
+type operation struct {
 	output *value
 	op     op.Operator // of output's node, or the fused operator
 	inputs []*value
 	kernel bool
 	plans  bool // a kernel that is prepared by op.Operator.Plan
 	phase  int  // 0: forward, 1: backward
-	// stage is the number of switches between kernels and models on the longest path to this task within its phase.
+	// stage is the number of switches between kernels and models on the longest path to this operation within its phase.
 	stage int
-	// time is the index of the run; tasks of one model share it.
+	// time is the index of the run; operations of one model share it.
 	time int
 }
 
-// plan is the order in which a graph is computed: tasks by time.
+// plan is the order in which a graph is computed: operations by time.
 type plan struct {
-	values map[*gorgonia.Node]*value
-	tasks  []*task // in topological order
-	runs   [][]*task
-	phases [2]int                 // the number of runs after each phase
-	uses   map[*gorgonia.Node]int // how often a node is read
+	values     map[*gorgonia.Node]*value
+	operations []*operation // in topological order
+	runs       [][]*operation
+	phases     [2]int                 // the number of runs after each phase
+	uses       map[*gorgonia.Node]int // how often a node is read
 	// processor is set if models run on the CPU provider, where some kernels are faster.
 	processor bool
 }
@@ -112,7 +112,7 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 	if operator == nil {
 		return nil, fmt.Errorf("%w: node %q is a %v, which has no kernel either", ErrOperator, n.Name(), n.Op())
 	}
-	t := &task{output: v, op: operator, phase: phase}
+	t := &operation{output: v, op: operator, phase: phase}
 	for _, child := range inputs {
 		in, err := p.add(child, phase)
 		if err != nil {
@@ -129,9 +129,9 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 		t.plans = operator.Plans(shapes(inputs))
 	}
 	t.kernel = t.plans || fused || p.processor && operator.Native() || !operator.Lowers()
-	v.task = t
+	v.operation = t
 	for _, in := range t.inputs {
-		if before := in.base.task; before != nil && before.phase == phase {
+		if before := in.base.operation; before != nil && before.phase == phase {
 			stage := before.stage
 			if before.kernel != t.kernel {
 				stage++
@@ -139,7 +139,7 @@ func (p *plan) add(n *gorgonia.Node, phase int) (*value, error) {
 			t.stage = max(t.stage, stage)
 		}
 	}
-	p.tasks = append(p.tasks, t)
+	p.operations = append(p.operations, t)
 	return v, nil
 }
 
@@ -151,16 +151,16 @@ func shapes(nodes []*gorgonia.Node) []tensor.Shape {
 	return list
 }
 
-// schedule groups the tasks into runs: for each stage its kernels, one run each, then all other tasks as one model.
+// schedule groups the operations into runs: for each stage its kernels, one run each, then all other operations as one model.
 func (p *plan) schedule() {
 	for phase := range p.phases {
-		var stages [][2][]*task
-		for _, t := range p.tasks {
+		var stages [][2][]*operation
+		for _, t := range p.operations {
 			if t.phase != phase {
 				continue
 			}
 			for len(stages) <= t.stage {
-				stages = append(stages, [2][]*task{})
+				stages = append(stages, [2][]*operation{})
 			}
 			kind := 1
 			if t.kernel {
@@ -170,7 +170,7 @@ func (p *plan) schedule() {
 		}
 		for _, s := range stages {
 			for _, t := range s[0] {
-				p.runs = append(p.runs, []*task{t})
+				p.runs = append(p.runs, []*operation{t})
 			}
 			if s[1] != nil {
 				p.runs = append(p.runs, s[1])
@@ -185,10 +185,10 @@ func (p *plan) schedule() {
 	}
 }
 
-// users maps each value to the tasks that read its memory, through views too.
-func (p *plan) users() map[*value][]*task {
-	users := make(map[*value][]*task)
-	for _, t := range p.tasks {
+// users maps each value to the operations that read its memory, through views too.
+func (p *plan) users() map[*value][]*operation {
+	users := make(map[*value][]*operation)
+	for _, t := range p.operations {
 		for _, in := range t.inputs {
 			users[in.base] = append(users[in.base], t)
 		}

@@ -67,8 +67,8 @@ func TestPlanReusesMemoryAndCutsStages(t *testing.T) {
 		t.Fatal(err)
 	}
 	memory := make(map[*float32]bool)
-	for _, task := range p.tasks {
-		if v := task.output; len(v.data) == 32 && !v.kept {
+	for _, operation := range p.operations {
+		if v := operation.output; len(v.data) == 32 && !v.kept {
 			memory[&v.data[0]] = true
 		}
 	}
@@ -83,7 +83,7 @@ func TestPlanReusesMemoryAndCutsStages(t *testing.T) {
 // operators counts what a plan computes, by the operators' names without attributes.
 func operators(p *plan) map[string]int {
 	count := make(map[string]int)
-	for _, t := range p.tasks {
+	for _, t := range p.operations {
 		name, _, _ := strings.Cut(t.op.String(), "{")
 		count[name]++
 	}

@@ -105,7 +105,7 @@ type planned struct {
 	execute func() error
 }
 
-func newPlanned(t *task, p *products, team *parallel.Team) (*planned, error) {
+func newPlanned(t *operation, p *products, team *parallel.Team) (*planned, error) {
 	inputs := make([]*tensor.Dense, len(t.inputs))
 	for i, in := range t.inputs {
 		inputs[i] = dense(in)

@@ -29,15 +29,15 @@ func (p *plan) compile(o ort.Options, products *products, team *parallel.Team) (
 		}
 	}()
 	users := p.users()
-	for time, tasks := range p.runs {
+	for time, operations := range p.runs {
 		var r run
-		switch t := tasks[0]; {
+		switch t := operations[0]; {
 		case t.plans:
 			r, err = newPlanned(t, products, team)
 		case t.kernel:
 			r = newKernel(t, team)
 		default:
-			r, err = newModel(tasks, users, time, o, team)
+			r, err = newModel(operations, users, time, o, team)
 		}
 		if err != nil {
 			return nil, err
@@ -72,7 +72,7 @@ type kernel struct {
 	inputs []gorgonia.Value
 }
 
-func newKernel(t *task, team *parallel.Team) *kernel {
+func newKernel(t *operation, team *parallel.Team) *kernel {
 	k := &kernel{op: t.op, team: team, output: dense(t.output)}
 	for _, in := range t.inputs {
 		k.inputs = append(k.inputs, dense(in))
@@ -98,9 +98,9 @@ type model struct {
 	team    *parallel.Team
 }
 
-// newModel lowers the tasks of one run. Values computed by other runs are its inputs, those that other runs read its
+// newModel lowers the operations of one run. Values computed by other runs are its inputs, those that other runs read its
 // outputs.
-func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options, team *parallel.Team) (_ *model, err error) {
+func newModel(operations []*operation, users map[*value][]*operation, time int, o ort.Options, team *parallel.Team) (_ *model, err error) {
 	m := &model{team: team}
 	defer func() {
 		if err != nil {
@@ -110,10 +110,10 @@ func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options, 
 	b := onnx.NewBuilder("student", opset)
 	inside := make(map[*gorgonia.Node]bool) // computed here
 	outside := make(map[*gorgonia.Node]*value)
-	for _, t := range tasks {
+	for _, t := range operations {
 		inside[t.output.node] = true
 		for _, in := range t.inputs {
-			if in.base.task != nil && in.base.task.time == time {
+			if in.base.operation != nil && in.base.operation.time == time {
 				inside[in.node] = true // a view of what is computed here
 			} else {
 				outside[in.node] = in
@@ -137,13 +137,13 @@ func newModel(tasks []*task, users map[*value][]*task, time int, o ort.Options, 
 		inputs = append(inputs, t)
 		return b.Input(fmt.Sprintf("value_%d", n.ID()), onnx.Float32, dims(v)...), err
 	}}
-	for _, t := range tasks {
+	for _, t := range operations {
 		name, err := l.node(t.output.node)
 		if err != nil {
 			return nil, err
 		}
 		v := t.output
-		if !v.kept && !slices.ContainsFunc(users[v], func(user *task) bool { return user.time != time }) {
+		if !v.kept && !slices.ContainsFunc(users[v], func(user *operation) bool { return user.time != time }) {
 			continue
 		}
 		out, err := bind(v)

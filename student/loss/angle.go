@@ -9,7 +9,7 @@ const (
 	// angleLanes is the number of partial sums of the derivative, each a matrix (N,N). It is fixed, so that the order of
 	// additions does not depend on the number of threads; it bounds both parallelism and memory.
 	angleLanes = 8
-	// angleTile is the number of rows i that share a row j while it is in the fastest cache.
+	// angleTile is the number of rows i that use a row j while it is in the L1 cache.
 	angleTile = 4
 )
 

@@ -10,8 +10,8 @@ import (
 
 // gram is the geometry of one side of a batch as inner products of its rows, as they come or at unit length.
 //
-// It computes in float64 whatever T is: rows with a large common offset have nearly equal products, and what sets them
-// apart would drown in float32.
+// It computes in float64 whatever T is: rows with a large common offset have nearly equal products, and their
+// differences would be lost in float32.
 type gram[T blas.Float] struct {
 	side    string
 	fewest  int     // rows of a batch
@@ -110,8 +110,8 @@ func (g *gram[T]) validateRow(i int, length float64) error {
 }
 
 // multiplyRow computes the products with rows j ≤ i. Long rows go first, for an even load.
-func (g *gram[T]) multiplyRow(task int) {
-	i := g.n - 1 - task
+func (g *gram[T]) multiplyRow(fromEnd int) {
+	i := g.n - 1 - fromEnd
 	blas.Gemv(i+1, g.stride, 1, g.rows, g.stride, g.rows[i*g.stride:][:g.stride], 0, g.products[i*g.n:][:i+1])
 }
 
@@ -148,7 +148,7 @@ func newGramGradient[T blas.Float]() *gramGradient[T] {
 	return g
 }
 
-// addTo adds factor·dL/dX to grad, (N,D). It uses up h.
+// addTo adds factor·dL/dX to grad, (N,D). It overwrites h.
 func (g *gramGradient[T]) addTo(gram *gram[T], factor float64, grad Matrix[T]) {
 	g.gram, g.factor, g.grad = gram, factor, grad
 	g.product = resize(g.product, gram.n*gram.dim)
@@ -167,8 +167,8 @@ func (g *gramGradient[T]) symmetriseRow(i int) {
 	}
 }
 
-func (g *gramGradient[T]) pullRows(task int) {
-	n, dim, first := g.gram.n, g.gram.dim, task*gradRows
+func (g *gramGradient[T]) pullRows(block int) {
+	n, dim, first := g.gram.n, g.gram.dim, block*gradRows
 	for c := 0; c < dim; c += gradCols {
 		blas.Gemm(false, false, min(gradRows, n-first), min(gradCols, dim-c), n, 1, g.h[first*n:], n,
 			g.gram.rows[c:], g.gram.stride, 0, g.product[first*dim+c:], dim)

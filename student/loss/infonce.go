@@ -105,8 +105,8 @@ func (l *InfoNCE[T]) contrastRow(i int) {
 }
 
 // pullRows computes the derivative by the student's unit rows, up to the factors that addProduct gets.
-func (l *InfoNCE[T]) pullRows(task int) {
-	n, dim, first := l.student.n, l.student.dim, task*gradRows
+func (l *InfoNCE[T]) pullRows(block int) {
+	n, dim, first := l.student.n, l.student.dim, block*gradRows
 	for c := 0; c < dim; c += gradCols {
 		blas.Gemm(false, false, min(gradRows, n-first), min(gradCols, dim-c), n, 1, l.h[first*n:], n,
 			l.teacher.rows[c:], l.teacher.stride, 0, l.gradient.product[first*dim+c:], dim)

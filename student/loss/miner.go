@@ -18,8 +18,8 @@ const (
 	//
 	// It assumes rows of norm 1 and takes the rows as they are. Where every negative of an anchor has weight 0, each is
 	// equally likely. Source: Wu et al., Sampling Matters in Deep Embedding Learning, ICCV 2017, section 4; cutoffs as in
-	// the code of Park et al. Deviation: the largest weight that scales the others is sought among the candidates only, so
-	// that a far row of weight 0 cannot make the others vanish or turn NaN.
+	// the code of Park et al. Deviation: weights are scaled by the largest among the candidates only, so that a distant
+	// row of weight 0 cannot make the others 0 or NaN.
 	MinerDistanceWeighted = "distance_weighted"
 	// MinerAll takes every negative for each pair. Source: the batch-all triplets of Hermans et al., In Defense of the
 	// Triplet Loss, 2017.

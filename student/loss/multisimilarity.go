@@ -9,8 +9,8 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting; who wants 0 itself for Base or
-// Epsilon gives a tiny number.
+// MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting; for 0 itself, give Base
+// or Epsilon a tiny number.
 type MultiSimilarityOptions struct {
 	Alpha   float64 `yaml:"alpha,omitempty"`   // steepness for positive pairs, more than 0; 0 means 2
 	Beta    float64 `yaml:"beta,omitempty"`    // steepness for negative pairs, more than 0; 0 means 50

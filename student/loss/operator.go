@@ -21,8 +21,8 @@ var ErrType = errors.New("element types do not fit")
 // RelationalDistance adds the distance-wise loss of [Relational] to a graph: a scalar node that Gorgonia can differentiate
 // with respect to student, (N,Ds); teacher, (N,Dt), is a constant to it. Both are float32 or both float64.
 //
-// It returns ErrShape when an input is nil or not a matrix, N < 2 or the numbers of rows differ, and ErrType for other or
-// unequal element types. What only values can tell is an error of the machine that runs the graph.
+// It returns ErrShape when an input is nil or not a matrix, N < 2 or the numbers of rows differ, and ErrType for other
+// or unequal element types. Errors that depend on values come from the tape machine that runs the graph.
 func RelationalDistance(student, teacher *gorgonia.Node) (*gorgonia.Node, error) {
 	return relationalNode(student, teacher, 1, 0)
 }
@@ -123,7 +123,7 @@ func view[T blas.Float](v gorgonia.Value) (Matrix[T], error) {
 	return Matrix[T]{Rows: v.Shape()[0], Cols: v.Shape()[1], Data: data}, nil
 }
 
-// attributes is the name of an operator with all that tells it from others: Gorgonia merges nodes of equal hashes.
+// attributes is the name of an operator with all its attributes: Gorgonia merges nodes of equal hashes.
 type attributes string
 
 func (a attributes) String() string        { return string(a) }

@@ -6,7 +6,7 @@ import (
 )
 
 const (
-	gradRows = 16  // rows of the gradient that one task makes
+	gradRows = 16  // rows of the gradient in one block of the parallel loop
 	gradCols = 128 // columns of one product: gonum splits larger ones over goroutines of its own
 )
 
@@ -37,7 +37,7 @@ func (g *pairGradient[T]) reset(n int) {
 	clear(g.h)
 }
 
-// addTo adds dL/dX to grad, (N,D). Pairs that coincide give nothing. It uses up h.
+// addTo adds dL/dX to grad, (N,D). Pairs that coincide give nothing. It overwrites h.
 func (g *pairGradient[T]) addTo(p *pairs[T], grad Matrix[T]) {
 	g.pairs, g.grad = p, grad
 	g.mirror.Run(g.n)
@@ -55,8 +55,8 @@ func (g *pairGradient[T]) mirrorRow(i int) {
 	}
 }
 
-func (g *pairGradient[T]) productRows(task int) {
-	n, first := g.n, task*gradRows
+func (g *pairGradient[T]) productRows(block int) {
+	n, first := g.n, block*gradRows
 	rows := min(gradRows, n-first)
 	for i := first; i < first+rows; i++ {
 		row := g.h[i*n:][:n]

@@ -17,7 +17,7 @@ const (
 	// align is the number of elements that a row is padded to, so that vectorised sums take the same order for every row
 	// and wherever the memory lies.
 	align = 16
-	// centreCols is the number of columns whose mean one task computes.
+	// centreCols is the number of columns in one block of the parallel loop that computes their means.
 	centreCols = 64
 )
 
@@ -51,9 +51,9 @@ func newPairs[T blas.Float](side string) *pairs[T] {
 
 // measure computes the geometry of m, (N,D) with N ≥ 2, in O(N²·D).
 //
-// Squared distances are ‖x_i‖² + ‖x_j‖² − 2⟨x_i,x_j⟩ of rows that are centred first, or a large common offset would eat the
-// digits of small distances; those of near rows are summed directly. Their mean counts a coincident pair as distance
-// √minSquared.
+// Squared distances are ‖x_i‖² + ‖x_j‖² − 2⟨x_i,x_j⟩ of rows that are centred first, because a large common offset
+// would cancel the digits of small distances; those of near rows are summed directly. Their mean counts a coincident
+// pair as distance √minSquared.
 //
 // It returns ErrShape, or ErrNotFinite as a *RowError.
 func (p *pairs[T]) measure(m Matrix[T]) error {
@@ -98,7 +98,7 @@ func (p *pairs[T]) resize(n, dim int) {
 	p.norm, p.rowSum, p.rowSame = resize(p.norm, n), resize(p.rowSum, n), resize(p.rowSame, n)
 }
 
-// findCentre computes the mean row. A value that is not finite shows in it, so that rows are searched only then.
+// findCentre computes the mean row. Only if it is not finite are rows searched for the value that is not.
 func (p *pairs[T]) findCentre() error {
 	p.add.Run((p.dim + centreCols - 1) / centreCols)
 	check := 0.0
@@ -120,8 +120,8 @@ func (p *pairs[T]) findCentre() error {
 }
 
 // addColumns adds up some of the columns, each from its first row to its last.
-func (p *pairs[T]) addColumns(task int) {
-	first := task * centreCols
+func (p *pairs[T]) addColumns(block int) {
+	first := block * centreCols
 	sums := p.centre[first:min(first+centreCols, p.dim)]
 	clear(sums)
 	for i := range p.n {
@@ -139,16 +139,16 @@ func (p *pairs[T]) centerRow(i int) {
 }
 
 // gramRow writes ⟨x_i,x_j⟩ for j ≤ i into row i of squared. Long rows go first, for an even load.
-func (p *pairs[T]) gramRow(task int) {
-	i := p.n - 1 - task
+func (p *pairs[T]) gramRow(fromEnd int) {
+	i := p.n - 1 - fromEnd
 	products := p.squared[i*p.n:][:i+1]
 	blas.Gemv(i+1, p.stride, 1, p.rows, p.stride, p.rows[i*p.stride:][:p.stride], 0, products)
 	p.norm[i] = float64(products[i])
 }
 
 // finishRow turns the products of row i, and their mirror images, into squared distances and inverses.
-func (p *pairs[T]) finishRow(task int) {
-	i := p.n - 1 - task
+func (p *pairs[T]) finishRow(fromEnd int) {
+	i := p.n - 1 - fromEnd
 	sum, same := 0.0, 0
 	row := p.squared[i*p.n:][:i]
 	for j, product := range row {
@@ -172,7 +172,7 @@ func (p *pairs[T]) finishRow(task int) {
 	p.rowSum[i], p.rowSame[i] = sum, same
 }
 
-// direct is the squared distance of two rows as given: centring would round what sets them apart.
+// direct is the squared distance of two rows as given: centring would round their difference.
 func (p *pairs[T]) direct(i, j int) float64 {
 	a, b := p.source.row(i), p.source.row(j)
 	sum := 0.0

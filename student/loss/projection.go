@@ -238,8 +238,8 @@ func (p *Projection[T]) backward(slope []T, grad Matrix[T]) {
 }
 
 // pullStudentRows computes rows of the derivative by the students' rows, slope·W.
-func (p *Projection[T]) pullStudentRows(task int) {
-	n, out, in, first := p.students.n, p.weights.n, p.students.dim, task*gradRows
+func (p *Projection[T]) pullStudentRows(block int) {
+	n, out, in, first := p.students.n, p.weights.n, p.students.dim, block*gradRows
 	for c := 0; c < in; c += gradCols {
 		blas.Gemm(false, false, min(gradRows, n-first), min(gradCols, in-c), out, 1, p.slope[first*out:], out,
 			p.weights.rows[c:], p.weights.stride, 0, p.byStudent.product[first*in+c:], in)
@@ -247,8 +247,8 @@ func (p *Projection[T]) pullStudentRows(task int) {
 }
 
 // pullWeightRows computes rows of the derivative by the weights' rows, slopeᵀ·S.
-func (p *Projection[T]) pullWeightRows(task int) {
-	n, out, in, first := p.students.n, p.weights.n, p.students.dim, task*gradRows
+func (p *Projection[T]) pullWeightRows(block int) {
+	n, out, in, first := p.students.n, p.weights.n, p.students.dim, block*gradRows
 	for c := 0; c < in; c += gradCols {
 		blas.Gemm(true, false, min(gradRows, out-first), min(gradCols, in-c), n, 1, p.slope[first:], out,
 			p.students.rows[c:], p.students.stride, 0, p.byWeight.product[first*in+c:], in)

@@ -99,7 +99,7 @@ func (l *Prototypical[T]) Eval(b Batch[T], weight float64, grad Matrix[T]) (Valu
 	return Value{Total: l.term[0].Value, Terms: l.term[:]}, nil
 }
 
-// deal deals rows out to support and queries, or returns ErrBatch.
+// deal assigns rows to support and queries, or returns ErrBatch.
 func (e *episode) deal(labels []int32, shots int) error {
 	clear(e.index)
 	e.labels, e.sizes, e.support = e.labels[:0], e.sizes[:0], e.support[:0]

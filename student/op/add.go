@@ -6,7 +6,6 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// add is the operator of Add.
 type add struct{ operator }
 
 // Add is y = a + b of one shape, the sum of a residual connection.
@@ -34,7 +33,6 @@ func addForward[T blas.Float](a args[T]) {
 	})
 }
 
-// DiffWRT says that both inputs have a gradient.
 func (*add) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gy twice.

@@ -10,15 +10,15 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// avgPool is the operator of AvgPool2D.
 type avgPool struct {
 	operator
 	opts PoolOptions
 }
 
 // AvgPool2D is y[n,c,i,j] = mean of x[n,c,h,w] over the window that begins at (i,j)·stride − pad. x is (N,C,H,W), y is
-// (N,C,OH,OW) with OH = ⌊(H + 2·pad + extra − kernel)/stride⌋ + 1 and OW alike, rounded up with Ceil. The mean runs over the
-// kernel, padding counted as zeros, unless ExcludePad is set; what a window has beyond the padding never counts.
+// (N,C,OH,OW) with OH = ⌊(H + 2·pad + extra − kernel)/stride⌋ + 1 and OW alike, rounded up with Ceil. The mean runs
+// over the kernel, padding counted as zeros, unless ExcludePad is set; what a window has beyond the padding never
+// counts.
 //
 // It returns ErrShape when the kernel is larger than the padded x, and ErrOption for attributes out of range.
 func AvgPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
@@ -41,10 +41,8 @@ func AvgPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// DiffWRT says that x has a gradient.
 func (*avgPool) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns the gradient with respect to x.
 func (p *avgPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	gx, err := apply(&operator{
 		name:  fmt.Sprintf("AvgPool2DGrad{%v}", p.opts),

@@ -34,12 +34,12 @@ func BatchStats(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}, x)
 }
 
-// batchStats reads x from memory once: each share of the samples adds up deviations from the mean of its own first plane,
-// which is so near that of the channel that squares lose nothing (the difference's square is at most σ² times the number of
-// planes). Shares are joined in float64.
+// batchStats reads x from memory once. Each part of the batch sums deviations from the mean of its first plane, which
+// is close enough to the channel's mean that squares do not cancel (the squared difference is at most σ² times the
+// number of planes). Partial sums are combined in float64.
 //
-// Source: Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, The American Statistician 37 (1983): data
-// that are shifted, and the updating formula that joins two shares.
+// Source: Chan, Golub and LeVeque, Algorithms for Computing the Sample Variance, The American Statistician 37 (1983):
+// shifted data, and the formula that combines two partial results.
 func batchStats[T blas.Float](a args[T], s *parallel.Scratch) {
 	l := layoutOf(a.inShape[0])
 	width := 3 * l.channels
@@ -77,7 +77,6 @@ func batchStats[T blas.Float](a args[T], s *parallel.Scratch) {
 	}
 }
 
-// batchNorm is the operator of BatchNorm.
 type batchNorm struct {
 	operator
 	eps float64
@@ -87,11 +86,11 @@ type batchNorm struct {
 //
 //	y = γ[c]·x̂ + β[c],  x̂ = (x − μ[c])/√(σ²[c] + ε)
 //
-// x is (N,C) or (N,C,H,W), stats (2,C) is BatchStats(x), gamma and beta are (C). Running statistics are kept by whoever
-// reads stats, with UpdateRunning.
+// x is (N,C) or (N,C,H,W), stats (2,C) is BatchStats(x), gamma and beta are (C). Whoever reads stats keeps the running
+// statistics, with UpdateRunning.
 //
-// The gradient with respect to x is the total one, through the statistics too, and is right only for stats = BatchStats(x);
-// stats itself is not differentiated.
+// The gradient with respect to x includes the path through the statistics and is correct only for stats =
+// BatchStats(x); stats has no gradient of its own.
 //
 // It returns ErrShape when the shapes do not fit and ErrOption unless eps > 0.
 //
@@ -181,7 +180,7 @@ func batchNormForward[T blas.Float](a args[T], eps float64, after follower, s *p
 	}
 }
 
-// eachPlane computes y = f(x) of each plane, f being told its channel's scale and shift.
+// eachPlane computes y = f(x) for each plane, with the scale and shift of its channel.
 func eachPlane[T blas.Float](team *parallel.Team, l layout, y, x, scale, shift []T, f func(y, x []T, scale, shift T)) {
 	team.For(l.samples, func(n int) {
 		for c, s := range scale {
@@ -201,8 +200,8 @@ func batchNormAddReLU[T blas.Float](a args[T], eps float64) {
 	})
 }
 
-// affine is γ/√(σ²+ε) and β − μ·γ/√(σ²+ε) of each channel. Masks of ReLU compare scale·x + shift with 0, with exactly these
-// numbers, so that rounding cannot tell them from the forward pass.
+// affine is γ/√(σ²+ε) and β − μ·γ/√(σ²+ε) of each channel. ReLU's masks recompute scale·x + shift from these same
+// numbers, so that they agree with the forward pass to the bit.
 func affine[T blas.Float](mean, variance, gamma, beta []T, eps float64) (scale, shift []T) {
 	scale, shift = scales(variance, gamma, eps), make([]T, len(gamma))
 	for c, s := range scale {

@@ -30,16 +30,16 @@ func (f follower) infer(x tensor.Shape) (tensor.Shape, error) {
 	return x.Clone(), nil
 }
 
-// batchNormSums is (2,C): Σ gy·x̂ and Σ gy of each channel, from (x, stats, gy). These are the gradients of gamma and beta,
-// and that of x needs them.
+// batchNormSums is (2,C): Σ gy·x̂ and Σ gy of each channel, from (x, stats, gy). These are the gradients of gamma and
+// beta; the gradient of x needs them too.
 type batchNormSums struct {
 	operator
 	eps   float64
 	after follower
 }
 
-// newBatchNormSums makes the operator. With an epilogue gy is the gradient on the epilogue's output, the normalised values are
-// recomputed from x for its mask, and the inputs are (x, stats, gy, gamma, beta).
+// newBatchNormSums makes the operator. With an epilogue, gy is the gradient of the epilogue's output, its mask is
+// recomputed from x, and the inputs are (x, stats, gy, gamma, beta).
 func newBatchNormSums(rank int, eps float64, after follower) *batchNormSums {
 	o := &batchNormSums{eps: eps, after: after, operator: operator{
 		name:  fmt.Sprintf("%vBatchNormSums{eps=%g}", after, eps),
@@ -117,9 +117,9 @@ func sumBatchNorm[T blas.Float](a args[T], eps float64, after follower, s *normB
 	}
 }
 
-// halved is a batch normalisation of x with ReLU and 2×2 max pooling as its epilogue, and the gradient gy on its output. It
-// processes several planes of a sample at a time: enough that a loop does not read what the store buffer still holds, few
-// enough to stay in the L1 cache.
+// halved is a batch normalisation of x with ReLU and 2×2 max pooling as its epilogue, and the gradient gy on its
+// output. It processes several planes of a sample at a time: enough that a loop does not read what is still in the
+// store buffer, few enough that they stay in the L1 cache.
 type halved[T blas.Float] struct {
 	x, gy, scale, shift []T
 	in, out             layout

@@ -13,7 +13,6 @@ import (
 	"rkd/student/internal/vector"
 )
 
-// batchNormInference is the operator of BatchNormInference.
 type batchNormInference struct {
 	operator
 	eps float64

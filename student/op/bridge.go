@@ -8,9 +8,9 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// Bridge is y = f(x), y of x's shape, for an f in plain Go: f reads x and fills out, whose contents are anything at
-// first. Both belong to the graph and are not to be kept. Between an embedding and gorgonia.Backpropagate's gradient on
-// it, a bridge computes ∂L/∂embedding, so that forward, loss and backward are one program.
+// Bridge is y = f(x), y of x's shape, for an f in plain Go: f reads x and overwrites out. It must keep neither; both
+// belong to the graph. With a bridge that computes ∂L/∂embedding from the embedding, forward pass, loss and backward
+// pass are one program: gorgonia.Backpropagate starts from the bridge's output.
 //
 // A bridge is not differentiable, is never merged with another, and fails when f does.
 //

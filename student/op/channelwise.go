@@ -63,7 +63,7 @@ func inferChannelwise(in []tensor.Shape) (tensor.Shape, error) {
 	return in[0].Clone(), expectShape(in, 1, in[0][1])
 }
 
-// scaleForward serves Scale and Gate: factors begin anew with every sample when there is one row of them.
+// scaleForward serves Scale and Gate: with one row of factors, every sample uses it again.
 func scaleForward[T blas.Float](a args[T]) {
 	l := layoutOf(a.outShape)
 	a.team.For(l.samples, func(n int) {
@@ -83,13 +83,10 @@ func shiftForward[T blas.Float](a args[T]) {
 	})
 }
 
-// DiffWRT says that both inputs have a gradient.
 func (*scale) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// DiffWRT says that both inputs have a gradient.
 func (*gate) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// DiffWRT says that both inputs have a gradient.
 func (*shift) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gy·s and Σ_{n,h,w} gy·x.

@@ -11,8 +11,8 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// concat is the operator of Concat. A graph lists a node that is given twice only once, so inputs are distinct and order
-// says which of them stands where.
+// concat is the operator of Concat. A graph lists a node that is given twice only once: inputs are distinct, and order
+// gives the input at each position.
 type concat struct {
 	operator
 	order []int
@@ -84,10 +84,9 @@ func concatForward[T blas.Float](a args[T], order []int) {
 	})
 }
 
-// DiffWRT says that every input has a gradient.
 func (*concat) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns for each input its channels of gy, added up where it stands several times.
+// SymDiff returns for each input its channels of gy, summed when it is given several times.
 func (c *concat) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	grads := make(gorgonia.Nodes, len(inputs))
 	from := 0

@@ -25,7 +25,7 @@ func (o ConvOptions) String() string {
 	return fmt.Sprintf("stride=%v,pad=%v,extra=%v,dilation=%v,groups=%d", o.Stride, o.Pad, o.Extra, o.Dilation, o.Groups)
 }
 
-// normalised replaces zeros by their meaning, so that equal convolutions have equal hashes.
+// normalised fills in defaults, so that equal convolutions have equal hashes.
 func (o ConvOptions) normalised() (ConvOptions, error) {
 	for i := range 2 {
 		if o.Stride[i] == 0 {
@@ -134,7 +134,6 @@ func convForward[T blas.Float](a args[T], opts ConvOptions, after conv.Activatio
 	conv.Activate(after, a.out)
 }
 
-// DiffWRT says that every input has a gradient.
 func (c *convolution) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the gradients with respect to x, w and, if there is one, b.
@@ -166,12 +165,14 @@ type convInputGradient struct {
 	geometry conv.Geometry
 }
 
-// convInputGrad is gx, the adjoint of the convolution in x, applied to gy. x is an input for its shape only.
+// convInputGrad is the input gradient gx: the adjoint of the convolution in x, applied to gy. Only the shape of x is
+// used.
 func convInputGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	return apply(newConvInputGrad(opts, conv.Linear, opts.geometry(x.Shape(), w.Shape(), gy.Shape())), x, w, gy)
 }
 
-// newConvInputGrad is gx; after an activation, whose output x then is, it is masked: the gradient on the activation's input.
+// newConvInputGrad makes the operator of gx. If x is the output of an activation that is fused in, its mask is applied,
+// and the result is the gradient of the activation's input.
 func newConvInputGrad(opts ConvOptions, after conv.Activation, g conv.Geometry) *convInputGradient {
 	buffers := new(parallel.Scratch)
 	c := &convInputGradient{opts: opts, geometry: g, operator: operator{
@@ -196,7 +197,8 @@ func convInputBackward[T blas.Float](a args[T], opts ConvOptions, after conv.Act
 	conv.Mask(after, a.in[0], a.out)
 }
 
-// convWeightGrad is gw, the adjoint of the convolution in w, applied to gy. w is an input for its shape only.
+// convWeightGrad is the weight gradient gw: the adjoint of the convolution in w, applied to gy. Only the shape of w is
+// used.
 func convWeightGrad(x, w, gy *gorgonia.Node, opts ConvOptions) (*gorgonia.Node, error) {
 	buffers := new(parallel.Scratch)
 	return apply(&operator{

@@ -23,8 +23,8 @@ func (o ConvTransposeOptions) String() string {
 	return fmt.Sprintf("%v,output_pad=%v", o.ConvOptions, o.OutputPad)
 }
 
-// normalised replaces zeros by their meaning. The convolution of the output must give the input's size back, so
-// output_pad is below the stride.
+// normalised fills in defaults. output_pad must be below the stride, or the convolution of the output would have
+// another size than the input.
 func (o ConvTransposeOptions) normalised() (ConvTransposeOptions, error) {
 	var err error
 	if o.ConvOptions, err = o.ConvOptions.normalised(); err != nil {
@@ -56,7 +56,6 @@ func (o ConvTransposeOptions) infer(x, w tensor.Shape) (tensor.Shape, error) {
 	return out, nil
 }
 
-// convTranspose is the operator of ConvTranspose2D.
 type convTranspose struct {
 	operator
 	opts ConvTransposeOptions
@@ -120,7 +119,6 @@ func convTransposeForward[T blas.Float](a args[T], opts ConvTransposeOptions, bu
 	})
 }
 
-// DiffWRT says that every input has a gradient.
 func (*convTranspose) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the gradients with respect to x, w and, if there is one, b: the convolution of gy, and the weights'

@@ -16,7 +16,7 @@ import (
 // DropoutOptions are the attributes of Dropout.
 type DropoutOptions struct {
 	Rate float64 // the share of elements that are dropped
-	// Key tells this layer's masks from those of every other layer and seed.
+	// Key identifies the stream of this layer's masks: it differs between layers and between seeds.
 	Key [2]uint64
 }
 
@@ -27,10 +27,10 @@ type dropout struct{ operator }
 // and 1/(1−Rate) otherwise. The mask is a function of the key, of the step and of the element's place: the same step
 // draws the same mask on every machine, so a resumed training goes on as if it had not been stopped.
 //
-// step is (1), the number of the step as an element of x's type: a whole number from 0 to 2²⁴, which float32 holds exactly.
-// Whoever runs the graph sets it before every run; running with anything else, NaN among it, is ErrOption. The mask is a
-// node of its own that depends on step alone, without gradient; both ways use it. In inference there is no dropout, and
-// no node.
+// step is (1), the number of the step as an element of x's type: a whole number from 0 to 2²⁴, which float32 holds
+// exactly. Whoever runs the graph sets it before every run; running with anything else, NaN among it, is ErrOption. The
+// mask is a node of its own without gradient that depends on step alone; forward and backward pass share it. In
+// inference there is no dropout, and no node.
 //
 // It returns ErrShape when step is not (1), and ErrOption unless 0 < Rate < 1.
 //

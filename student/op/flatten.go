@@ -10,7 +10,6 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// flatten is the operator of Flatten.
 type flatten struct{ operator }
 
 // Flatten is y[n, (c·H + h)·W + w] = x[n,c,h,w]: (N,C,H,W), or any other shape of rank ≥ 2, becomes (N,C·H·W).
@@ -32,7 +31,6 @@ func Flatten(x *gorgonia.Node) (*gorgonia.Node, error) {
 
 func copyElements[T blas.Float](a args[T]) { copy(a.out, a.in[0]) }
 
-// DiffWRT says that x has a gradient.
 func (*flatten) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gy in x's shape.

@@ -18,7 +18,7 @@ type Site struct {
 // by merge.
 type fusion struct {
 	outer, inner func(n *gorgonia.Node) bool
-	// exclusive says that the rule pays only if nothing else reads inner.
+	// exclusive is set if the rule is faster only when nothing else reads inner.
 	exclusive bool
 	// merge returns the fused operator and its inputs, or nil where the rule does not apply after all. A producer of inner may
 	// be merged, too.
@@ -124,8 +124,8 @@ func normAddReLU(s Site) (Operator, []*gorgonia.Node) {
 	return nil, nil
 }
 
-// reluMaxPool is ReLU and 2×2 max pooling, after a batch normalisation if there is one. The gradient does not need what lies
-// between them either.
+// reluMaxPool is ReLU and 2×2 max pooling, after a batch normalisation if there is one. The gradient does not need the
+// values between them either.
 func reluMaxPool(s Site) (Operator, []*gorgonia.Node) {
 	if s.Node.Op().(*maxPool).opts != halves {
 		return nil, nil
@@ -197,9 +197,9 @@ type normGrad struct {
 	eps                       float64
 }
 
-// epilogueGrad takes grad, the gradient on the output of a batch normalisation, back to the gradient on its epilogue's: ReLU
-// alone, whose mask is cheap to compute again, or ReLU and 2×2 max pooling. ok is false for anything else; the gradient of
-// other pooling is fused with ReLU's instead.
+// epilogueGrad finds the gradient of the output of a batch normalisation's epilogue, from which grad, the gradient of
+// the normalisation's own output, is computed. The epilogue is ReLU alone, whose mask is cheap to recompute, or ReLU
+// and 2×2 max pooling. ok is false for anything else; the gradient of other pooling is fused with ReLU's instead.
 func epilogueGrad(grad *gorgonia.Node) (g normGrad, ok bool) {
 	of := Inputs(grad)
 	y := of[0]

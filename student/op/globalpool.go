@@ -9,10 +9,8 @@ import (
 	"rkd/student/internal/vector"
 )
 
-// globalAvgPool is the operator of GlobalAvgPool.
 type globalAvgPool struct{ operator }
 
-// globalMaxPool is the operator of GlobalMaxPool.
 type globalMaxPool struct{ operator }
 
 func inferGlobal(in []tensor.Shape) (tensor.Shape, error) { return in[0][:2].Clone(), nil }
@@ -40,19 +38,15 @@ func GlobalMaxPool(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// DiffWRT says that x has a gradient.
 func (*globalAvgPool) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// DiffWRT says that x has a gradient.
 func (*globalMaxPool) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns the gradient with respect to x.
 func (*globalAvgPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	gx, err := globalGrad("GlobalAvgPoolGrad", kernels(globalAvgBackward[float32], globalAvgBackward[float64]), inputs[0], gy)
 	return gorgonia.Nodes{gx}, err
 }
 
-// SymDiff returns the gradient with respect to x.
 func (*globalMaxPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	gx, err := globalGrad("GlobalMaxPoolGrad", kernels(globalMaxBackward[float32], globalMaxBackward[float64]), inputs[0], gy)
 	return gorgonia.Nodes{gx}, err

@@ -10,7 +10,7 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// kernel computes out on a team, which may be nil.
+// kernel computes out on a worker pool, which may be nil.
 type kernel func(team *parallel.Team, out gorgonia.Value, in []gorgonia.Value) error
 
 // args are the arrays of one execution, row-major, with their shapes.

@@ -13,7 +13,6 @@ import (
 // NormEpsilon is PyTorch's default for the eps of L2Normalize.
 const NormEpsilon = 1e-12
 
-// l2normalize is the operator of L2Normalize.
 type l2normalize struct {
 	operator
 	eps float64
@@ -62,10 +61,8 @@ func l2normalizeForward[T blas.Float](a args[T], eps float64) {
 	})
 }
 
-// DiffWRT says that x has a gradient.
 func (*l2normalize) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns the gradient with respect to x.
 func (l *l2normalize) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	gx, err := apply(&operator{
 		name:  fmt.Sprintf("L2NormalizeGrad{eps=%g}", l.eps),

@@ -12,7 +12,6 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// layerNorm is the operator of LayerNorm.
 type layerNorm struct {
 	operator
 	eps float64
@@ -88,7 +87,6 @@ func layerNormForward[T blas.Float](a args[T], eps float64) {
 	})
 }
 
-// DiffWRT says that every input has a gradient.
 func (*layerNorm) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the gradients with respect to x, gamma and beta.

@@ -8,7 +8,6 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// linear is the operator of Linear.
 type linear struct{ operator }
 
 // Linear is the dense layer y = x·wᵀ + b. x is (N,I), w is (O,I), b is (O) or nil, y is (N,O). It has gradients with
@@ -53,7 +52,6 @@ func linearForward[T blas.Float](a args[T]) {
 	blas.Gemm(false, true, n, out, in, 1, a.in[0], in, a.in[1], in, beta, a.out, out)
 }
 
-// DiffWRT says that every input has a gradient.
 func (*linear) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gx = gy·w, gw = gyᵀ·x and gb = Σ_n gy.

@@ -10,15 +10,14 @@ import (
 	"rkd/student/internal/vector"
 )
 
-// maxPool is the operator of MaxPool2D.
 type maxPool struct {
 	operator
 	opts PoolOptions
 }
 
-// MaxPool2D is y[n,c,i,j] = max of x[n,c,h,w] over the window that begins at (i,j)·stride − pad. Padding never wins, NaN
-// does. x is (N,C,H,W), y is (N,C,OH,OW) with OH = ⌊(H + 2·pad + extra − kernel)/stride⌋ + 1 and OW alike, rounded up with
-// Ceil. The gradient of a window goes to its first maximum in row-major order.
+// MaxPool2D is y[n,c,i,j] = max of x[n,c,h,w] over the window that begins at (i,j)·stride − pad. Padding is never the
+// maximum; a NaN in the window is. x is (N,C,H,W), y is (N,C,OH,OW) with OH = ⌊(H + 2·pad + extra − kernel)/stride⌋ + 1
+// and OW alike, rounded up with Ceil. The gradient of a window goes to its first maximum in row-major order.
 //
 // It returns ErrShape when the kernel is larger than the padded x, and ErrOption for attributes out of range.
 func MaxPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
@@ -38,16 +37,13 @@ func MaxPool2D(x *gorgonia.Node, opts PoolOptions) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// DiffWRT says that x has a gradient.
 func (*maxPool) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns the gradient with respect to x.
 func (p *maxPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	gx, err := apply(newMaxPoolGrad(p.opts, false), inputs[0], gy)
 	return gorgonia.Nodes{gx}, err
 }
 
-// maxPoolGrad is the gradient of maxPool.
 type maxPoolGrad struct {
 	operator
 	opts PoolOptions
@@ -70,7 +66,7 @@ func newMaxPoolGrad(o PoolOptions, rectified bool) *maxPoolGrad {
 	}}
 }
 
-// maximum is the largest element of x (H,W) in rows [h0,h1) and columns [w0,w1), NaN if there is one.
+// maximum is the largest element of x (H,W) in rows [h0,h1) and columns [w0,w1), or NaN if one of them is NaN.
 func maximum[T blas.Float](x []T, width, h0, h1, w0, w1 int) T {
 	best := x[h0*width+w0]
 	for h := h0; h < h1; h++ {
@@ -81,8 +77,8 @@ func maximum[T blas.Float](x []T, width, h0, h1, w0, w1 int) T {
 	return best
 }
 
-// firstMaximum is the position of that element, the first of them in row-major order. Comparing separately from taking
-// the maximum leaves no branch to mispredict. Where there is a NaN, the position is anywhere in the window.
+// firstMaximum is the position of that element, the first of them in row-major order. Comparing in a separate pass
+// avoids branch mispredictions. With a NaN in the window, the position is any in it.
 func firstMaximum[T blas.Float](x []T, width, h0, h1, w0, w1 int) int {
 	at := h0*width + w0
 	best := x[at]

@@ -6,7 +6,6 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// mul is the operator of Mul.
 type mul struct{ operator }
 
 // Mul is y = a·b, element by element, of one shape.
@@ -31,7 +30,6 @@ func mulForward[T blas.Float](a args[T]) {
 	})
 }
 
-// DiffWRT says that both inputs have a gradient.
 func (*mul) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gy·b and gy·a.

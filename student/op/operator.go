@@ -180,7 +180,6 @@ func (o *operator) UsePreallocDo(out gorgonia.Value, in ...gorgonia.Value) (gorg
 	return out, nil
 }
 
-// Compute implements Operator.
 func (o *operator) Compute(team *parallel.Team, out gorgonia.Value, in ...gorgonia.Value) error {
 	shape, err := o.inferValues(in)
 	if err != nil {
@@ -196,16 +195,12 @@ func (o *operator) Compute(team *parallel.Team, out gorgonia.Value, in ...gorgon
 	return nil
 }
 
-// Native implements Operator.
 func (o *operator) Native() bool { return o.native }
 
-// IsView implements Operator.
 func (o *operator) IsView() bool { return o.view }
 
-// Lowers implements Operator.
 func (o *operator) Lowers() bool { return o.lower != nil }
 
-// Lower implements Operator.
 func (o *operator) Lower(b *onnx.Builder, inputs []string) (string, error) {
 	if o.lower == nil {
 		return "", fmt.Errorf("%s %w", o.name, errLower)
@@ -216,10 +211,8 @@ func (o *operator) Lower(b *onnx.Builder, inputs []string) (string, error) {
 	return o.lower(b, inputs), nil
 }
 
-// Plans implements Operator.
 func (o *operator) Plans(in []tensor.Shape) bool { return o.plan != nil && o.plans(in) }
 
-// Plan implements Operator.
 func (o *operator) Plan(
 	m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense,
 ) (func() error, error) {
@@ -229,7 +222,6 @@ func (o *operator) Plan(
 	return o.plan(m, team, out, in)
 }
 
-// Fuse implements Operator.
 func (o *operator) Fuse(s Site) (Operator, []*gorgonia.Node) { return fuse(s) }
 
 func (o *operator) inferValues(in []gorgonia.Value) (tensor.Shape, error) {

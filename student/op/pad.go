@@ -27,7 +27,6 @@ func (o PadOptions) padded(x tensor.Shape) tensor.Shape {
 	return out
 }
 
-// pad is the operator of Pad2D.
 type pad struct {
 	operator
 	opts PadOptions
@@ -75,7 +74,6 @@ func padForward[T blas.Float](a args[T], opts PadOptions) {
 	opts.inside(a.team, a.inShape[0], a.outShape, func(in, out int) { copy(a.out[out:], a.in[0][in:][:width]) })
 }
 
-// DiffWRT says that x has a gradient.
 func (*pad) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the inside of gy.

@@ -11,8 +11,8 @@ import (
 type function struct {
 	name  string // with all attributes
 	value func(x float64) float64
-	// slope is the derivative as a function of x, or of y = value(x) where ofOutput is set: then x need not be kept for the
-	// way back.
+	// slope is the derivative as a function of x, or of y = value(x) if ofOutput is set: the backward pass then does not
+	// need x.
 	slope    func(v float64) float64
 	ofOutput bool
 	// lowerValue and lowerSlope add the ONNX nodes of value and slope and return the name of the output.
@@ -46,7 +46,6 @@ func pointwiseForward[T blas.Float](a args[T], f func(float64) float64) {
 	})
 }
 
-// DiffWRT says that x has a gradient.
 func (*pointwise) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gx = gy·f′.

@@ -29,7 +29,7 @@ func (o PoolOptions) String() string {
 	return s
 }
 
-// normalised replaces zeros by their meaning. Padding is less than a kernel, so that every window sees the input.
+// normalised fills in defaults. Padding is less than a kernel, so that no window lies in the padding alone.
 func (o PoolOptions) normalised() (PoolOptions, error) {
 	for i := range 2 {
 		if o.Stride[i] == 0 {

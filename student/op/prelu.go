@@ -10,7 +10,6 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// prelu is the operator of PReLU.
 type prelu struct{ operator }
 
 // PReLU is y = x where x > 0 and slope·x elsewhere, with a learned slope. x is (N,C) or (N,C,H,W), slope is (C), one a channel,
@@ -58,7 +57,6 @@ func preluForward[T blas.Float](a args[T]) {
 	})
 }
 
-// DiffWRT says that both inputs have a gradient.
 func (*prelu) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gy, times the slope where x ≤ 0, and Σ gy·min(x, 0) over all that share a slope.

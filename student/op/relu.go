@@ -7,7 +7,6 @@ import (
 	"rkd/student/internal/vector"
 )
 
-// relu is the operator of ReLU.
 type relu struct{ operator }
 
 // ReLU is y = max(x, 0) of any shape but a scalar. Its gradient at 0 is 0; NaN stays NaN.
@@ -27,10 +26,9 @@ func reluForward[T blas.Float](a args[T]) {
 	})
 }
 
-// DiffWRT says that x has a gradient.
 func (*relu) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns gx = gy where y > 0 and 0 elsewhere. y tells as much as x, and is needed by the next layer anyway.
+// SymDiff returns gx = gy where y > 0 and 0 elsewhere. It reads y instead of x because the next layer needs y anyway.
 func (*relu) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	gx, err := apply(&reluGrad{operator{
 		name:  "ReLUGrad",
@@ -57,7 +55,6 @@ func addReLUBackward[T blas.Float](a args[T]) {
 	})
 }
 
-// reluGrad is the gradient of relu.
 type reluGrad struct{ operator }
 
 func reluBackward[T blas.Float](a args[T]) {

@@ -8,7 +8,6 @@ import (
 	"rkd/student/internal/vector"
 )
 
-// relu6 is the operator of ReLU6.
 type relu6 struct{ operator }
 
 // ReLU6 is y = min(max(x, 0), 6) of any shape but a scalar. Its gradient is 0 at both ends; NaN stays NaN.
@@ -35,7 +34,6 @@ func relu6Forward[T blas.Float](a args[T]) {
 	})
 }
 
-// DiffWRT says that x has a gradient.
 func (*relu6) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gx = gy where 0 < y < 6 and 0 elsewhere, which ONNX needs five passes for.
@@ -55,7 +53,6 @@ func (*relu6) SymDiff(_ gorgonia.Nodes, y, gy *gorgonia.Node) (gorgonia.Nodes, e
 	return gorgonia.Nodes{gx}, err
 }
 
-// relu6Grad is the gradient of relu6.
 type relu6Grad struct{ operator }
 
 func relu6Backward[T blas.Float](a args[T]) {

@@ -10,7 +10,6 @@ import (
 	"rkd/models/onnx"
 )
 
-// reshape is the operator of Reshape.
 type reshape struct{ operator }
 
 // Reshape gives each sample of x (N,…) the shape dims: y is (N,dims...), its elements in the same order.
@@ -37,7 +36,6 @@ func Reshape(x *gorgonia.Node, dims ...int) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// DiffWRT says that x has a gradient.
 func (*reshape) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gy in x's shape.

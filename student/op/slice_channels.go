@@ -10,7 +10,6 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// sliceChannels is the operator of SliceChannels.
 type sliceChannels struct {
 	operator
 	from, to int
@@ -48,10 +47,9 @@ func SliceChannels(x *gorgonia.Node, from, to int) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// DiffWRT says that x has a gradient.
 func (*sliceChannels) DiffWRT(inputs int) []bool { return all(inputs) }
 
-// SymDiff returns gy between zeros.
+// SymDiff returns gy, with zeros for the other channels.
 func (s *sliceChannels) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
 	channels, from, axes := inputs[0].Shape()[1], s.from, rank(gy)
 	gx, err := apply(&operator{

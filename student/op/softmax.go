@@ -9,11 +9,10 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// softmax is the operator of Softmax.
 type softmax struct{ operator }
 
-// Softmax is y_i = exp(x_i)/Σ_j exp(x_j) along the last axis of x, of any shape but a scalar. The largest x_j is taken off
-// first, so that nothing overflows. Its gradient is gx = y·(gy − Σ_j gy_j·y_j).
+// Softmax is y_i = exp(x_i)/Σ_j exp(x_j) along the last axis of x, of any shape but a scalar. The largest x_j is
+// subtracted first, so that nothing overflows. Its gradient is gx = y·(gy − Σ_j gy_j·y_j).
 func Softmax(x *gorgonia.Node) (*gorgonia.Node, error) {
 	return apply(&softmax{operator{
 		name:  "LastAxisSoftmax",
@@ -44,7 +43,6 @@ func softmaxForward[T blas.Float](a args[T]) {
 	})
 }
 
-// DiffWRT says that x has a gradient.
 func (*softmax) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns the gradient with respect to x, from y and gy.

@@ -11,10 +11,9 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// maxRank bounds the axes of Transpose, so that its kernel needs no memory of its own.
+// maxRank bounds the number of axes of Transpose, so that its kernel allocates nothing.
 const maxRank = 8
 
-// transposition is the operator of Transpose.
 type transposition struct {
 	operator
 	perm []int
@@ -93,7 +92,6 @@ func transposeForward[T blas.Float](a args[T], perm []int) {
 	})
 }
 
-// DiffWRT says that x has a gradient.
 func (*transposition) DiffWRT(inputs int) []bool { return all(inputs) }
 
 // SymDiff returns gy with its axes put back.

@@ -50,10 +50,10 @@ type Optimizer[T blas.Float] struct {
 	pieces []piece
 }
 
-// piece is elements of a parameter that are updated by one core.
+// piece is a range of a parameter's elements, updated by one core.
 type piece struct{ of, from, to int }
 
-// pieceLength is how many those are: enough for another core to be worth its waking up.
+// pieceLength is the size of a piece: large enough to be worth waking another core.
 const pieceLength = 1 << 15
 
 // New returns an optimiser for parameters with so many elements each. It returns ErrOptions for an unknown kind or a value
@@ -139,7 +139,8 @@ func (o *Optimizer[T]) sgd(i int, w, g []T, eta T) {
 	}
 }
 
-// adamStep are the numbers of the current step. The bias corrections are taken out of the loop: w −= rate·m/(√v/root + ε).
+// adamStep are the numbers of the current step. The bias corrections are moved out of the loop: w −= rate·m/(√v/root +
+// ε).
 func (o *Optimizer[T]) adamStep(eta float64) *vector.AdamStep[T] {
 	s := &vector.AdamStep[T]{
 		Beta1: T(o.o.Beta1), Beta2: T(o.o.Beta2),
@@ -158,8 +159,8 @@ func (o *Optimizer[T]) adamStep(eta float64) *vector.AdamStep[T] {
 func (o *Optimizer[T]) Steps() int { return o.steps }
 
 // Moments returns the state beside the step count, by name, one slice a parameter: "momentum" for SGD with momentum,
-// "exp_avg" (m) and "exp_avg_sq" (v) for Adam and AdamW. The slices are the optimiser's own: reading them into a
-// checkpoint and filling them from one is how training stops and goes on; SetSteps completes the latter.
+// "exp_avg" (m) and "exp_avg_sq" (v) for Adam and AdamW. The slices are the optimiser's own: a checkpoint is written
+// from them, and restored by filling them and calling SetSteps.
 func (o *Optimizer[T]) Moments() map[string][][]T {
 	moments := map[string][][]T{}
 	switch {

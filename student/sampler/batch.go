@@ -23,8 +23,8 @@ type Shape struct {
 	Classes int `yaml:"classes,omitempty"`
 	// PerClass is K of pk, the number of samples of each. Default 13.
 	PerClass int `yaml:"per_class,omitempty"`
-	// Size is the number of samples of shuffled, default 64. It cuts the batch of pk after so many; the classes drawn last
-	// lose samples.
+	// Size is the number of samples of shuffled, default 64. A batch of pk is truncated to it; the classes drawn last lose
+	// samples.
 	Size int `yaml:"size,omitempty"`
 	// Ways is N of episodes, the number of classes, default 5; Shots and Queries are the samples of each in the support set,
 	// default 1, and beside it, default 5.

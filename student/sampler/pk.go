@@ -6,9 +6,9 @@ import (
 	"slices"
 )
 
-// pk draws batches of P classes with K rows each (Hermans et al. 2017, "In Defense of the Triplet Loss", section 2). All
-// classes are drawn in random order before any is drawn again, and so are the rows of a class; what is left over and too
-// little for a batch or for K rows is left out of that round.
+// pk draws batches of P classes with K rows each (Hermans et al. 2017, "In Defense of the Triplet Loss", section 2).
+// All classes are drawn in random order before any is drawn again, and so are the rows of a class; a remainder too
+// small for a batch, or for K rows, is dropped in that round.
 type pk struct {
 	shape   Shape
 	seed    uint64

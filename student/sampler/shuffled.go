@@ -2,8 +2,8 @@ package sampler
 
 import "fmt"
 
-// shuffled draws batches of rows in random order. All rows are drawn before any is drawn again, but for those that are left
-// over at the end of a round and too few for a batch.
+// shuffled draws batches of rows in random order. All rows are drawn before any is drawn again, except a remainder too
+// small for a batch at the end of a round.
 type shuffled struct {
 	rows  []int
 	size  int

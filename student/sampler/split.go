@@ -7,8 +7,8 @@ import (
 
 // Split sets a share of every class aside: the selection split, on which the best checkpoint is chosen. Both halves are
 // ascending. Each class gives round(fraction·rows) of its rows, at least one while fraction > 0, and keeps at least
-// one. With fraction 0 nothing is held. groups[i] ties rows together that must not be parted (the views of one sample);
-// nil parts any.
+// one. With fraction 0 nothing is set aside. Rows of equal groups[i] (the views of one sample) stay together; nil means
+// that every row is a group.
 func Split(labels []int32, groups []int64, fraction float64, seed uint64) (train, held []int, err error) {
 	if fraction < 0 || fraction >= 1 {
 		return nil, nil, fmt.Errorf("%w: selection fraction %g, expected 0 to below 1", ErrBatch, fraction)

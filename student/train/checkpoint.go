@@ -17,7 +17,7 @@ import (
 	"rkd/student/train/record"
 )
 
-// CheckpointFile is the name of the file that a checkpoint folder is known by.
+// CheckpointFile is the name of the file that makes a folder a checkpoint.
 const CheckpointFile = "checkpoint.json"
 
 // ErrNoCheckpoint reports a folder without a checkpoint; ErrCheckpoint one whose checkpoint cannot be used.

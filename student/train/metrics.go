@@ -28,7 +28,7 @@ type Metrics struct {
 	Selection *float64 `json:"selection,omitempty"`
 	// Watched are the figures of the data that are followed, absent without such.
 	Watched map[string]float64 `json:"watched,omitempty"`
-	// StepMillis is the mean time of a training step, Profile what of it went where.
+	// StepMillis is the mean time of a training step, Profile its parts.
 	StepMillis float64 `json:"step_ms"`
 	Profile    Profile `json:"profile"`
 }

@@ -2,7 +2,8 @@ package conv
 
 // axis is a one-dimensional convolution, along rows or along columns, laid out so that each weight reads a contiguous
 // run. The input is split into sources, one for each phase of the stride, each in a zero-padded line; a weight reads a
-// source at a shift. Lines are length elements apart: the padding after one and before the next overlaps where it can.
+// source at an offset. Lines are length elements apart: the padding after one overlaps with that before the next where
+// possible.
 type axis struct {
 	length  int // of a line, without the padding that it shares with the next
 	shared  int // elements of padding

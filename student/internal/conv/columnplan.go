@@ -10,7 +10,7 @@ import (
 // columnBytes is the size of a column matrix that stays in a core's cache between im2col and the product.
 const columnBytes = 1 << 19
 
-// evenBlocks divides the number of blocks of a batch, so that up to as many workers are equally busy.
+// evenBlocks is what the number of blocks of a batch is a multiple of, so that up to as many workers get equal work.
 const evenBlocks = 8
 
 // leastChunks is the least number of partial sums of a weight gradient, if there are so many blocks.
@@ -51,8 +51,10 @@ func planColumns(kind Kind, g Geometry, m Multiplier, team *parallel.Team, out [
 	}
 }
 
-// newColumnPlan makes workers whose product each group is given by prepare.
-func newColumnPlan(g Geometry, team *parallel.Team, prepare func(w *columnWorker, group, columns int) (func() error, error)) (*columnPlan, error) {
+// newColumnPlan makes the workers; prepare makes the matrix product of each group.
+func newColumnPlan(g Geometry, team *parallel.Team, prepare func(w *columnWorker, group, columns int) (func() error,
+	error),
+) (*columnPlan, error) {
 	p := &columnPlan{Geometry: g, team: team}
 	// As many blocks as fit the cache, of about one size. A product's bits can depend on its size, and the sum of a weight
 	// gradient on the number of blocks, so neither may follow the number of workers.

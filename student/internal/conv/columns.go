@@ -113,7 +113,7 @@ func addColumnsFrom[T blas.Float](g Geometry, x, cols []T, stride int) {
 	}
 }
 
-// transpose writes the transpose of src (rows,cols) to dst (cols,rows), four rows at a time so that writes are adjacent.
+// transpose writes the transpose of src (rows,cols) to dst (cols,rows), four rows at a time for contiguous writes.
 func transpose[T blas.Float](dst, src []T, rows, cols int) {
 	whole := rows - rows%4
 	for i := 0; i < whole; i += 4 {

@@ -47,7 +47,7 @@ const tileSpans = 3
 //
 //	y[s][i·yStep + p] = clamp(bias[i] + Σ_e a[table[e].a + i·aStep] · b[s][table[e].b + p]),  0 ≤ p < 16
 //
-// with all strides and offsets in bytes. Elements p that are not valid are left out: those behind them move up.
+// with all strides and offsets in bytes. Elements p that are not valid are skipped, and later ones move up.
 type rowTile struct {
 	table  *entry
 	count  int

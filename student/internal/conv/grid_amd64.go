@@ -73,9 +73,9 @@ type grid struct {
 	planes     int // of a channel
 }
 
-// fitted returns axes for which results take few spans: where rows are short, padding between lines costs more than
-// planes shifted in advance, one for each column of the kernel. With few output channels (results) the shifting would
-// cost more.
+// fitted returns axes for which results take few spans: for short rows, padding between lines costs more than planes
+// that are shifted in advance, one for each column of the kernel. With few output channels (results), shifting costs
+// more.
 func fitted(rows, cols axis, height, width, results int) (axis, axis) {
 	if len(rows.targets) > 1 || len(cols.targets) > 1 || len(cols.targets[0].weights) < 2 || results < lanes {
 		return rows, cols
@@ -137,9 +137,9 @@ type span struct {
 // mask has a bit for each element of a vector that is a result, and as many lowest bits.
 type mask struct{ valid, low uint16 }
 
-// cover are spans that have all results of n rows and m columns of each of some samples. Results of a row are
-// neighbours, rows lie a line apart, samples a sample. They go to their ranks among all. A span begins at the first
-// result that the one before has not got.
+// cover lists spans that contain all results of n rows and m columns of some samples. Results of a row are adjacent;
+// rows are a line apart, samples a sample. Results are stored in order without gaps. A span begins at the first result
+// that is not in the span before.
 func (g *grid) cover(samples, n, m int) []span {
 	var list []span
 	next, rank := 0, 0

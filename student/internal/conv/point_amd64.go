@@ -10,8 +10,8 @@ const fewPoints = 1024
 const pointRows = 32
 
 // directPointGrad plans the weight gradient of a pointwise convolution with few positions: gw[o,c] is the sum over all
-// positions of gy[o]·x[c]. One of the two is transposed so that its channels are adjacent, the one whose channels fill
-// tiles better; if that is gy, the gradient is computed as (C,O) and transposed.
+// positions of gy[o]·x[c]. One of the two is transposed so that its channels are contiguous: the one whose channels
+// fill tiles better. If that is gy, the gradient is computed as (C,O) and transposed.
 func directPointGrad(g Geometry, team *parallel.Team, out []float32, in [][]float32) func() error {
 	points := g.Samples * g.area()
 	rows, columns, fixed, moved := g.Filters, g.Channels, in[2], in[0]

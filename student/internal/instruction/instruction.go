@@ -1,5 +1,5 @@
 // Package instruction names the vector instructions that the student's kernels use on this processor. It is the only
-// place that asks the processor; GODEBUG, with cpu.avx512f=off for instance, answers for it in tests.
+// package that asks the processor. GODEBUG switches sets off in tests, for instance with cpu.avx512f=off.
 package instruction
 
 import "runtime"

@@ -2,7 +2,7 @@ package vector
 
 import "rkd/student/internal/blas"
 
-// lanes are what a sum is added up in: four registers of eight, so that additions need not wait for each other.
+// lanes are the accumulators of a sum: four registers of eight, so that additions do not wait for each other.
 type lanes[T blas.Float] [32]T
 
 // total adds the lanes up, in the order of the registers' halves.
@@ -16,8 +16,8 @@ func (l *lanes[T]) total() float64 {
 	return (quarter[0] + quarter[2]) + (quarter[1] + quarter[3])
 }
 
-// block is the number of elements of n that are added to the lanes next: as many as there are lanes while there are, then
-// as a register has, then all that are left.
+// block is how many of n remaining elements are added to the lanes next: one for each lane, at the end a register's
+// worth, then the rest.
 func block(n int) int {
 	if n >= 32 {
 		return 32
@@ -78,7 +78,7 @@ func centredDotReLU[T blas.Float](x, g []T, mean, scale, shift T) (dot, total fl
 	return d.total(), t.total()
 }
 
-// where is v or 0. Signs of activations are random: choosing by index costs a third of choosing by branch.
+// where is v or 0. Signs of activations are random: selecting by index takes a third of the time of a branch.
 func where[T blas.Float](passes bool, v T) T {
 	choice := [2]T{0, v}
 	i := 0
@@ -145,7 +145,7 @@ func halve[T blas.Float](y, x []T, rows, columns, width int) {
 	}
 }
 
-// halveGrad keeps comparing apart from taking the maximum, which leaves no branch to mispredict.
+// halveGrad compares in a separate pass from the maximum, which avoids branch mispredictions.
 func halveGrad[T blas.Float](gx, x, g []T, rows, columns, width int, rectified bool) {
 	for i := range rows {
 		at := 2 * i * width

@@ -119,10 +119,10 @@ func Halve[T blas.Float](y, x []T, rows, columns, width int) {
 	}
 }
 
-// HalveGrad is the gradient gx of Halve with respect to x, from g (rows,columns): the first maximum of a window in row-major
-// order gets the window's g, its other elements get 0. If rectified, nothing gets g where the maximum is not above 0, which
-// makes it the gradient of a ReLU that comes before, too, x being the ReLU's input or output. Elements outside the windows
-// stay as they are; of a window with a NaN any one element gets g, or none if rectified.
+// HalveGrad is the gradient gx of Halve with respect to x, from g (rows,columns): the first maximum of a window in
+// row-major order gets the window's g, its other elements get 0. If rectified, a maximum of 0 or less gets 0 too: the
+// gradient of ReLU followed by Halve, where x is the ReLU's input or output. Elements outside the windows stay as they
+// are; of a window with a NaN any one element gets g, or none if rectified.
 func HalveGrad[T blas.Float](gx, x, g []T, rows, columns, width int, rectified bool) {
 	if rows == 0 || columns == 0 {
 		return

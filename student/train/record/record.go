@@ -1,5 +1,5 @@
 // Package record reads and writes JSON documents that carry their own checksum, so that a flipped byte or an edited number is
-// found when the document is read. What stands in a document is the caller's business.
+// found when the document is read. The content of a document is the caller's.
 package record
 
 import (
