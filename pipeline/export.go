@@ -34,6 +34,8 @@ type Exported struct {
 	Difference float64 `json:"largest_difference"` // to the graph, over Samples samples; 0 where UpToDate
 	Samples    int     `json:"samples"`
 	UpToDate   bool    `json:"up_to_date"`
+	// Images is the second file, which takes images of any size; nil without.
+	Images *FromImages `json:"images,omitempty"`
 }
 
 // Export writes the students of tasks as ONNX files, each verified against its graph on real samples before it gets its
@@ -68,6 +70,9 @@ func (r *Runner) export(ctx context.Context, tasks []Task) ([]Exported, error) {
 		} else {
 			r.Progress.Say("export %s: %s, largest difference to the graph %.1e over %d samples", t, done.Model, done.Difference,
 				done.Samples)
+			if done.Images != nil {
+				r.Progress.Say("export %s: %s", t, done.Images)
+			}
 		}
 	}
 	return all, nil
@@ -89,8 +94,18 @@ func (r *Runner) exportStudent(ctx context.Context, s *student, path string, o c
 	if err != nil {
 		return nil, err
 	}
-	if done, err := s.exported(path, key, o); done || err != nil {
-		return &Exported{Model: path, UpToDate: true}, err
+	images := o.Preprocess && shapes(s.config.Student.Preprocess)
+	done, err := s.exported(path, key, o)
+	if err != nil {
+		return nil, err
+	}
+	if done && images && exportedWith(path, key) { // an earlier version wrote no second file
+		if done, err = s.exported(imagesPath(path), key, o); err != nil {
+			return nil, err
+		}
+	}
+	if done {
+		return &Exported{Model: path, UpToDate: true}, nil
 	}
 	m, err := s.model(o, r.Version, key)
 	if err != nil {
@@ -101,15 +116,20 @@ func (r *Runner) exportStudent(ctx context.Context, s *student, path string, o c
 	if err := sealModel(m, unverified); err != nil {
 		return nil, err
 	}
-	done, err := r.verify(ctx, s, unverified)
+	verified, err := r.verify(ctx, s, unverified)
 	if err != nil {
 		return nil, err
+	}
+	if images {
+		if verified.Images, err = r.exportImages(ctx, s, imagesPath(path), key); err != nil {
+			return nil, err
+		}
 	}
 	if err := os.Rename(unverified, path); err != nil {
 		return nil, fmt.Errorf("exporting: %w", err)
 	}
-	done.Model = path
-	return done, nil
+	verified.Model = path
+	return verified, nil
 }
 
 // model builds the student's ONNX model.
@@ -125,6 +145,11 @@ func (s *student) model(o config.Export, version, key string) (*onnx.Model, erro
 	} else {
 		input = b.Input(floatInput, onnx.Float32, dims...)
 	}
+	return s.finish(b, input, o, version, key)
+}
+
+// finish adds the network and its outputs behind input, and says in the model's metadata what it was made from.
+func (s *student) finish(b *onnx.Builder, input string, o config.Export, version, key string) (*onnx.Model, error) {
 	embedding, err := engine.ToONNX(b, input, s.network, s.weights)
 	if err != nil {
 		return nil, err

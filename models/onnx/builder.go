@@ -148,6 +148,11 @@ func Float(name string, v float32) Attr {
 	return Attr{&AttributeProto{Name: &name, Type: AttributeProto_FLOAT.Enum(), F: &v}}
 }
 
+// String is an attribute that is a text.
+func String(name, v string) Attr {
+	return Attr{&AttributeProto{Name: &name, Type: AttributeProto_STRING.Enum(), S: []byte(v)}}
+}
+
 // Node appends a node of a standard operator and returns the name of its output, which is made from the operator's:
 // conv_1, conv_2, … An empty input name leaves an optional input out.
 func (b *Builder) Node(op string, inputs []string, attrs ...Attr) string {
