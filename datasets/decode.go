@@ -63,8 +63,10 @@ func always(version string) func([]byte) string { return func([]byte) string { r
 var formats = []format{
 	{"PNG", prefix("\x89PNG\r\n\x1a\n"), reading(png.DecodeConfig), readPNG, versionPNG},
 	{"JPEG", prefix("\xff\xd8"), configJPEG, readJPEG, always(jpeg.Version)},
-	{"WebP", func(b []byte) bool { return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP" },
-		reading(webp.DecodeConfig), readWebP, always("")},
+	{
+		"WebP", func(b []byte) bool { return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP" },
+		reading(webp.DecodeConfig), readWebP, always(""),
+	},
 	{"GIF", prefix("GIF87a", "GIF89a"), reading(gif.DecodeConfig), readGIF, always("")},
 	{"BMP", prefix("BM"), reading(bmp.DecodeConfig), readBMP, always("")},
 	{"TIFF", prefix("II*\x00", "MM\x00*"), reading(tiff.DecodeConfig), readTIFF, always("")},

@@ -49,34 +49,44 @@ func TestDevelop(t *testing.T) {
 		img, want Image
 	}{
 		{
-			"the upper 8 bits", Preprocess{},
+			"the upper 8 bits",
+			Preprocess{},
 			Image{Channels: 1, Pixels: []uint8{0, 1, 255}, Deep: []uint16{0xff, 0x1ff, 0xffff}},
 			Image{Channels: 1, Pixels: []uint8{0, 1, 255}},
 		},
 		{
-			"a range of 12 bits, clipped", Preprocess{Range: []int{95, 4095}},
+			"a range of 12 bits, clipped",
+			Preprocess{Range: []int{95, 4095}},
 			Image{Channels: 1, Pixels: make([]uint8, 5), Deep: []uint16{0, 95, 2095, 4095, 9000}},
 			Image{Channels: 1, Pixels: []uint8{0, 0, 128, 255, 255}}, // 127.5 rounds up
 		},
 		{
-			"a range leaves 8 bits alone", Preprocess{Range: []int{0, 100}},
-			Image{Channels: 1, Pixels: []uint8{0, 50, 255}}, Image{Channels: 1, Pixels: []uint8{0, 50, 255}},
+			"a range leaves 8 bits alone",
+			Preprocess{Range: []int{0, 100}},
+			Image{Channels: 1, Pixels: []uint8{0, 50, 255}},
+			Image{Channels: 1, Pixels: []uint8{0, 50, 255}},
 		},
 		{
-			"alpha is dropped", Preprocess{},
-			Image{Channels: 3, Pixels: []uint8{9, 8, 7}, Alpha: []uint8{0}}, Image{Channels: 3, Pixels: []uint8{9, 8, 7}},
+			"alpha is dropped",
+			Preprocess{},
+			Image{Channels: 3, Pixels: []uint8{9, 8, 7}, Alpha: []uint8{0}},
+			Image{Channels: 3, Pixels: []uint8{9, 8, 7}},
 		},
 		{
-			"alpha over a colour", Preprocess{Alpha: Alpha{100, 200, 0}},
+			"alpha over a colour",
+			Preprocess{Alpha: Alpha{100, 200, 0}},
 			Image{Channels: 3, Pixels: []uint8{200, 0, 0, 7, 7, 7}, Alpha: []uint8{51, 0}},
 			Image{Channels: 3, Pixels: []uint8{120, 160, 0, 100, 200, 0}},
 		},
 		{
-			"gray over a colour takes its luma", Preprocess{Alpha: Alpha{255, 0, 0}},
-			Image{Channels: 1, Pixels: []uint8{9, 9}, Alpha: []uint8{0, 255}}, Image{Channels: 1, Pixels: []uint8{76, 9}},
+			"gray over a colour takes its luma",
+			Preprocess{Alpha: Alpha{255, 0, 0}},
+			Image{Channels: 1, Pixels: []uint8{9, 9}, Alpha: []uint8{0, 255}},
+			Image{Channels: 1, Pixels: []uint8{76, 9}},
 		},
 		{
-			"gray that becomes colour takes the colour", Preprocess{Alpha: Alpha{255, 0, 0}, Color: "rgb"},
+			"gray that becomes colour takes the colour",
+			Preprocess{Alpha: Alpha{255, 0, 0}, Color: "rgb"},
 			Image{Channels: 1, Pixels: []uint8{9, 9}, Alpha: []uint8{0, 255}},
 			Image{Channels: 3, Pixels: []uint8{255, 0, 0, 9, 9, 9}},
 		},

@@ -28,8 +28,10 @@ func TestExportTakesImagesOfAnySize(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := workplace(t)
-			args := []string{sampleConfig, "--set", "dir=run", "--set", "train.epochs=1", "--set", "train.steps_per_epoch=2",
-				"--set", "export.preprocess=true", "--set", "student.preprocess=" + tt.preprocess}
+			args := []string{
+				sampleConfig, "--set", "dir=run", "--set", "train.epochs=1", "--set", "train.steps_per_epoch=2",
+				"--set", "export.preprocess=true", "--set", "student.preprocess=" + tt.preprocess,
+			}
 			r := must(t, dir, append([]string{"run"}, args...)...)
 			file := filepath.Join(dir, "run/student/seed-1/student_images.onnx")
 			if tt.levels < 0 {
