@@ -56,7 +56,8 @@ type Resources struct {
 	// Budget bounds the memory of decoding; nil is a budget of its own with the default limits.
 	Budget *Budget
 	// Sums are the SHA-256 of a folder's files by their Rel, where somebody took them before: then no file is read to open
-	// the data set, and its Fingerprint is empty. A file that is not among them, or has changed since, fails when it is read.
+	// the data set, its Fingerprint is empty, and files that are not among them are left out. One that has changed since fails
+	// when it is read.
 	Sums map[string][sha256.Size]byte
 }
 

@@ -44,22 +44,31 @@ func openFolder(ctx context.Context, src Source, r Resources) (Dataset, error) {
 	if d.selection, err = newSelection(root, classes, labels, src); err != nil {
 		return nil, err
 	}
+	if r.Sums != nil {
+		d.keep(files, r.Sums)
+		return d, nil
+	}
 	d.files = make([]string, len(d.ids))
 	for i, id := range d.ids {
 		d.files[i] = files[id]
-	}
-	if r.Sums != nil {
-		d.sums = make([][sha256.Size]byte, len(d.files))
-		for i, file := range d.files {
-			d.sums[i] = r.Sums[file]
-		}
-		return d, nil
 	}
 	err = d.hash(ctx, "files", func(i int) ([sha256.Size]byte, error) { return sumFile(ctx, d.Path(i), r.Budget) })
 	if err != nil {
 		return nil, err
 	}
 	return d, nil
+}
+
+// keep leaves out samples whose sum is not known.
+func (d *folderSet) keep(files []string, sums map[string][sha256.Size]byte) {
+	ids, labels := d.ids[:0], d.labels[:0]
+	for i, id := range d.ids {
+		if sum, ok := sums[files[id]]; ok {
+			ids, labels = append(ids, id), append(labels, d.labels[i])
+			d.files, d.sums = append(d.files, files[id]), append(d.sums, sum)
+		}
+	}
+	d.ids, d.labels = ids, labels
 }
 
 // listImages walks root and returns its image files in order. A file is taken by its extension (see imageExtensions). Links to files are followed. Files and folders whose names begin with a dot are passed over. A link to a folder is

@@ -131,7 +131,7 @@ func openCache(data datasets.Dataset, c *config.Config) (*cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := cacheKey(data, c)
+	key, err := cacheKey(data.Fingerprint(), c)
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func (r *Runner) precompute(ctx context.Context, c *config.Config) (*cache.Cache
 	if err != nil {
 		return nil, err
 	}
-	key, err := cacheKey(data, c)
+	key, err := cacheKey(data.Fingerprint(), c)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (r *Runner) Plan(ctx context.Context, tasks int) (*cache.PlanFile, error) {
 	if err != nil {
 		return nil, err
 	}
-	key, err := cacheKey(data, c)
+	key, err := cacheKey(data.Fingerprint(), c)
 	if err != nil {
 		return nil, err
 	}
@@ -109,15 +109,10 @@ func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile,
 		return nil, err
 	}
 	p := w.Plan()
-	data, err := r.plannedData(ctx, w)
+	key, err := cacheKey(p.Key.Dataset, c) // of which the plan's samples are the details
 	if err != nil {
 		return nil, err
 	}
-	key, err := cacheKey(data, c)
-	if err != nil {
-		return nil, err
-	}
-	key.Dataset = p.Key.Dataset // of which the plan's samples are the details
 	if diffs := p.Key.Diff(key); len(diffs) > 0 {
 		return nil, fmt.Errorf("%w: what the plan is made for has changed since; write a new plan with \"rkd precompute --plan\"",
 			&cache.MismatchError{Dir: c.Cache.Dir, Differences: diffs})
@@ -126,9 +121,13 @@ func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile,
 		r.Progress.Say("precompute: task %d is up to date", task)
 		return p, nil
 	}
-	model, _, err := r.openModel(ctx, c.Teacher, data)
+	data, err := r.plannedData(ctx, w)
 	if err != nil {
 		return nil, err
+	}
+	model, _, err := r.openModel(ctx, c.Teacher, data)
+	if err != nil {
+		return nil, changed(err)
 	}
 	defer model.Close()
 	if model.Dim() != p.Dim || model.LogitsDim() != p.LogitsDim {
@@ -146,7 +145,20 @@ func (r *Runner) plannedData(ctx context.Context, w *cache.Writer) (datasets.Dat
 			sums[a.Path] = a.Content
 		}
 	}
-	return r.openData(ctx, "train", sums)
+	data, err := r.openData(ctx, "train", sums)
+	if errors.Is(err, errNoSample) {
+		err = fmt.Errorf("%w: the data have changed since the plan was written: none of the task's %d samples is there any more", cache.ErrMismatch,
+			len(sums))
+	}
+	return data, err
+}
+
+// changed says of a file that is not what the plan knows that the plan is of other data.
+func changed(err error) error {
+	if errors.Is(err, datasets.ErrChanged) {
+		return fmt.Errorf("%w: the data have changed since the plan was written: %w", cache.ErrMismatch, err)
+	}
+	return err
 }
 
 // checkKey holds a cache against what the configuration asks for and, where they differ, says what to do.
@@ -170,8 +182,8 @@ func refused(err error) error {
 	return err
 }
 
-// cacheKey is what decides the embeddings that a cache holds.
-func cacheKey(data datasets.Dataset, c *config.Config) (cache.Key, error) {
+// cacheKey is what decides the embeddings that a cache of a data set, by its fingerprint, holds.
+func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
 	model, err := onnx.Load(c.Teacher.Model)
 	if err != nil {
 		return cache.Key{}, err
@@ -186,7 +198,7 @@ func cacheKey(data datasets.Dataset, c *config.Config) (cache.Key, error) {
 	}
 	key := cache.Key{
 		Model: hash, Output: output, Logits: c.Teacher.Logits, Preprocess: c.Teacher.Preprocess.Canonical(),
-		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType, Dataset: data.Fingerprint(),
+		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType, Dataset: dataset,
 	}
 	if c.Cache.Views > 1 {
 		key.ViewPolicy = c.Data.Augment.Canonical()
@@ -298,11 +310,8 @@ func (f *filler) fill(ctx context.Context, shard int) (err error) {
 			f.progress.Add(b.Len() + len(b.Skipped))
 			return s.Add(ctx, b.Len()+len(b.Skipped), rows)
 		})
-		if errors.Is(err, datasets.ErrChanged) {
-			err = fmt.Errorf("%w: the data have changed since the plan was written: %w", cache.ErrMismatch, err)
-		}
 		if err != nil {
-			return err
+			return changed(err)
 		}
 	}
 	return s.Finish(ctx)

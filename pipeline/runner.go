@@ -62,6 +62,8 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 	return d, nil
 }
 
+var errNoSample = fmt.Errorf("%w: no sample is left after classes and limit", datasets.ErrSource)
+
 // openData opens a part of the data; sums are those of its files where they are known, see datasets.Resources.
 func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]byte) (datasets.Dataset, error) {
 	source := r.Experiment.Base.Data.Train
@@ -76,7 +78,7 @@ func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]
 		return nil, fmt.Errorf("opening data.%s: %w", part, err)
 	}
 	if d.Len() == 0 {
-		return nil, fmt.Errorf("opening data.%s: %w: no sample is left after classes and limit", part, datasets.ErrSource)
+		return nil, fmt.Errorf("opening data.%s: %w", part, errNoSample)
 	}
 	return d, nil
 }

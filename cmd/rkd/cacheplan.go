@@ -91,3 +91,30 @@ func runCacheFinalize(ctx context.Context, o cacheOptions, args []string) error 
 	o.printf("%s: %d rows of %d dimensions in %d shards\n", dir, m.Rows, m.Dim, len(m.Shards))
 	return nil
 }
+
+func cacheGCCommand(out console) *cli.Command {
+	o := cacheOptions{console: out}
+	return command(cli.Command{
+		Name:      "gc",
+		Usage:     "remove the shards of which no row is a sample's any more",
+		ArgsUsage: "DIR",
+		Flags:     []cli.Flag{o.jsonFlag()},
+		Action:    func(c *cli.Context) error { return runCacheGC(c.Context, o, c.Args().Slice()) },
+	}, onWriters, "rkd cache gc runs/mnist-unseen/cache")
+}
+
+func runCacheGC(ctx context.Context, o cacheOptions, args []string) error {
+	dir, err := one(args, "cache gc", "DIR")
+	if err != nil {
+		return err
+	}
+	g, err := cache.Collect(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(g)
+	}
+	o.printf("%s: removed %d shards, %.1f MB; %d rows of no sample stay in shards with others\n", dir, g.Shards, float64(g.Bytes)/1e6, g.Rows)
+	return nil
+}

@@ -2,7 +2,7 @@
 
 function __fish_rkd_no_subcommand --description 'Test if there has been any subcommand yet'
     for i in (commandline -opc)
-        if contains -- $i init inspect run precompute distill export eval compare cache info verify head status finalize arch show doctor completion version help
+        if contains -- $i init inspect run precompute distill export eval compare cache info verify head status finalize gc arch show doctor completion version help
             return 1
         end
     end
@@ -109,6 +109,9 @@ complete -c rkd -n '__fish_seen_subcommand_from status' -f -l json -d 'print the
 complete -c rkd -n '__fish_seen_subcommand_from finalize' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'finalize' -d 'write the manifest of a cache whose tasks are done'
 complete -c rkd -n '__fish_seen_subcommand_from finalize' -f -l json -d 'print the result, and an error, as JSON'
+complete -c rkd -n '__fish_seen_subcommand_from gc' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'gc' -d 'remove the shards of which no row is a sample\'s any more'
+complete -c rkd -n '__fish_seen_subcommand_from gc' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from arch' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'arch' -d 'what a configuration\'s student is made of'
 complete -c rkd -n '__fish_seen_subcommand_from show' -f -l help -s h -d 'show help'
