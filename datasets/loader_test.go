@@ -237,7 +237,10 @@ func TestLoaderEndsWithItsLoop(t *testing.T) {
 	before := runtime.NumGoroutine()
 	for range 20 {
 		l := NewLoader(d, nil, transform, LoaderOptions{Batch: 3})
-		for range l.Batches(t.Context(), l.InOrder(0, 60)) {
+		for _, err := range l.Batches(t.Context(), l.InOrder(0, 60)) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -68,7 +68,7 @@ var raw = datasets.Preprocess{Scale: 1}
 func gray(pixels ...uint8) datasets.Sample {
 	side := int(math.Sqrt(float64(len(pixels))))
 	return datasets.Sample{
-		Path:    fmt.Sprint(pixels),
+		Path:    fmt.Sprintf("%d", pixels),
 		Content: datasets.Image{Height: side, Width: side, Channels: 1, Pixels: pixels},
 	}
 }
