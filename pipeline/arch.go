@@ -83,8 +83,8 @@ func studentInput(c *config.Config, img datasets.Image) ([]int, error) {
 	return input, nil
 }
 
-// standIn is an image without pixels that preprocessing brings to the shape that it brings every image to; false where
-// that depends on the image.
+// standIn is an image without pixels whose shape after preprocessing is that of every image; false where that depends
+// on the image.
 func standIn(p datasets.Preprocess) (datasets.Image, bool) {
 	img := datasets.Image{Height: 1, Width: 1, Channels: 1}
 	switch {

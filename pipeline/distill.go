@@ -39,7 +39,7 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task) (err error) {
 	return r.trainAll(ctx, trainings)
 }
 
-// distill is Distill for one who holds the run directory.
+// distill is Distill for a caller that holds the run directory.
 func (r *Runner) distill(ctx context.Context, tasks []Task) error {
 	trainings, err := r.prepare(ctx, tasks)
 	if err != nil {
@@ -48,7 +48,7 @@ func (r *Runner) distill(ctx context.Context, tasks []Task) error {
 	return r.trainAll(ctx, trainings)
 }
 
-// trainAll carries out trainings, or what is left of them.
+// trainAll runs trainings, or the rest of those that were interrupted.
 func (r *Runner) trainAll(ctx context.Context, trainings []*training) (err error) {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
@@ -125,7 +125,7 @@ func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error)
 	return all, nil
 }
 
-// openCache opens the cache of a configuration and holds it against that.
+// openCache opens the cache of a configuration and compares the two.
 func openCache(data datasets.Dataset, c *config.Config) (*cache.Cache, error) {
 	source, err := cache.Open(c.Cache.Dir)
 	if err != nil {
@@ -253,8 +253,8 @@ type score struct {
 	of     func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
 }
 
-// newScore chooses by MAP@R: on classes that training has seen Recall@1 is near 1 from the first epoch on, and its noise
-// would choose. A classification with a head is chosen by its accuracy.
+// newScore chooses by MAP@R: on classes that training has seen, Recall@1 is near 1 from the first epoch on, and noise
+// would decide. A classification with a head is chosen by its accuracy.
 func newScore(goal config.Goal, dim int, head *loss.Projection[float32]) score {
 	if goal == config.Classification && head != nil {
 		var logits []float32
@@ -273,7 +273,7 @@ func newScore(goal config.Goal, dim int, head *loss.Projection[float32]) score {
 	}}
 }
 
-// trainingProgress tells a training's progress.
+// trainingProgress reports a training's progress.
 type trainingProgress struct {
 	task     Task
 	progress Progress
@@ -289,7 +289,7 @@ func (p *trainingProgress) Start(done, total int) {
 // Step counts one step.
 func (p *trainingProgress) Step() { p.progress.Add(1) }
 
-// Epoch tells an epoch's figures.
+// Epoch reports an epoch's figures.
 func (p *trainingProgress) Epoch(m train.Metrics) {
 	line := fmt.Sprintf("distill %s: epoch %d/%d, loss %.4f", p.task, m.Epoch, p.epochs, m.Loss)
 	if m.Selection != nil {

@@ -28,7 +28,7 @@ const (
 	verifyLimit   = 1e-4
 )
 
-// Exported is what became of one student.
+// Exported describes the export of one student.
 type Exported struct {
 	Model      string  `json:"model"`
 	Difference float64 `json:"largest_difference"` // to the graph, over Samples samples; 0 where UpToDate

@@ -12,7 +12,7 @@ import (
 // structs of that time. The structs are kept as they were: they never change. (Checkpoints of that time say what they were
 // made from, and need nothing of this.)
 
-// noKeyV1 is no key at all: an earlier version could not have made this.
+// noKeyV1 equals no key: an earlier version could not have made this.
 const noKeyV1 = "none of version 1"
 
 // exportKeyV1 is the key that an earlier version gave the same export.

@@ -161,7 +161,7 @@ func changed(err error) error {
 	return err
 }
 
-// checkKey holds a cache against what the configuration asks for and, where they differ, says what to do.
+// checkKey compares a cache with what the configuration asks for. Where they differ, the error says what to do.
 func checkKey(c *cache.Cache, key cache.Key) error {
 	err := c.Check(key)
 	switch {

@@ -1,16 +1,16 @@
 package pipeline
 
-// Progress hears how far a stage is. A stage never knows whether a terminal listens.
+// Progress is told how far a stage is. A stage never knows whether there is a terminal.
 type Progress interface {
 	// Start begins a stage of total units ("images", "steps"), done of which are there already.
 	Start(stage, unit string, done, total int)
 	Add(n int)
 	Finish()
-	// Say tells one line: what was skipped, what was found.
+	// Say reports one line: what was skipped, what was found.
 	Say(format string, args ...any)
 }
 
-// Quiet is the Progress that nobody hears.
+// Quiet is a Progress that reports nothing.
 type Quiet struct{}
 
 // Start does nothing.

@@ -69,7 +69,7 @@ func Propose(ctx context.Context, dir, model string) (*Proposal, error) {
 	return &Proposal{Text: b.String(), Labelled: !p.Flat}, nil
 }
 
-// experimentName makes a name of a folder's.
+// experimentName makes an experiment's name from a folder's.
 func experimentName(dir string) string {
 	if absolute, err := filepath.Abs(dir); err == nil {
 		dir = absolute

@@ -13,7 +13,7 @@ import (
 // CacheDir is the project's cache folder; see ort.CacheDir.
 func CacheDir() (string, error) { return ort.CacheDir() }
 
-// Machine is what stages find where they run, whatever the experiment.
+// Machine is what stages need from the computer that they run on, whatever the experiment.
 type Machine struct {
 	// Library is the path of ONNX Runtime's library; empty looks in the usual places.
 	Library  string

@@ -79,7 +79,7 @@ func (s *student) exported(path, key string, o config.Export) (bool, error) {
 	}
 }
 
-// trained reads the finished student of a task and holds it against the task's configuration.
+// trained reads the finished student of a task and compares it with the task's configuration.
 func (t Task) trained() (*student, error) {
 	s, err := readStudent(t.Dir())
 	if err != nil {

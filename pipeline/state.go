@@ -21,7 +21,7 @@ const (
 	upToDate                 // it is finished
 )
 
-// found looks at what is in a training's folder and makes it ready to go on, where it does.
+// found looks at what is in a training's folder and prepares it for continuing where that is possible.
 func (r *Runner) found(t *training) (state, error) {
 	c, err := train.ReadCheckpoint(t.Dir())
 	if errors.Is(err, train.ErrNoCheckpoint) || err != nil && (r.Restart || r.Overwrite) {
@@ -54,7 +54,7 @@ func (r *Runner) found(t *training) (state, error) {
 		t.Dir(), how(c), ErrMismatch, strings.Join(differences, "; "), why)
 }
 
-// sayElsewhere tells of a training that goes on with other instructions of the processor than it began with.
+// sayElsewhere reports a training that continues with other vector instructions than it began with.
 func (r *Runner) sayElsewhere(t *training, c *train.Checkpoint) {
 	if began := c.Elsewhere(); began != "" {
 		r.Progress.Say("distill %s: goes on with %s instructions after %s: weights will differ in their last bits from those "+
@@ -129,7 +129,7 @@ func (t *training) intact(c *train.Checkpoint) error {
 	return c.RestoreMetrics(t.Dir())
 }
 
-// holdAgainst returns ErrMismatch where a student was trained from another configuration than that of its task.
+// holdAgainst returns ErrMismatch if a student was trained from another configuration than its task's.
 func (s *student) holdAgainst(t Task) error {
 	made, err := s.about.trainingKey(s.config, 1)
 	if err != nil {

@@ -95,7 +95,7 @@ const (
 	layoutNHWC = "NHWC"
 )
 
-// layout is how one sample lies in the model's input.
+// layout is the arrangement of one sample in the model's input.
 type layout struct {
 	transform datasets.Transform
 	shape     []int // the transform's elements in the model's dimensions, without the batch

@@ -7,8 +7,8 @@ import (
 )
 
 // flagsFirst moves the flags of a command line before its arguments, where the parser wants them, so that
-// "rkd run CONFIG --json" works too. "--" ends the flags. A shell's request for completions stays as it is: what asks for
-// them is the last word.
+// "rkd run CONFIG --json" works too. "--" ends the flags. A shell's request for completions is left alone: its last
+// word is the flag that asks for them.
 func flagsFirst(app *cli.App, args []string) []string {
 	if len(args) == 0 || args[len(args)-1] == "--"+cli.BashCompletionFlag.Names()[0] {
 		return args

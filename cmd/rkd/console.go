@@ -9,7 +9,7 @@ import (
 	"github.com/urfave/cli/v2"
 )
 
-// console is where a command speaks, and how: results on stdout, progress on stderr.
+// console is a command's output: results on stdout, progress on stderr.
 type console struct {
 	stdout, stderr io.Writer
 	JSON, Quiet    bool
@@ -38,8 +38,8 @@ func (c *console) table(align uint) *tabwriter.Writer {
 	return tabwriter.NewWriter(c.stdout, 0, 0, 2, ' ', align)
 }
 
-// checkedWriter remembers the first error of the writer below it: what a command prints goes through packages that drop
-// such errors, and a result that nobody received is not exit code 0.
+// checkedWriter remembers the first error of the writer below it: commands print through packages that drop such
+// errors, and a result that could not be written must not end with exit code 0.
 type checkedWriter struct {
 	w   io.Writer
 	err error

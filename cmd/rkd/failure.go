@@ -20,8 +20,8 @@ type failure struct {
 	Hint string `json:"hint,omitempty"`
 }
 
-// newFailure describes err. Errors that name the field they are about have a method Field() string, those that know a
-// way out a method Hint() string.
+// newFailure describes err. Errors that name the field they are about have a method Field() string, those that know
+// what to do have a method Hint() string.
 func newFailure(ctx context.Context, err error) failure {
 	code, hint := exitCode(ctx, err)
 	f := failure{Code: code, Message: oneLine(err), Hint: hint}

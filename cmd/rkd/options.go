@@ -81,7 +81,7 @@ func (o *experimentOptions) overrides() []string {
 	return list
 }
 
-// machine is what the stages of a command find on this machine.
+// machine describes this computer to the stages of a command: ONNX Runtime's library, the cache folder, progress.
 func (o *experimentOptions) machine(out *console) (pipeline.Machine, error) {
 	cacheDir, err := pipeline.CacheDir()
 	return pipeline.Machine{

@@ -12,7 +12,7 @@ import (
 	"rkd/pipeline"
 )
 
-// newProgress tells progress on w: a bar on a terminal, plain lines otherwise, nothing when quiet.
+// newProgress reports progress on w: a bar on a terminal, plain lines otherwise, nothing when quiet.
 func newProgress(w io.Writer, quiet bool) pipeline.Progress {
 	if quiet {
 		return pipeline.Quiet{}
@@ -78,7 +78,7 @@ func (p *lineProgress) Start(stage, unit string, done, total int) {
 	fmt.Fprintf(p.w, "%s: %d of %d %s\n", stage, done, total, unit)
 }
 
-// Add counts units and speaks when it is time.
+// Add counts units and prints a line when it is due.
 func (p *lineProgress) Add(n int) {
 	p.done += n
 	if time.Since(p.spoke) >= lineInterval {
@@ -87,7 +87,7 @@ func (p *lineProgress) Add(n int) {
 	}
 }
 
-// Finish tells where the stage ended.
+// Finish prints where the stage ended.
 func (p *lineProgress) Finish() {
 	if p.stage != "" {
 		p.tell()

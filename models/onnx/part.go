@@ -6,8 +6,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Part is the part of the model that the named tensors depend on, with exactly these as outputs: Tap on a copy. The copy
-// shares nodes and tensors with m, whose lists of them stay as they are; neither is to be changed in place.
+// Part is the part of the model that the named tensors depend on, with exactly these as outputs: Tap on a copy. The
+// copy shares nodes and tensors with m, whose lists of them do not change; do not modify either in place.
 //
 // Errors are those of Tap.
 func (m *Model) Part(names ...string) (*Model, error) {

@@ -125,7 +125,7 @@ func unknownTensor(g *GraphProto, name string) error {
 	if len(all) == 0 {
 		return fmt.Errorf("%w %q: no node of the graph computes anything", ErrUnknownTensor, name)
 	}
-	// Of names equally near the later in the graph come first: embeddings are rather at a model's end.
+	// Of equally near names, the later in the graph come first: embeddings tend to be at a model's end.
 	slices.Reverse(all)
 	slices.SortStableFunc(all, func(a, b near) int { return a.distance - b.distance })
 	listed := make([]string, 0, candidates)
@@ -139,7 +139,7 @@ func unknownTensor(g *GraphProto, name string) error {
 	return fmt.Errorf("%w %q, expected one that the graph computes: %s", ErrUnknownTensor, clip(name), text)
 }
 
-// clip bounds a name from a file, so that a hostile one costs neither time nor a screen.
+// clip bounds a name from a file, so that a hostile one takes neither much time nor a whole screen.
 func clip(name string) string {
 	const most = 200
 	if len(name) <= most {

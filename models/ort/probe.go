@@ -70,7 +70,7 @@ type library struct {
 	version string
 }
 
-// openLibrary loads the file at path and asks it for its version, which even an old library answers.
+// openLibrary loads the file at path and reads its version, which even old libraries report.
 func openLibrary(path string) (library, error) {
 	runtime.LockOSThread() // the loader's message belongs to the thread
 	defer runtime.UnlockOSThread()

@@ -20,8 +20,7 @@ type Options struct {
 	ProviderOptions map[string]string // of the provider, by the runtime's names
 }
 
-// Session is a model that is ready to run. Several goroutines may run it at once; how many threads a run takes does not
-// grow by it.
+// Session is a model that is ready to run. Several goroutines may run it at once; they share its threads.
 type Session struct {
 	s       *ort.DynamicAdvancedSession
 	inputs  []onnx.Tensor

@@ -74,7 +74,7 @@ type Student struct {
 	Freeze []string `yaml:"freeze,flow,omitempty"`
 	// Normalize is none (default) or l2: unit rows.
 	Normalize string `yaml:"normalize,omitempty"`
-	// Head turns embeddings into logits; there is one where a loss is on logits.
+	// Head turns embeddings into logits; it is present when a loss needs them.
 	Head objective.Head `yaml:"head,omitempty"`
 	// Preprocess of the student, NCHW; default the teacher's but for its layout.
 	Preprocess *datasets.Preprocess `yaml:"preprocess,omitempty"`

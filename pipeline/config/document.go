@@ -255,7 +255,7 @@ func (d *document) wrong(node *yaml.Node, path, expected string) error {
 	return fmt.Errorf("%w: %s: %s is %q, expected %s", ErrConfig, d.at(node), path, value, expected)
 }
 
-// at is the place of a node: values that came with --set have no line of their own.
+// at is the position of a node in the file; values from --set have none.
 func (d *document) at(node *yaml.Node) string {
 	if node.Line == 0 {
 		return d.name

@@ -127,9 +127,9 @@ func SectionKey(name string, section any) (map[string]any, error) {
 	return values, nil
 }
 
-// keyDefaults are values that keys leave out. What stands here is for ever: when the default of a field changes, the new one
-// gets into keys because it is not the value here. A field that is added with a default other than zero is added here too.
-// Elements of lists are named without their number.
+// keyDefaults are values that keys leave out. Entries never change: when the default of a field changes, the new
+// default differs from the entry and so becomes part of keys. A field that is added with a default other than zero is
+// added here too. Elements of lists are named without their number.
 var keyDefaults = map[string]any{
 	"eval.episodes":             600,
 	"eval.queries":              15,

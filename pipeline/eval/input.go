@@ -9,7 +9,7 @@ import (
 // ErrInput says that embeddings, labels or parameters cannot be scored.
 var ErrInput = errors.New("invalid input of a metric")
 
-// checkShape holds n samples of width d and their labels against the lengths of their slices.
+// checkShape checks the lengths of the slices that hold n samples of width d and their labels.
 func checkShape(values []float32, n, d int, labels []int32) error {
 	switch {
 	case n < 2:

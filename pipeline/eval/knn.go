@@ -61,7 +61,7 @@ func checkKNN(embeddings []float32, n, d int, labels []int32, ks []int) error {
 	return checkFinite(embeddings, d, "embeddings")
 }
 
-// vote is one evaluation. Each query writes to places of its own.
+// vote is one evaluation. Each query writes to its own elements.
 type vote struct {
 	labels []int32 // (N)
 	ks     []int   // ascending

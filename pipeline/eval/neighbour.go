@@ -21,8 +21,8 @@ const (
 	// lanes is what rows are padded to: a dot product then adds up in the same order for every row, which makes
 	// distances from identical rows identical.
 	lanes = 16
-	// scratchBytes is what the products of all threads together may take; blocks of queries shrink to it, down to
-	// queryBlockMin rows, below which a product is no longer worth its name.
+	// scratchBytes bounds the memory of the products of all threads together; blocks of queries shrink to it, down to
+	// queryBlockMin rows, below which matrix products are slow.
 	scratchBytes  = 256 << 20
 	queryBlockMin = 8
 )
@@ -139,7 +139,7 @@ func eachBlock(ctx context.Context, n, size int, body func(from, to int)) error 
 	return group.Wait()
 }
 
-// products fills out (m,N) with the products of the rows [from, from+m) with all.
+// products fills out (m,N) with the inner products of the rows [from, from+m) and all rows.
 func (s *space) products(from, m int, out []float32) {
 	for ref := 0; ref < s.n; ref += referenceBlock {
 		k := min(referenceBlock, s.n-ref)
@@ -188,8 +188,8 @@ func rankKey(distance float32, row int) uint64 {
 // rowOf is the row of a key.
 func rowOf(key uint64) int { return int(uint32(key)) }
 
-// nearest returns the keys of the k ≤ N−1 nearest rows, in order, valid until the next call. It throws rows into buckets by
-// distance, which needs no comparisons, and sorts the buckets that the k nearest fall into.
+// nearest returns the keys of the k ≤ N−1 nearest rows, in order, valid until the next call. It distributes rows to
+// buckets by distance, without comparisons, and sorts the buckets that hold the k nearest.
 func (q *query) nearest(k int) []uint64 {
 	buckets := len(q.ends) - 1
 	scale := float32(buckets-1) / (q.distant - q.nearby)

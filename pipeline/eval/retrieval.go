@@ -67,7 +67,7 @@ func checkRetrieval(embeddings []float32, n, d int, labels []int32, ks []int) er
 	return checkFinite(embeddings, d, "embeddings")
 }
 
-// retrieval is one evaluation. Each query writes to places of its own.
+// retrieval is one evaluation. Each query writes to its own elements.
 type retrieval struct {
 	labels  []int32   // (N)
 	others  []int     // (N) samples of the same class but for the row itself
@@ -110,7 +110,7 @@ func (r *retrieval) score(q *query) {
 	}
 }
 
-// scores averages over the queries in order, so that threads leave no trace in the sum.
+// scores averages over the queries in order, so that the sum does not depend on threads.
 func (r *retrieval) scores(ks []int) Scores {
 	s := Scores{Recall: make(map[int]float64, len(ks))}
 	for i, others := range r.others {

@@ -48,9 +48,9 @@ func (p Pair) check(minRows int) error {
 //
 //	CKA = ‖AᵀB‖² / (‖AᵀA‖·‖BᵀB‖)
 //
-// with Frobenius norms and with columns centred. A is (N,DA) and B (N,DB), N ≥ 2. It is in [0,1]: 1 where B is A turned,
-// mirrored, moved or scaled by one number, 0 where no column of the one correlates with any of the other. With fewer rows
-// than columns it is high for whatever is compared.
+// with Frobenius norms and with columns centred. A is (N,DA) and B (N,DB), N ≥ 2. It is in [0,1]: 1 where B is A
+// rotated, reflected, translated or scaled by one number, 0 where no column of one correlates with any of the other.
+// With fewer rows than columns it is high for whatever is compared.
 //
 // It computes in float64 in the space of features, in O(N·(DA+DB)²) and on all cores; memory is O((DA+DB)²) whatever N is.
 // It returns ErrInput for shapes that do not fit, for values that are not finite, naming the row, and where all rows of
@@ -81,7 +81,7 @@ func LinearCKA(ctx context.Context, p Pair) (float64, error) {
 		blas64.Gemm(blas.Trans, blas.NoTrans, 1, y, y, 1, bb)
 		blas64.Gemm(blas.Trans, blas.NoTrans, 1, x, y, 1, ab)
 	}
-	// The root of a product, because that of a square is exact: a set is like itself by 1, not by almost 1.
+	// The root of a product, because that of a square is exact: the similarity of a set with itself is 1, not almost 1.
 	return min(1, sumOfSquares(ab)/math.Sqrt(sumOfSquares(aa)*sumOfSquares(bb))), nil
 }
 

@@ -24,13 +24,13 @@ var (
 	ErrUnsupported = errors.New("the file system has no locks")
 )
 
-// Mode says what else a holder tolerates.
+// Mode says which other holders a lock allows.
 type Mode int
 
 const (
-	// Exclusive tolerates no other holder.
+	// Exclusive allows no other holder.
 	Exclusive Mode = iota
-	// Shared tolerates other shared holders: the tasks of one run, each of which holds a folder of its own exclusively.
+	// Shared allows other shared holders: the tasks of one run, each of which holds a folder of its own exclusively.
 	Shared
 )
 
@@ -150,7 +150,7 @@ func readOwner(path string) (o Owner) {
 	return o
 }
 
-// Release lets go of the folder and removes the lock's file, unless another process shares it.
+// Release releases the folder and removes the lock's file, unless another process shares it.
 func (l *Lock) Release() error {
 	if l.mode == Shared {
 		if alone, err := l.f.TryLock(); err != nil || !alone {

@@ -8,13 +8,13 @@ import (
 	"rkd/student/loss"
 )
 
-// Head is the `student.head` section: the classifier behind the embedding, there where a loss is on logits. A text alone is
-// its kind.
+// Head is the `student.head` section: the classifier behind the embedding, present when a loss needs logits. A bare
+// string sets Kind.
 type Head struct {
 	loss.ProjectionOptions `yaml:",inline"`
 }
 
-// Shorthand names the key that a text alone is the value of.
+// Shorthand names the key that a bare string sets.
 func (*Head) Shorthand() string { return "kind" }
 
 const headName = "head"

@@ -29,7 +29,7 @@ type Losses struct {
 	Labels      LabelLosses                          `yaml:"task,omitempty"`
 }
 
-// Term is what every loss has. A number alone is its weight.
+// Term is what every loss has. A bare number sets Weight.
 type Term struct {
 	Weight float64 `yaml:"weight,omitempty"`
 	// Normalize says whose rows are brought to unit length for this loss: none (default), student, teacher or both.
@@ -38,7 +38,7 @@ type Term struct {
 	Schedule loss.Schedule `yaml:"schedule,omitempty"`
 }
 
-// Shorthand names the key that a number alone is the value of.
+// Shorthand names the key that a bare number sets.
 func (*Term) Shorthand() string { return "weight" }
 
 // OnRows is a loss on the rows of student and teacher, whose widths are free.

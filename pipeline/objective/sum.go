@@ -8,7 +8,7 @@ import (
 	"rkd/student/sampler"
 )
 
-// Widths are the sizes that losses stand between.
+// Widths are the sizes that losses depend on.
 type Widths struct {
 	Student, Teacher int
 	Logits           int // of the teacher, 0 without
@@ -31,7 +31,7 @@ func (l Losses) CheckWeights() error {
 	return fmt.Errorf("loss: all weights are 0, expected one above 0 among %v", names)
 }
 
-// Validate checks the loss section but for its weights, which variants may change, and for what only a cache can tell.
+// Validate checks the loss section, except its weights, which variants may change, and what depends on the cache.
 func (l Losses) Validate(head Head, batch sampler.Shape) error {
 	nominal := Widths{Student: 2, Teacher: 2, Logits: 2, Classes: 2, Shots: max(batch.Shots, 1)}
 	for _, t := range l.terms(nominal) {

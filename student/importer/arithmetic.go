@@ -9,8 +9,8 @@ import (
 	"rkd/student/op"
 )
 
-// operands sorts the inputs of an operator of two: x depends on the network's input, and so does y unless k is given, a
-// constant.
+// operands sorts the inputs of a binary operator: x depends on the network's input; the other is y, which does too, or
+// the constant k.
 func (c *call) operands() (x, y value, k *constant, err error) {
 	if !c.has(0) || !c.has(1) {
 		return x, y, nil, fmt.Errorf("%d inputs, expected 2", len(c.in))
@@ -30,9 +30,9 @@ func (c *call) operands() (x, y value, k *constant, err error) {
 	return x, c.in[second], k, err
 }
 
-// perChannel makes a weight of a constant that broadcasting makes one number a channel of x, each mapped by f, which how
-// names. It is trained where a trained node stands before it and it is more than one number; what comes before is
-// preprocessing, and single numbers are part of a formula.
+// perChannel makes a weight from a constant that broadcasts to one number for each channel of x, each mapped by f,
+// whose name is how. It is trained if it has more than one number and a trained node precedes it; before the first
+// trained node it is preprocessing, and a single number is part of a formula.
 func (c *call) perChannel(x value, k *constant, how string, f func(float32) float32) (argument, error) {
 	if len(x.shape) != 1 && len(x.shape) != 3 {
 		return argument{}, fmt.Errorf("a constant with an input %s is %w: expected 2 or 4 dimensions", samples(x.shape), errImport)

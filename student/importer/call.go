@@ -7,7 +7,7 @@ import (
 	"rkd/models/onnx"
 )
 
-// call is a node with what its inputs have become.
+// call is a node with its translated inputs.
 type call struct {
 	*translator
 	proto *onnx.NodeProto
@@ -141,7 +141,8 @@ func (c *call) pair(name string, def, least int) ([2]int, error) {
 	return [2]int{h, w}, err
 }
 
-// bounded is a number from a file, which must be from least to a million: sums and products of a few stay in range.
+// bounded is a number from a file, which must be from least to a million, so that sums and products of a few cannot
+// overflow.
 func bounded(name string, v int64, least int) (int, error) {
 	if v < int64(least) || v > 1e6 {
 		return 0, fmt.Errorf("%s is %d, expected a number from %d to 1000000", name, v, least)

@@ -18,7 +18,7 @@ type constant struct {
 	unavailable bool // an optional output of a node that nothing here computes
 }
 
-// count is perSample·N + fixed, N being the number of samples: what shapes are made of.
+// count is perSample·N + fixed with N the number of samples: a dimension of a shape.
 type count struct{ perSample, fixed int64 }
 
 func (tr *translator) decode(t *onnx.TensorProto) (*constant, error) {

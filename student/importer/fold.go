@@ -17,7 +17,7 @@ func folds(kind string) bool {
 	}, kind)
 }
 
-// most bounds the elements of what folding makes, weights that are only turned around excepted.
+// most bounds the elements of what folding makes, except weights that are only transposed or reshaped.
 const most = 1 << 16
 
 // errSymbolic reports arithmetic with the number of samples that does not stay linear in it.
@@ -120,7 +120,7 @@ func (c *call) foldShape(kind string) (*constant, error) {
 	return &constant{shape: []int{len(dims)}, ints: dims}, nil
 }
 
-// clamp is a place counted from the end where it is negative, from 0 to size.
+// clamp is an index between 0 and size; a negative one counts from the end.
 func clamp(v int64, size int) int {
 	if v < 0 {
 		v += int64(size)

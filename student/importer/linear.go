@@ -12,8 +12,7 @@ import (
 
 // Matrix products and normalisations.
 
-// linear is a matrix product with alpha times the constant input 1, which is (I,O), or (O,I) where it lies transposed in the
-// file.
+// linear is a matrix product with alpha times the constant input 1, which is (I,O), or (O,I) if transposed.
 func (c *call) linear(x value, transposed bool, alpha float64) (argument, int, error) {
 	k, err := c.floats(1)
 	if err != nil {

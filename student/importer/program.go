@@ -9,7 +9,7 @@ import (
 	"rkd/student/arch"
 )
 
-// program is an arch.Body: steps in an order in which they can run. Value 0 is the input, value i+1 the result of step i.
+// program is an arch.Body: steps in topological order. Value 0 is the input, value i+1 the result of step i.
 type program struct {
 	steps   []step
 	output  int // the value that the head stands on

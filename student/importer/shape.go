@@ -85,7 +85,7 @@ func (n count) String() string {
 	return fmt.Sprintf("%d·N%+d", n.perSample, n.fixed)
 }
 
-// resolve fills in the target of a Reshape: 0 is the dimension that stood there, −1 what is left.
+// resolve fills in the target of a Reshape: 0 keeps a dimension, −1 is inferred.
 func resolve(target []int64, from []int, allowZero bool) ([]int, error) {
 	shape, left := make([]int, len(target)), -1
 	known, total := 1, size(from)
@@ -143,7 +143,7 @@ func (c *call) squeezeNode() ([]value, error) {
 	return c.keepingSamples(v, shape)
 }
 
-// keepingSamples reshapes v; the dimension of samples is written as 0 and must have stayed where it was.
+// keepingSamples reshapes v. The batch dimension, written as 0, must stay the first.
 func (c *call) keepingSamples(v value, shape []int) ([]value, error) {
 	if len(shape) < 2 || shape[0] != 0 {
 		return nil, fmt.Errorf("the result is %v, which is %w: expected (N,…)", shape, errImport)

@@ -34,7 +34,7 @@ func (c *call) concatNode() ([]value, error) {
 	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Concat(in...) }, x, others...)
 }
 
-// span is what a Slice takes of an axis: size elements, step apart, from the first on.
+// span is the part of an axis that a Slice takes: size elements from index from on, step apart.
 type span struct{ from, size, step int }
 
 // ranges reads starts, ends, axes and steps.

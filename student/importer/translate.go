@@ -30,7 +30,7 @@ type translator struct {
 	nodes gorgonia.Nodes // of the program's values
 }
 
-// value is what a tensor of the file has become: a constant, or a value of the program.
+// value is a translated tensor of the file: a constant, or a value of the program.
 type value struct {
 	constant *constant
 	place    int
@@ -179,7 +179,7 @@ func (tr *translator) node(c *call, operators map[string]operator) error {
 	return nil
 }
 
-// unsupported says of what sort an operator is that Import does not know.
+// unsupported says what kind of operator it is that Import does not know.
 func unsupported(kind string) string {
 	switch {
 	case slices.Contains([]string{"If", "Loop", "Scan", "SequenceMap"}, kind):
@@ -190,7 +190,7 @@ func unsupported(kind string) string {
 	return "the operator is"
 }
 
-// value is what a tensor of the file has become. An input that is left out has a constant without elements.
+// value is the translation of a tensor of the file. An optional input that is left out is a constant without elements.
 func (tr *translator) value(name string) (value, error) {
 	if v, ok := tr.values[name]; ok || name == "" {
 		if name == "" {
@@ -214,7 +214,7 @@ func (tr *translator) value(name string) (value, error) {
 	return tr.values[name], nil
 }
 
-// add appends a step and returns its value; c is nil for what the file does not say.
+// add appends a step and returns its value; c is nil for a step without a node in the file.
 func (tr *translator) add(
 	c *call, f apply, x value, others ...argument,
 ) (value, error) {
