@@ -315,7 +315,9 @@ func TestPreprocessRefuses(t *testing.T) {
 		{"unknown padding", Preprocess{Pad: "round"}, img, `pad is "round", expected square or nothing`},
 		{"unknown interpolation", Preprocess{Interpolation: "cubic"}, img, `interpolation is "cubic", expected nearest, box,`},
 		{
-			"no antialiasing for a filter that has none", Preprocess{Interpolation: "lanczos", Antialias: new(bool)}, img,
+			"no antialiasing for a filter that has none",
+			Preprocess{Interpolation: "lanczos", Antialias: new(bool)},
+			img,
 			"antialias is false for interpolation lanczos, expected bilinear or bicubic",
 		},
 		{"max_size without resize", Preprocess{MaxSize: 9}, img, "max_size is 9 beside resize [], expected resize to be one number"},

@@ -242,7 +242,7 @@ func (c *Config) complete() error {
 		{"data.train", c.Data.Train.Validate},
 		{"data.test", c.Data.Test.Validate},
 		{"data.augment", c.Data.Augment.Validate},
-		{"data", c.Data.Limits.Validate},
+		{"data", c.Data.Validate},
 		{"teacher", c.Teacher.Validate},
 		{"student.preprocess", c.Student.Preprocess.Validate},
 		{"student.head", c.Student.Head.Validate},
