@@ -25,12 +25,12 @@ func (r *Runner) Evaluate(ctx context.Context) (res *Results, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return r.evaluate(ctx)
+	return r.evaluate(ctx, generations(r.Experiment))
 }
 
-func (r *Runner) evaluate(ctx context.Context) (*Results, error) {
+// evaluate measures the teacher and the students of tasks, those of one variant together.
+func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	c := &r.Experiment.Base
-	tasks := generations(r.Experiment)
 	data, err := r.dataset(ctx, "test")
 	if err != nil {
 		return nil, err

@@ -29,7 +29,7 @@ func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
 			return nil, err
 		}
 		if generation == r.Experiment.Base.Generations {
-			return r.evaluate(ctx)
+			return r.evaluate(ctx, generations(r.Experiment))
 		}
 		tasks = next(tasks)
 	}

@@ -3,10 +3,10 @@ package main
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
+	"rkd/pipeline/batch"
 	"rkd/pipeline/cache"
 )
 
@@ -42,27 +42,9 @@ func runCacheStatus(ctx context.Context, o cacheOptions, args []string) error {
 	}
 	fmt.Fprintf(w, "finalized\t%v\n", s.Complete)
 	if len(s.Missing) > 0 {
-		fmt.Fprintf(w, "missing tasks\t%s\n", ranges(s.MissingTasks))
+		fmt.Fprintf(w, "missing tasks\t%s\n", batch.Ranges(s.MissingTasks))
 	}
 	return w.Flush()
-}
-
-// ranges writes ascending numbers as a scheduler takes them: 0-3,7.
-func ranges(numbers []int) string {
-	var parts []string
-	for i := 0; i < len(numbers); {
-		j := i
-		for j+1 < len(numbers) && numbers[j+1] == numbers[j]+1 {
-			j++
-		}
-		if i == j {
-			parts = append(parts, fmt.Sprint(numbers[i]))
-		} else {
-			parts = append(parts, fmt.Sprintf("%d-%d", numbers[i], numbers[j]))
-		}
-		i = j + 1
-	}
-	return strings.Join(parts, ",")
 }
 
 func cacheFinalizeCommand(out console) *cli.Command {

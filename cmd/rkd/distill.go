@@ -29,7 +29,7 @@ func distillCommand(out console) *cli.Command {
 		Flags: []cli.Flag{
 			o.restartFlag(), o.overwriteFlag(), o.waitFlag(),
 			&cli.BoolFlag{Name: "profile", Usage: "print where the time of a step goes", DisableDefaultText: true, Destination: &o.Profile},
-			o.variantFlag(), o.seedFlag(),
+			o.variantFlag(), o.seedFlag(), o.indexFlag("training"),
 			o.setFlag(), o.engineFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runDistill(c.Context, o, c.Args().Slice()) },
@@ -45,12 +45,16 @@ func runDistill(ctx context.Context, o distillOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	tasks, err := o.choose(r.Experiment)
+	tasks, index, err := o.chooseIndexed(r.Experiment)
 	if err != nil {
 		return err
 	}
 	r.Restart, r.Overwrite = o.Restart, o.Overwrite
-	if err := r.Distill(ctx, tasks); err != nil {
+	err = r.Distill(ctx, tasks)
+	if index >= 0 {
+		keepOutcome(ctx, r, "distill", index, err)
+	}
+	if err != nil {
 		return err
 	}
 	if o.Profile {

@@ -13,6 +13,7 @@ import (
 	"rkd/models/onnx"
 	"rkd/models/ort" //nolint:depguard // its sentinel errors only
 	"rkd/pipeline"
+	"rkd/pipeline/batch"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
@@ -51,7 +52,7 @@ var exitMeanings = []struct {
 	{exitUsage, "wrong usage or configuration"},
 	{exitInput, "bad input: data, model, cache or checkpoint that is missing, damaged or does not fit"},
 	{exitMismatch, "a cache or run folder was made from another model, preprocessing, data set or configuration"},
-	{exitPartial, "partly done: some parts of a cache are missing"},
+	{exitPartial, "partly done: some parts of a cache, or some trainings, are missing"},
 	{exitHeld, "the folder is held by another process"},
 	{exitInterrupted, "interrupted"},
 }
@@ -72,6 +73,7 @@ var sentinels = []struct {
 	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch}},
 	{exitHeld, "", []error{lock.ErrHeld}},
 	{exitPartial, "run 'rkd precompute CONFIG' again: it adds what is missing", []error{cache.ErrIncomplete}},
+	{exitPartial, "'rkd batch render CONFIG --missing' makes jobs for them", []error{pipeline.ErrPartial}},
 	{exitInput, "'rkd precompute CONFIG' fills a cache", []error{cache.ErrNoCache}},
 	{exitInput, "", []error{cache.ErrNoPlan}},
 	{exitInput, "'rkd distill CONFIG' makes a checkpoint", []error{train.ErrNoCheckpoint}},
@@ -83,7 +85,8 @@ var sentinels = []struct {
 	}},
 	{exitFailed, "", []error{
 		ort.ErrLibraryMissing, ort.ErrLibraryTooOld, ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify,
-		loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported,
+		loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported, batch.ErrNoEngine,
+		batch.ErrRefused,
 	}},
 }
 

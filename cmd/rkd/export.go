@@ -30,7 +30,7 @@ func exportCommand(out console) *cli.Command {
 				Name: "output", Aliases: []string{"o"}, Usage: "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
 				Destination: &o.Output,
 			},
-			o.variantFlag(), o.seedFlag(), o.setFlag(), o.waitFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+			o.variantFlag(), o.seedFlag(), o.indexFlag("training"), o.setFlag(), o.waitFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runExport(c.Context, o, c.Args().Slice()) },
 	}, onFolders, "rkd export examples/mnist-unseen.yaml", "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx")
@@ -68,11 +68,15 @@ func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Export
 		if o.Output != "" {
 			return nil, usage("--output", "--output goes with a CHECKPOINT; a CONFIG's students are written into its run directory")
 		}
-		tasks, err := o.choose(r.Experiment)
+		tasks, index, err := o.chooseIndexed(r.Experiment)
 		if err != nil {
 			return nil, err
 		}
-		return r.Export(ctx, tasks)
+		exported, err := r.Export(ctx, tasks)
+		if index >= 0 {
+			keepOutcome(ctx, r, "export", index, err)
+		}
+		return exported, err
 	}
 	m, err := o.machine(&o.console)
 	if err != nil {

@@ -104,6 +104,7 @@ func (o *experimentOptions) load(out *console, file string) (*pipeline.Runner, e
 
 // taskOptions choose among the trainings of an experiment.
 type taskOptions struct {
+	indexOptions
 	Variants cli.StringSlice
 	Seeds    cli.Uint64Slice
 }
@@ -129,6 +130,30 @@ func (o *taskOptions) choose(e *config.Experiment) ([]pipeline.Task, error) {
 		return nil, usage("--variant", "no training has variant %v and seed %v, expected some of %v", variants, seeds, all)
 	}
 	return chosen, nil
+}
+
+// chooseIndexed is choose, or where neither flag is given the one task of --task-index or of a scheduler's index, which is returned too,
+// -1 without one.
+func (o *taskOptions) chooseIndexed(e *config.Experiment) (tasks []pipeline.Task, index int, err error) {
+	if len(o.Variants.Value())+len(o.Seeds.Value()) > 0 {
+		if o.Index != "" {
+			return nil, -1, usage("--task-index", "--task-index counts all trainings, and goes without --variant and --seed")
+		}
+		tasks, err = o.choose(e)
+		return tasks, -1, err
+	}
+	all := pipeline.Tasks(e)
+	index, named, err := o.index()
+	switch {
+	case err != nil:
+		return nil, -1, err
+	case !named:
+		return all, -1, nil
+	case index >= len(all):
+		return nil, -1, usage("--task-index", "the index of the task is %d, expected 0 to %d: there are %d trainings, %v", index,
+			len(all)-1, len(all), all)
+	}
+	return all[index : index+1], index, nil
 }
 
 // trainingOptions say what becomes of trainings that are there already.

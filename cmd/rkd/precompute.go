@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"os"
 	"path/filepath"
-	"strconv"
 
 	"github.com/urfave/cli/v2"
 
@@ -17,14 +15,10 @@ import (
 type precomputeOptions struct {
 	console
 	experimentOptions
+	indexOptions
 	Plan  bool
 	Tasks int
-	Task  string
 }
-
-// taskVariables hold the index of a task where a scheduler runs it: that of a Kubernetes Indexed Job, and that of a Slurm
-// job array.
-var taskVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID"}
 
 func precomputeCommand(out console) *cli.Command {
 	o := precomputeOptions{console: out}
@@ -35,11 +29,7 @@ func precomputeCommand(out console) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.BoolFlag{Name: "plan", Usage: "only write the plan, PLAN.json in the cache folder, for tasks to carry out", Destination: &o.Plan},
 			&cli.IntFlag{Name: "tasks", Usage: "`NUMBER` of tasks of the plan; default one a shard, 1000 at most", Destination: &o.Tasks},
-			&cli.StringFlag{
-				Name:        "task-index",
-				Usage:       "do one task of the plan, `INDEX` from 0 (else $JOB_COMPLETION_INDEX, $SLURM_ARRAY_TASK_ID)",
-				Destination: &o.Task,
-			},
+			o.indexFlag("task of the plan"),
 			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error {
@@ -59,11 +49,11 @@ func runPrecompute(ctx context.Context, o precomputeOptions, args []string) erro
 		return err
 	}
 	dir, planned := cache.PlanDir(file)
-	task, named, err := o.task()
+	task, named, err := o.index()
 	switch {
 	case err != nil:
 		return err
-	case o.Plan && (planned || o.Task != ""):
+	case o.Plan && (planned || o.Index != ""):
 		return usage("--plan", "--plan writes a plan for a configuration, and does no task of one")
 	case o.Tasks > 0 && !o.Plan:
 		return usage("--tasks", "--tasks is for --plan: a plan's number of tasks does not change any more")
@@ -80,7 +70,9 @@ func runPrecompute(ctx context.Context, o precomputeOptions, args []string) erro
 	case o.Plan:
 		return writePlan(ctx, o, r)
 	case named:
-		return runTask(ctx, o, r, task)
+		err := runTask(ctx, o, r, task)
+		keepOutcome(ctx, r, "precompute", task, err)
+		return err
 	}
 	filled, err := r.Precompute(ctx)
 	if err != nil {
@@ -92,24 +84,6 @@ func runPrecompute(ctx context.Context, o precomputeOptions, args []string) erro
 	}
 	o.printf("%s: %d rows of %d dimensions in %d shards\n", r.Experiment.Base.Cache.Dir, m.Rows, m.Dim, len(m.Shards))
 	return nil
-}
-
-// task returns the index of the task that is asked for, by flag or by a scheduler.
-func (o *precomputeOptions) task() (index int, named bool, err error) {
-	name, text := "--task-index", o.Task
-	for _, variable := range taskVariables {
-		if text == "" && !o.Plan {
-			name, text = variable, os.Getenv(variable)
-		}
-	}
-	if text == "" {
-		return 0, false, nil
-	}
-	index, err = strconv.Atoi(text)
-	if err != nil || index < 0 {
-		return 0, false, usage("--task-index", "%s is %q, expected the index of a task, a whole number from 0 up", name, text)
-	}
-	return index, true, nil
 }
 
 // loadPlan makes the runner of a plan: its configuration, on the folder in which it lies.

@@ -43,6 +43,8 @@ type Config struct {
 	Generations int `yaml:"generations,omitempty"`
 	// Variants are named changes to this file, all trained from the same cache; without any there is one, "student".
 	Variants yaml.Node `yaml:"variants,omitempty"`
+	// Batch says how a cluster runs the experiment; Parse moves it to the Experiment.
+	Batch Batch `yaml:"batch,omitempty"`
 }
 
 // Data is the `data` section.
@@ -91,8 +93,9 @@ type Export struct {
 // Experiment is a configuration with its variants written out.
 type Experiment struct {
 	File     string
-	Base     Config // without variants
+	Base     Config // without variants and batch
 	Variants []Variant
+	Batch    Batch
 }
 
 // Variant is the configuration of one of an experiment's variants.
@@ -132,6 +135,7 @@ func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
 	if err := e.Base.complete(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, file, err)
 	}
+	e.Batch, e.Base.Batch = e.Base.Batch, Batch{}
 	return e, e.expand(doc, &changes)
 }
 
@@ -168,6 +172,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 		if err == nil {
 			v.Config.Variants = yaml.Node{}
 			err = v.Config.complete()
+			v.Config.Batch = Batch{}
 		}
 		if err == nil {
 			err = v.Config.Loss.CheckWeights()
@@ -250,6 +255,7 @@ func (c *Config) complete() error {
 		{"engine", c.Engine.validate},
 		{"loss", func() error { return c.Loss.Validate(c.Student.Head, c.Train.Batch.WithDefaults()) }},
 		{"eval", c.Eval.validate},
+		{"batch", c.Batch.validate},
 	} {
 		if err := part.check(); err != nil {
 			return fmt.Errorf("%s: %w", part.section, err)
@@ -299,6 +305,7 @@ func (c *Config) fillIn() {
 		c.Eval.Metrics = defaults.metrics
 	}
 	c.Eval.fillIn()
+	c.Batch.fillIn()
 	if c.Engine.Kind == "" {
 		c.Engine.Kind = EngineONNXRuntime
 	}

@@ -1,0 +1,231 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/urfave/cli/v2"
+
+	"rkd/pipeline"
+	"rkd/pipeline/batch"
+)
+
+// batchOptions are those of the commands that make jobs for a cluster.
+type batchOptions struct {
+	console
+	experimentOptions
+	Scheduler string
+	Out       string
+	Missing   bool
+}
+
+func batchCommand(out console) *cli.Command {
+	return group("batch", "run an experiment as jobs of a cluster", "rkd batch submit examples/mnist-unseen.yaml --engine slurm",
+		batchRenderCommand(out), batchSubmitCommand(out), batchStatusCommand(out), batchCollectCommand(out))
+}
+
+func (o *batchOptions) flags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "engine", Usage: "`ENGINE` that runs the jobs: slurm", Value: "slurm", Destination: &o.Scheduler},
+		&cli.StringFlag{Name: "out", Usage: "`DIR` for the files, default jobs in the run directory", Destination: &o.Out},
+		&cli.BoolFlag{Name: "missing", Usage: "only what is not there yet", DisableDefaultText: true, Destination: &o.Missing},
+		o.setFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+	}
+}
+
+func batchRenderCommand(out console) *cli.Command {
+	o := batchOptions{console: out}
+	return command(cli.Command{
+		Name:      "render",
+		Usage:     "write the jobs of an experiment, to read, keep and edit",
+		ArgsUsage: "CONFIG",
+		Flags:     o.flags(),
+		Action:    func(c *cli.Context) error { return runBatchRender(c.Context, o, c.Args().Slice()) },
+	}, onStages, "rkd batch render examples/mnist-unseen.yaml --engine slurm --out jobs",
+		"rkd batch render examples/mnist-unseen.yaml --missing")
+}
+
+func runBatchRender(ctx context.Context, o batchOptions, args []string) error {
+	_, files, err := o.render(ctx, "batch render", args)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(map[string]any{"files": files})
+	}
+	for _, f := range files {
+		o.printf("%s\n", f)
+	}
+	return nil
+}
+
+// render writes the files of a chain.
+func (o *batchOptions) render(ctx context.Context, name string, args []string) (*batch.Chain, []string, error) {
+	file, err := one(args, name, "CONFIG")
+	if err != nil {
+		return nil, nil, err
+	}
+	if o.Scheduler != "slurm" {
+		return nil, nil, usage("--engine", "--engine is %q, expected slurm", o.Scheduler)
+	}
+	r, err := o.load(&o.console, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, fmt.Errorf("finding the program's own path: %w", err)
+	}
+	out := o.Out
+	if out == "" {
+		out = filepath.Join(r.Experiment.Base.Dir, "jobs")
+	}
+	chain, err := r.Chain(ctx, pipeline.ChainOptions{
+		Config: file, Overrides: o.overrides(), Program: self, Out: out, Missing: o.Missing,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	files, err := chain.Slurm()
+	if err != nil {
+		return nil, nil, err
+	}
+	paths, err := chain.Write(files)
+	return chain, paths, err
+}
+
+func batchSubmitCommand(out console) *cli.Command {
+	o := batchOptions{console: out}
+	return command(cli.Command{
+		Name:      "submit",
+		Usage:     "write the jobs of an experiment and hand them to the cluster",
+		ArgsUsage: "CONFIG",
+		Flags:     o.flags(),
+		Action:    func(c *cli.Context) error { return runBatchSubmit(c.Context, o, c.Args().Slice()) },
+	}, onStages, "rkd batch submit examples/mnist-unseen.yaml --engine slurm")
+}
+
+func runBatchSubmit(ctx context.Context, o batchOptions, args []string) error {
+	chain, _, err := o.render(ctx, "batch submit", args)
+	if err != nil {
+		return err
+	}
+	jobs, err := chain.SubmitSlurm(ctx)
+	if o.JSON && err == nil {
+		return o.printJSON(map[string]any{"jobs": jobs})
+	}
+	for _, j := range jobs { // those that were taken before an error, too: somebody may want to cancel them
+		o.printf("%s %s\n", j.Stage, j.ID)
+	}
+	return err
+}
+
+func batchStatusCommand(out console) *cli.Command {
+	o := batchOptions{console: out}
+	return command(cli.Command{
+		Name:      "status",
+		Usage:     "say how far an experiment is, from its cache and run directory",
+		ArgsUsage: "CONFIG",
+		Flags:     []cli.Flag{o.setFlag(), o.jsonFlag()},
+		Action:    func(c *cli.Context) error { return runBatchStatus(c.Context, o, c.Args().Slice()) },
+	}, onCaches, "rkd batch status examples/mnist-unseen.yaml")
+}
+
+func runBatchStatus(ctx context.Context, o batchOptions, args []string) error {
+	file, err := one(args, "batch status", "CONFIG")
+	if err != nil {
+		return err
+	}
+	r, err := o.load(&o.console, file)
+	if err != nil {
+		return err
+	}
+	s, err := r.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(s)
+	}
+	return printStatus(&o.console, s)
+}
+
+// printStatus prints a line for each stage, then what is the matter with single tasks.
+func printStatus(out *console, s *pipeline.Status) error {
+	w := out.table(0)
+	switch {
+	case s.Cache == nil:
+		fmt.Fprintln(w, "precompute\tno plan")
+	case len(s.Cache.MissingTasks) > 0:
+		fmt.Fprintf(w, "precompute\t%d of %d tasks\tmissing %s\n", s.Cache.Tasks-len(s.Cache.MissingTasks), s.Cache.Tasks,
+			batch.Ranges(s.Cache.MissingTasks))
+	default:
+		fmt.Fprintf(w, "precompute\t%d of %d tasks\n", s.Cache.Tasks, s.Cache.Tasks)
+	}
+	finalized := s.Cache != nil && s.Cache.Complete
+	fmt.Fprintf(w, "finalize\t%s\n", doneOrNot(finalized))
+	work := s.Work(true)
+	for _, stage := range []struct {
+		name    string
+		missing []int
+	}{{"distill", work.Distill}, {"export", work.Export}} {
+		fmt.Fprintf(w, "%s\t%d of %d trainings", stage.name, len(s.Trainings)-len(stage.missing), len(s.Trainings))
+		if len(stage.missing) > 0 {
+			fmt.Fprintf(w, "\tmissing %s", batch.Ranges(stage.missing))
+		}
+		fmt.Fprintln(w)
+	}
+	fmt.Fprintf(w, "evaluate\t%s\n", doneOrNot(s.Evaluated))
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	for _, t := range s.Trainings {
+		switch {
+		case t.Problem != "":
+			out.printf("training %d, %s seed %d: %s\n", t.Index, t.Variant, t.Seed, t.Problem)
+		case t.Step > 0 && !t.Trained:
+			out.printf("training %d, %s seed %d: %d of %d steps\n", t.Index, t.Variant, t.Seed, t.Step, t.Steps)
+		}
+	}
+	for _, f := range s.Failures {
+		out.printf("%s task %d failed on %s with exit code %d: %s\n", f.Stage, f.Index, f.Host, f.Code, f.Message)
+	}
+	return nil
+}
+
+func doneOrNot(done bool) string {
+	if done {
+		return "done"
+	}
+	return "not yet"
+}
+
+func batchCollectCommand(out console) *cli.Command {
+	o := batchOptions{console: out}
+	return command(cli.Command{
+		Name:      "collect",
+		Usage:     "evaluate the students that are there and name those that are missing",
+		ArgsUsage: "CONFIG",
+		Flags:     []cli.Flag{o.setFlag(), o.waitFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag()},
+		Action:    func(c *cli.Context) error { return runBatchCollect(c.Context, o, c.Args().Slice()) },
+	}, onRuns, "rkd batch collect examples/mnist-unseen.yaml")
+}
+
+func runBatchCollect(ctx context.Context, o batchOptions, args []string) error {
+	file, err := one(args, "batch collect", "CONFIG")
+	if err != nil {
+		return err
+	}
+	r, err := o.load(&o.console, file)
+	if err != nil {
+		return err
+	}
+	res, err := r.Collect(ctx)
+	if res == nil || err != nil && !errors.Is(err, pipeline.ErrPartial) {
+		return err
+	}
+	return errors.Join(err, printResults(&o.console, res))
+}

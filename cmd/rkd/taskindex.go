@@ -1,0 +1,56 @@
+package main
+
+import (
+	"context"
+	"os"
+	"strconv"
+
+	"github.com/urfave/cli/v2"
+
+	"rkd/pipeline"
+)
+
+// taskVariables hold the index of a task where a scheduler runs it: that of a Kubernetes Indexed Job, and that of a Slurm
+// job array.
+var taskVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID"}
+
+// indexOptions say which of the tasks of a batch job a command does.
+type indexOptions struct {
+	Index string
+}
+
+func (o *indexOptions) indexFlag(what string) cli.Flag {
+	return &cli.StringFlag{
+		Name: "task-index", Destination: &o.Index,
+		Usage: "do one " + what + " only, that of `INDEX`, from 0 (else $JOB_COMPLETION_INDEX, $SLURM_ARRAY_TASK_ID)",
+	}
+}
+
+// index returns the index that is asked for, by flag or by a scheduler, and whether one is.
+func (o *indexOptions) index() (index int, named bool, err error) {
+	name, text := "--task-index", o.Index
+	for _, variable := range taskVariables {
+		if text == "" {
+			name, text = variable, os.Getenv(variable)
+		}
+	}
+	if text == "" {
+		return 0, false, nil
+	}
+	index, err = strconv.Atoi(text)
+	if err != nil || index < 0 {
+		return 0, false, usage("--task-index", "%s is %q, expected the index of a task, a whole number from 0 up", name, text)
+	}
+	return index, true, nil
+}
+
+// keepOutcome keeps for `rkd batch status` how the task of an index ended. An interrupted one goes on later and has not failed.
+func keepOutcome(ctx context.Context, r *pipeline.Runner, stage string, index int, err error) {
+	if err == nil {
+		r.Succeeded(stage, index)
+		return
+	}
+	if f := newFailure(ctx, err); f.Code != exitInterrupted && f.Code != exitHeld {
+		r.Failed(pipeline.Failure{Stage: stage, Index: index, Code: f.Code, Message: f.Message})
+	}
+}

@@ -1,0 +1,140 @@
+package batch
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"rkd/pipeline/config"
+	"rkd/student/train/record"
+)
+
+var (
+	// ErrNoEngine says that the scheduler's program is not there.
+	ErrNoEngine = errors.New("not on the path")
+	// ErrRefused says that the scheduler did not take a job; it holds the scheduler's own words.
+	ErrRefused = errors.New("refused")
+)
+
+// Chain is an experiment as its jobs see it.
+type Chain struct {
+	Name     string   // of the experiment
+	Config   string   // the configuration's path, as jobs give it to rkd
+	Set      []string // values of --set that jobs give to rkd
+	CacheDir string   // the cache's folder
+	Program  string   // that runs as rkd
+	WorkDir  string   // where jobs run; absolute
+	Dir      string   // where the rendered files and the logs lie; absolute
+	Batch    config.Batch
+	Work     Work
+}
+
+// Work is what is to be done: indices, ascending, of the plan's tasks and of the experiment's trainings. Evaluation always is,
+// and costs nothing where it is done.
+type Work struct {
+	Precompute []int
+	Finalize   bool
+	Distill    []int
+	Export     []int
+}
+
+// stage is one link of a chain. An array runs one task for each of its indices, which may be none; without indices there is
+// one.
+type stage struct {
+	name    string
+	about   string
+	indices []int
+	array   bool
+	command []string // after the program's name; "$index" stands for the task's
+}
+
+// stages lists the links that have something to do, in their order.
+func (c *Chain) stages() []stage {
+	var set []string
+	for _, s := range c.Set {
+		set = append(set, "--set", s)
+	}
+	rkd := func(words ...string) []string { return append(words, set...) }
+	all := []stage{
+		{
+			"precompute", "runs the teacher over the shards of one task of the plan", c.Work.Precompute, true,
+			rkd("precompute", c.Config, "--task-index", indexWord),
+		},
+		{
+			"finalize", "writes the manifest of the cache, all of whose shards are there", nil, false,
+			[]string{"cache", "finalize", c.CacheDir},
+		},
+		{
+			"distill", "trains one student against the cache, or goes on with it", c.Work.Distill, true,
+			rkd("distill", c.Config, "--task-index", indexWord, "--wait"),
+		},
+		{
+			"export", "writes one student as an ONNX file", c.Work.Export, true,
+			rkd("export", c.Config, "--task-index", indexWord, "--wait"),
+		},
+		{"evaluate", "measures teacher and students on the test data", nil, false, rkd("eval", c.Config, "--wait")},
+		{"collect", "prints the table of results", nil, false, rkd("batch", "collect", c.Config, "--wait")},
+	}
+	var some []stage
+	for _, s := range all {
+		if s.array && len(s.indices) > 0 || !s.array && (s.name != "finalize" || c.Work.Finalize) {
+			some = append(some, s)
+		}
+	}
+	return some
+}
+
+// indexWord stands in a command for the index of the task.
+const indexWord = "$index"
+
+// permanent are the exit codes after which another try ends in the same way: wrong usage or configuration, bad input, a cache or
+// folder of something else.
+var permanent = []int{2, 3, 4}
+
+// File is a rendered document.
+type File struct {
+	Name string
+	Data []byte
+	Mode os.FileMode
+}
+
+// Write writes the files, and the folder for the logs, into the chain's folder. It returns their paths.
+func (c *Chain) Write(files []File) ([]string, error) {
+	if err := os.MkdirAll(c.logDir(), 0o755); err != nil { // schedulers do not make it, and a job without its log fails
+		return nil, fmt.Errorf("writing jobs: %w", err)
+	}
+	var paths []string
+	for _, f := range files {
+		path := filepath.Join(c.Dir, f.Name)
+		if err := record.WriteFile(path, f.Data); err != nil {
+			return nil, err
+		}
+		if err := os.Chmod(path, f.Mode); err != nil {
+			return nil, fmt.Errorf("writing jobs: %w", err)
+		}
+		paths = append(paths, path)
+	}
+	return paths, nil
+}
+
+func (c *Chain) logDir() string { return filepath.Join(c.Dir, "log") }
+
+// Ranges writes ascending numbers as a scheduler takes them: 0-3,7.
+func Ranges(numbers []int) string {
+	var parts []string
+	for i := 0; i < len(numbers); {
+		j := i
+		for j+1 < len(numbers) && numbers[j+1] == numbers[j]+1 {
+			j++
+		}
+		if i == j {
+			parts = append(parts, fmt.Sprint(numbers[i]))
+		} else {
+			parts = append(parts, fmt.Sprintf("%d-%d", numbers[i], numbers[j]))
+		}
+		i = j + 1
+	}
+	return strings.Join(parts, ",")
+}

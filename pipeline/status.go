@@ -1,0 +1,211 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"rkd/pipeline/batch"
+	"rkd/pipeline/cache"
+	"rkd/student/train"
+	"rkd/student/train/record"
+)
+
+// Status says how far an experiment is, by what lies in its folders: no scheduler is asked.
+type Status struct {
+	Name string `json:"name"`
+	// Cache is how far its newest plan is, nil where there is none.
+	Cache     *cache.Status    `json:"cache"`
+	Trainings []TrainingStatus `json:"trainings"`
+	// Evaluated says that there are results; evaluation itself looks whether they are those of these students.
+	Evaluated bool `json:"evaluated"`
+	// Failures are those of tasks that nothing has been done about since.
+	Failures []Failure `json:"failures"`
+}
+
+// TrainingStatus says how far a training is.
+type TrainingStatus struct {
+	Index   int    `json:"index"`
+	Variant string `json:"variant"`
+	Seed    uint64 `json:"seed"`
+	Step    int    `json:"step"`  // of the last checkpoint
+	Steps   int    `json:"steps"` // of the whole training; 0 where neither it nor its cache is there
+	// Trained says that it is finished, Exported that its student is there as a model, too.
+	Trained  bool `json:"trained"`
+	Exported bool `json:"exported"`
+	// Problem says why what is there is of no use.
+	Problem string `json:"problem,omitempty"`
+}
+
+// Failure is how a task of a batch job ended last.
+type Failure struct {
+	Stage   string `json:"stage"`
+	Index   int    `json:"index"`
+	Code    int    `json:"code"`
+	Message string `json:"message"`
+	Host    string `json:"host"`
+}
+
+// failureFile is where a task's failure is kept, in the run directory.
+func (r *Runner) failureFile(stage string, index int) string {
+	return filepath.Join(r.Experiment.Base.Dir, "batch", fmt.Sprintf("%s-%d.failed.json", stage, index))
+}
+
+// Failed keeps, for the status, that a task has failed; Succeeded forgets it. That this cannot be written hides no other
+// failure.
+func (r *Runner) Failed(f Failure) {
+	f.Host, _ = os.Hostname() // for people
+	data, err := json.MarshalIndent(f, "", "  ")
+	if err == nil {
+		err = record.WriteFile(r.failureFile(f.Stage, f.Index), append(data, '\n'))
+	}
+	if err != nil {
+		r.Progress.Say("keeping for the status that task %d of %s failed: %v", f.Index, f.Stage, err)
+	}
+}
+
+// Succeeded forgets a task's failure.
+func (r *Runner) Succeeded(stage string, index int) {
+	if err := os.Remove(r.failureFile(stage, index)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Progress.Say("forgetting that task %d of %s had failed: %v", index, stage, err)
+	}
+}
+
+// failures lists the failures of tasks.
+func (r *Runner) failures() ([]Failure, error) {
+	files, err := filepath.Glob(filepath.Join(r.Experiment.Base.Dir, "batch", "*.failed.json"))
+	if err != nil {
+		return nil, err
+	}
+	found := []Failure{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			continue // forgotten in between
+		}
+		var f Failure
+		if err := json.Unmarshal(data, &f); err != nil {
+			return nil, fmt.Errorf("reading %q: %w", file, err)
+		}
+		found = append(found, f)
+	}
+	return found, nil
+}
+
+// Status looks how far the experiment is.
+func (r *Runner) Status(ctx context.Context) (*Status, error) {
+	s := &Status{Name: r.Experiment.Base.Name}
+	var err error
+	s.Cache, err = cache.ReadStatus(ctx, r.Experiment.Base.Cache.Dir)
+	if err != nil && !errors.Is(err, cache.ErrNoPlan) {
+		return nil, err
+	}
+	for i, t := range Tasks(r.Experiment) {
+		status, err := r.trainingStatus(t, s.Cache)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", t, err)
+		}
+		status.Index = i
+		s.Trainings = append(s.Trainings, *status)
+	}
+	results, err := readResults(r.Experiment.Base.Dir)
+	if err != nil {
+		return nil, err
+	}
+	s.Evaluated = results != nil
+	s.Failures, err = r.failures()
+	return s, err
+}
+
+func (r *Runner) trainingStatus(t Task, rows *cache.Status) (*TrainingStatus, error) {
+	s := &TrainingStatus{Variant: t.Variant, Seed: t.Seed}
+	if rows != nil {
+		o := t.Config.Train.WithDefaults(rows.Rows)
+		s.Steps = o.Epochs * o.StepsPerEpoch
+	}
+	c, err := train.ReadCheckpoint(t.Dir())
+	switch {
+	case errors.Is(err, train.ErrNoCheckpoint):
+		return s, nil
+	case errors.Is(err, train.ErrCheckpoint):
+		s.Problem = err.Error()
+		return s, nil
+	case err != nil:
+		return nil, err
+	}
+	s.Step = c.Step
+	if !c.Done {
+		return s, nil
+	}
+	if _, err := t.trained(); err != nil {
+		s.Problem = err.Error()
+		return s, nil
+	}
+	s.Trained = true
+	_, err = t.exportedModel()
+	s.Exported = err == nil
+	return s, nil
+}
+
+// Work lists what a chain of batch jobs has to do: all of it, or what is missing.
+func (s *Status) Work(missing bool) batch.Work {
+	var w batch.Work
+	if s.Cache != nil && !(missing && s.Cache.Complete) {
+		w.Finalize = true
+		w.Precompute = s.Cache.MissingTasks
+		if !missing {
+			w.Precompute = w.Precompute[:0:0]
+			for task := range s.Cache.Tasks {
+				w.Precompute = append(w.Precompute, task)
+			}
+		}
+	}
+	for _, t := range s.Trainings {
+		if !missing || !t.Trained {
+			w.Distill = append(w.Distill, t.Index)
+		}
+		if !missing || !t.Exported {
+			w.Export = append(w.Export, t.Index)
+		}
+	}
+	return w
+}
+
+// ErrPartial says that trainings of an experiment are missing.
+var ErrPartial = errors.New("some trainings are missing")
+
+// Collect evaluates the students that are there, exporting those that are trained only. Where trainings are not finished the
+// error is ErrPartial and names them, and the results, nil where there are none, leave them out.
+func (r *Runner) Collect(ctx context.Context) (res *Results, err error) {
+	release, err := r.holdRun(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, release()) }()
+	var there []Task
+	var missing []string
+	for _, t := range generations(r.Experiment) {
+		if _, err := t.trained(); err != nil {
+			missing = append(missing, fmt.Sprintf("%s (%v)", t, err))
+			continue
+		}
+		there = append(there, t)
+	}
+	if len(there) > 0 {
+		if _, err := r.export(ctx, there); err != nil {
+			return nil, err
+		}
+		if res, err = r.evaluate(ctx, there); err != nil {
+			return nil, err
+		}
+	}
+	if len(missing) > 0 {
+		return res, fmt.Errorf("%w: %d of %d: %s", ErrPartial, len(missing), len(missing)+len(there), strings.Join(missing, "; "))
+	}
+	return res, nil
+}
