@@ -69,6 +69,10 @@ test: setup ## run all tests
 test-crash: setup ## kill precompute and distill at random moments and require the bytes of an undisturbed run (slow)
 	go test -timeout 40m -tags crash -run Crash -v ./cmd/rkd/...
 
+.PHONY: test-slurm
+test-slurm: setup ## run chains of batch jobs on a real Slurm of two nodes on this machine (as root; installs Debian's packages)
+	go test -timeout 20m -tags slurm -run Slurm -count 1 -v ./cmd/rkd
+
 .PHONY: test-torch
 test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
 	PYTHON=$(PYTHON) go test -tags torch -run TenSteps -timeout 20m -v ./student/importer
@@ -130,7 +134,7 @@ check: lint check-docs ## lint, vet, and check formatting, go.mod and the genera
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash,torch ./...
+	go vet -tags crash,torch,slurm ./...
 	go mod tidy -diff
 
 .PHONY: clean
