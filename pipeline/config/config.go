@@ -43,6 +43,8 @@ type Config struct {
 	Generations int `yaml:"generations,omitempty"`
 	// Variants are named changes to this file, all trained from the same cache; without any there is one, "student".
 	Variants yaml.Node `yaml:"variants,omitempty"`
+	// Grid maps keys of the sections in which variants may differ to lists of values: each variant is trained with each combination.
+	Grid yaml.Node `yaml:"grid,omitempty"`
 	// Batch says how a cluster runs the experiment; Parse moves it to the Experiment.
 	Batch Batch `yaml:"batch,omitempty"`
 }
@@ -130,13 +132,17 @@ func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
 	if err := doc.decode(&e.Base); err != nil {
 		return nil, err
 	}
-	changes := e.Base.Variants
-	e.Base.Variants = yaml.Node{}
+	grid, variants := e.Base.Grid, e.Base.Variants
+	e.Base.Grid, e.Base.Variants = yaml.Node{}, yaml.Node{}
+	changes, err := spread(doc, &grid, &variants)
+	if err != nil {
+		return nil, err
+	}
 	if err := e.Base.complete(); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, file, err)
 	}
 	e.Batch, e.Base.Batch = e.Base.Batch, Batch{}
-	return e, e.expand(doc, &changes)
+	return e, e.expand(doc, changes)
 }
 
 // expand decodes every variant: the file with the variant's keys laid over it.
@@ -170,7 +176,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 		v := Variant{Name: name}
 		err := merged.decode(&v.Config)
 		if err == nil {
-			v.Config.Variants = yaml.Node{}
+			v.Config.Variants, v.Config.Grid = yaml.Node{}, yaml.Node{}
 			err = v.Config.complete()
 			v.Config.Batch = Batch{}
 		}
