@@ -19,13 +19,13 @@ type Limits struct {
 	// MaxPixels is the largest height × width of a picture that is decoded; a larger one is ErrDecode before memory is
 	// asked for. The default, 89,478,485, is Pillow's Image.MAX_IMAGE_PIXELS, above which Pillow warns of a decompression
 	// bomb. Deviation: Pillow refuses only twice as many.
-	MaxPixels int `yaml:"max_pixels,omitempty"`
+	MaxPixels int `yaml:"max_pixels,omitempty" within:"[1,1099511627776]"`
 	// DecodeMemory is the memory of all pictures that are being decoded and preprocessed at a time; default 2 GiB. A
 	// decoder that would exceed it waits for the others, and a picture that alone exceeds it is ErrDecode.
-	DecodeMemory Bytes `yaml:"decode_memory,omitempty"`
+	DecodeMemory Bytes `yaml:"decode_memory,omitempty" within:"[1,1125899906842624]"`
 	// KeepMemory is the memory for preprocessed training samples, 8-bit; default 1 GiB. Those beyond it are kept in a
 	// scratch file.
-	KeepMemory Bytes `yaml:"keep_memory,omitempty"`
+	KeepMemory Bytes `yaml:"keep_memory,omitempty" within:"[1,1125899906842624]"`
 	// ScratchDir is the folder of that file; the run directory by default.
 	ScratchDir string `yaml:"scratch_dir,omitempty"`
 }
@@ -53,8 +53,8 @@ func (l Limits) Validate() error {
 	return nil
 }
 
-// withDefaults fills in what is 0.
-func (l Limits) withDefaults() Limits {
+// Resolved returns l with its defaults written out.
+func (l Limits) Resolved() Limits {
 	if l.MaxPixels == 0 {
 		l.MaxPixels = defaultMaxPixels
 	}
@@ -69,7 +69,7 @@ func (l Limits) withDefaults() Limits {
 
 // Keep is where training samples are kept: in so much memory, of which used is taken, and in ScratchDir or else dir.
 func (l Limits) Keep(used int64, dir string, warn func(error)) Keep {
-	l = l.withDefaults()
+	l = l.Resolved()
 	if l.ScratchDir != "" {
 		dir = l.ScratchDir
 	}
@@ -100,7 +100,7 @@ type Budget struct {
 
 // NewBudget returns the budget of a configuration.
 func NewBudget(l Limits) *Budget {
-	l = l.withDefaults()
+	l = l.Resolved()
 	return &Budget{limits: l, free: semaphore.NewWeighted(int64(l.DecodeMemory))}
 }
 

@@ -40,7 +40,7 @@ type Preprocess struct {
 	Resize Size `yaml:"resize,omitempty"`
 	// MaxSize bounds the longer side where Resize is one number: where it would be longer it is MaxSize, and the shorter
 	// one ⌊MaxSize·short/long⌋. 0 does not bound it.
-	MaxSize int `yaml:"max_size,omitempty"`
+	MaxSize int `yaml:"max_size,omitempty" within:"[0,16384]"`
 	// Interpolation is nearest, box, bilinear (default), hamming, bicubic or lanczos, each with Pillow's bits.
 	Interpolation string `yaml:"interpolation,omitempty"`
 	// Antialias false interpolates between the nearest pixels however much an image shrinks, as PyTorch's interpolate and
@@ -55,7 +55,7 @@ type Preprocess struct {
 	// Layout is NCHW (default) or NHWC.
 	Layout string `yaml:"layout,omitempty"`
 	// Scale multiplies the pixel value 0–255. Default 1/255.
-	Scale float64 `yaml:"scale,omitempty"`
+	Scale float64 `yaml:"scale,omitempty" within:"(0,1000000]"`
 	// Mean and Std have one value, or one per channel in the order of Color. Defaults 0 and 1.
 	Mean []float64 `yaml:"mean,flow,omitempty"`
 	Std  []float64 `yaml:"std,flow,omitempty"`

@@ -25,7 +25,7 @@ type Source struct {
 	// Classes keeps only the samples of these classes, named in any order; empty keeps all.
 	Classes []string `yaml:"classes,flow,omitempty"`
 	// Limit keeps at most so many samples, dealt out class by class in turn so that they stay balanced; 0 keeps all.
-	Limit int `yaml:"limit,omitempty"`
+	Limit int `yaml:"limit,omitempty" within:"[0,1000000000000]"`
 	// OnError is fail (default) or skip: whether a sample that gives ErrDecode is left out. Only skips reads it.
 	OnError string `yaml:"on_error,omitempty"`
 }

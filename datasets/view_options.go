@@ -41,9 +41,9 @@ type Jitter struct {
 
 // Blur is torchvision's GaussianBlur.
 type Blur struct {
-	Kernel      int       `yaml:"kernel,omitempty"`      // pixels across, odd; default 9
-	Sigma       []float64 `yaml:"sigma,flow,omitempty"`  // standard deviation in pixels between these; default [0.1, 2]
-	Probability *float64  `yaml:"probability,omitempty"` // default 1
+	Kernel      int       `yaml:"kernel,omitempty" within:"[1,255]"` // pixels across, odd; default 9
+	Sigma       []float64 `yaml:"sigma,flow,omitempty"`              // standard deviation in pixels between these; default [0.1, 2]
+	Probability *float64  `yaml:"probability,omitempty"`             // default 1
 }
 
 // Erase paints a rectangle over, torchvision's RandomErasing.
@@ -56,9 +56,9 @@ type Erase struct {
 
 // RandAugment applies operations drawn from a list of fourteen, all at one magnitude (Cubuk et al., 2020), as torchvision's.
 type RandAugment struct {
-	Operations int `yaml:"operations,omitempty"` // applied one after another; default 2
-	Magnitude  int `yaml:"magnitude,omitempty"`  // 1 to 30; default 9
-	Fill       RGB `yaml:"fill,omitempty"`       // of what comes from outside; default black
+	Operations int `yaml:"operations,omitempty" within:"[1,100]"` // applied one after another; default 2
+	Magnitude  int `yaml:"magnitude,omitempty" within:"[1,30]"`   // 1 to 30; default 9
+	Fill       RGB `yaml:"fill,omitempty"`                        // of what comes from outside; default black
 }
 
 func orElse[T any](values []T, missing ...T) []T {
@@ -235,4 +235,41 @@ func (o *RandAugment) magnitude() int {
 		return 9
 	}
 	return o.Magnitude
+}
+
+// Resolved returns v with every default written out: it does what v does.
+func (v Views) Resolved() Views {
+	always := func(p *float64, missing float64) *float64 { missing = probability(p, missing); return &missing }
+	if o := v.Crop; o != nil {
+		c := *o
+		c.Scale, c.Ratio = orElse(o.Scale, cropScale...), orElse(o.Ratio, cropRatio...)
+		v.Crop = &c
+	}
+	if o := v.Affine; o != nil {
+		c := *o
+		c.Translate, c.Scale, c.Filter = orElse(o.Translate, 0, 0), orElse(o.Scale, 1, 1), o.filter()
+		v.Affine = &c
+	}
+	if o := v.RandAugment; o != nil {
+		c := *o
+		c.Operations, c.Magnitude = o.operations(), o.magnitude()
+		v.RandAugment = &c
+	}
+	if o := v.Jitter; o != nil {
+		c := *o
+		c.Probability = always(o.Probability, 1)
+		v.Jitter = &c
+	}
+	if o := v.Blur; o != nil {
+		c := *o
+		c.Kernel, c.Sigma, c.Probability = o.kernel(), orElse(o.Sigma, blurSigma...), always(o.Probability, 1)
+		v.Blur = &c
+	}
+	if o := v.Erase; o != nil {
+		c := *o
+		c.Scale, c.Ratio = orElse(o.Scale, eraseScale...), orElse(o.Ratio, eraseRatio...)
+		c.Probability = always(o.Probability, 0.5)
+		v.Erase = &c
+	}
+	return v
 }

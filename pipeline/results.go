@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"rkd/datasets/regular"
 	"rkd/student/train/record"
 )
 
@@ -74,7 +74,7 @@ type Statistic struct {
 
 // readResults returns the results in a run directory, or nil where there are none, or damaged ones, which are measured again.
 func readResults(dir string) (*Results, error) {
-	data, err := os.ReadFile(filepath.Join(dir, ResultsFile))
+	data, err := regular.ReadFile(filepath.Join(dir, ResultsFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

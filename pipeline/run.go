@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"rkd/datasets/regular"
 	"rkd/pipeline/cache"
 	"rkd/student/train/record"
 )
@@ -70,7 +71,7 @@ func (r *Runner) writeConfig() error {
 		return err
 	}
 	path := filepath.Join(r.Experiment.Base.Dir, configFile)
-	if there, err := os.ReadFile(path); err == nil && bytes.Equal(there, data) {
+	if there, err := regular.ReadFile(path); err == nil && bytes.Equal(there, data) {
 		return nil
 	}
 	return record.WriteFile(path, data)

@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strings"
 
+	"rkd/datasets/regular"
 	"rkd/models/onnx"
 	"rkd/pipeline/config"
 	"rkd/student/train/record"
@@ -48,7 +49,7 @@ func seal(path string, m *onnx.Model) (intact, unknown bool, err error) {
 	if written == "" {
 		return false, true, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return false, false, fmt.Errorf("reading %q: %w", path, err)
 	}

@@ -12,9 +12,17 @@ import (
 )
 
 // run is the program: it parses args, runs a command and returns the exit code.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	results := &checkedWriter{w: stdout}
-	app := newApp(console{stdout: results, stderr: stderr})
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
+	// A fault of the program is told as all others are. (One in another goroutine ends the process before this.)
+	defer func() {
+		if fault := recover(); fault != nil {
+			f := failure{Code: exitFailed, Message: oneLine(fmt.Errorf("a fault of the program%s: %v", faultAt(), fault)), Hint: "please report it"}
+			f.print(stderr, wantsJSON(args))
+			code = f.Code
+		}
+	}()
+	results, at := &checkedWriter{w: stdout}, &position{}
+	app := newApp(console{stdout: results, stderr: stderr, at: at})
 	err := app.RunContext(ctx, flagsFirst(app, args))
 	if err == nil {
 		err = results.err
@@ -23,6 +31,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	}
 	f := newFailure(ctx, err)
+	if f.Code == exitInterrupted {
+		f.Message, f.Hint = stopped(err, *at)
+	}
 	f.print(stderr, wantsJSON(args))
 	return f.Code
 }

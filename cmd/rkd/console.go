@@ -12,6 +12,7 @@ import (
 // console is a command's output: results on stdout, progress on stderr.
 type console struct {
 	stdout, stderr io.Writer
+	at             *position // of the last stage
 	JSON, Quiet    bool
 }
 

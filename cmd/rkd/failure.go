@@ -6,6 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
 )
 
 // failure is what the program says about the error that ended it: a sentence for people, or with --json one line of JSON.
@@ -45,6 +49,50 @@ func (f failure) print(w io.Writer, asJSON bool) {
 	fmt.Fprintf(w, "rkd: %s\n", f.Message)
 	if f.Hint != "" {
 		fmt.Fprintf(w, "     %s\n", f.Hint)
+	}
+}
+
+// stopped says where an interruption has ended a run that was at a position, and what to do. Errors that came with it are told, too.
+func stopped(err error, at position) (message, hint string) {
+	message = strings.TrimSuffix(oneLine(err), ": "+context.Canceled.Error())
+	if !strings.Contains(message, "stopped after") {
+		others := message
+		message = "stopped"
+		if at.stage != "" {
+			message = fmt.Sprintf("%s: stopped after %d of %d %s", at.stage, at.done, at.total, at.unit)
+		}
+		if !onlyCanceled(err) {
+			message += ": " + others
+		}
+	}
+	return message, "the same command goes on"
+}
+
+// onlyCanceled says whether nothing but the end of a context is behind err.
+func onlyCanceled(err error) bool {
+	switch e := err.(type) {
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !onlyCanceled(err) })
+	case interface{ Unwrap() error }:
+		return onlyCanceled(e.Unwrap())
+	}
+	return errors.Is(err, context.Canceled)
+}
+
+// faultAt says where in the program a panic that is being recovered from began: " at FILE:LINE".
+func faultAt() string {
+	pcs := make([]uintptr, 64)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
+	panicking := false
+	for {
+		f, more := frames.Next()
+		if panicking && !strings.HasPrefix(f.Function, "runtime.") {
+			return fmt.Sprintf(" at %s:%d", filepath.Base(f.File), f.Line)
+		}
+		panicking = panicking || f.Function == "runtime.gopanic"
+		if !more {
+			return ""
+		}
 	}
 }
 

@@ -14,8 +14,13 @@ import (
 var version = "dev"
 
 func main() {
+	os.Exit(untilSignal(func(ctx context.Context) int { return run(ctx, os.Args, os.Stdout, os.Stderr) }))
+}
+
+// untilSignal runs f with a context that ends with the first Ctrl-C or SIGTERM; a second one ends the process at once.
+func untilSignal(f func(context.Context) int) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// The first signal ends the run cleanly, a second one at once.
-	context.AfterFunc(ctx, stop)
-	os.Exit(run(ctx, os.Args, os.Stdout, os.Stderr))
+	defer stop()
+	context.AfterFunc(ctx, stop) // from then on signals do what they do to any process
+	return f(ctx)
 }

@@ -2,7 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,7 +14,16 @@ import (
 
 // TestMain lets the test binary be the program: tests run it as a user would, in a process of its own.
 func TestMain(m *testing.M) {
-	if os.Getenv("RKD_BE_THE_PROGRAM") != "" {
+	switch os.Getenv("RKD_BE_THE_PROGRAM") {
+	case "":
+	case "stuck": // a program that does not heed the first signal
+		os.Exit(untilSignal(func(ctx context.Context) int {
+			fmt.Println("running")
+			<-ctx.Done()
+			fmt.Println("stopping")
+			select {}
+		}))
+	default:
 		main()
 	}
 	os.Exit(m.Run())

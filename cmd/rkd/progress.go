@@ -12,15 +12,40 @@ import (
 	"rkd/pipeline"
 )
 
-// newProgress reports progress on w: a bar on a terminal, plain lines otherwise, nothing when quiet.
-func newProgress(w io.Writer, quiet bool) pipeline.Progress {
+// newProgress reports progress on w: a bar on a terminal, plain lines otherwise, nothing when quiet. In at it keeps where
+// the last stage is.
+func newProgress(w io.Writer, quiet bool, at *position) pipeline.Progress {
 	if quiet {
-		return pipeline.Quiet{}
+		return &counted{pipeline.Quiet{}, at}
 	}
 	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return &barProgress{w: w}
+		return &counted{&barProgress{w: w}, at}
 	}
-	return &lineProgress{w: w}
+	return &counted{&lineProgress{w: w}, at}
+}
+
+// position is where the last stage is, for what is said of a run that was interrupted.
+type position struct {
+	stage, unit string
+	done, total int
+}
+
+// counted keeps the position of a progress.
+type counted struct {
+	pipeline.Progress
+	at *position
+}
+
+// Start begins a stage.
+func (c *counted) Start(stage, unit string, done, total int) {
+	*c.at = position{stage, unit, done, total}
+	c.Progress.Start(stage, unit, done, total)
+}
+
+// Add counts units.
+func (c *counted) Add(n int) {
+	c.at.done += n
+	c.Progress.Add(n)
 }
 
 // barProgress draws a bar with rate and time left.
@@ -34,7 +59,9 @@ func (p *barProgress) Start(stage, unit string, done, total int) {
 	p.bar = progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(stage), progressbar.OptionSetItsString(unit),
 		progressbar.OptionShowIts(), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true),
-		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish())
+		progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+		// Clears the whole line, with the ^C that a terminal has written behind the bar.
+		progressbar.OptionUseANSICodes(true))
 	if done > 0 {
 		_ = p.bar.Set(done)
 	}
@@ -89,10 +116,12 @@ func (p *lineProgress) Add(n int) {
 
 // Finish prints where the stage ended.
 func (p *lineProgress) Finish() {
-	if p.stage != "" {
+	if p.stage != "" && p.done < p.total {
+		fmt.Fprintf(p.w, "%s: stopped after %d of %d %s\n", p.stage, p.done, p.total, p.unit)
+	} else if p.stage != "" {
 		p.tell()
-		p.stage = ""
 	}
+	p.stage = ""
 }
 
 func (p *lineProgress) tell() {

@@ -3,7 +3,6 @@ package config
 import (
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -40,7 +39,7 @@ type Config struct {
 	// Seeds lists the seeds that every variant is trained with; default [1].
 	Seeds []uint64 `yaml:"seeds,flow,omitempty"`
 	// Generations is the number of students that follow each other, each the teacher of the next; default 1.
-	Generations int `yaml:"generations,omitempty"`
+	Generations int `yaml:"generations,omitempty" within:"[1,1000]"`
 	// Variants are named changes to this file, all trained from the same cache; without any there is one, "student".
 	Variants yaml.Node `yaml:"variants,omitempty"`
 	// Grid maps keys of the sections in which variants may differ to lists of values: each variant is trained with each combination.
@@ -66,14 +65,14 @@ type Cache struct {
 	Dir   string `yaml:"dir,omitempty"`
 	DType string `yaml:"dtype,omitempty"` // float32
 	// Views is the number of views of every sample; the first is the sample itself.
-	Views        int `yaml:"views,omitempty"`
-	RowsPerShard int `yaml:"rows_per_shard,omitempty"`
+	Views        int `yaml:"views,omitempty" within:"[1,10000]"`
+	RowsPerShard int `yaml:"rows_per_shard,omitempty" within:"[1,16777216]"`
 }
 
 // Student is the `student` section.
 type Student struct {
 	Arch         arch.Config `yaml:"arch"`
-	EmbeddingDim int         `yaml:"embedding_dim"`
+	EmbeddingDim int         `yaml:"embedding_dim" within:"[1,65536]"`
 	// Freeze lists patterns of names of weights or nodes of Arch.ONNX that are not trained.
 	Freeze []string `yaml:"freeze,flow,omitempty"`
 	// Normalize is none (default) or l2: unit rows.
@@ -109,7 +108,7 @@ type Variant struct {
 // Load reads the configuration in file, with the values of overrides ("key.path=value") replaced. Errors are ErrConfig and
 // name file, line, key, value and what was expected.
 func Load(file string, overrides []string) (*Experiment, error) {
-	data, err := os.ReadFile(file)
+	data, err := readFile(file)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading the configuration: %w", ErrConfig, err)
 	}
@@ -189,28 +188,6 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 		e.Variants = append(e.Variants, v)
 	}
 	return nil
-}
-
-// Resolved returns the configuration as YAML: every default written out, a section for each variant.
-func (e *Experiment) Resolved() ([]byte, error) {
-	variants := yaml.Node{Kind: yaml.MappingNode}
-	for _, v := range e.Variants {
-		var node yaml.Node
-		change := map[string]any{
-			"student": v.Config.Student, "loss": v.Config.Loss, "train": v.Config.Train, "engine": v.Config.Engine, "export": v.Config.Export,
-		}
-		if err := node.Encode(change); err != nil {
-			return nil, fmt.Errorf("writing out variant %q: %w", v.Name, err)
-		}
-		setValue(&variants, v.Name, &node)
-	}
-	resolved := e.Base
-	resolved.Variants = variants
-	data, err := yaml.Marshal(&resolved)
-	if err != nil {
-		return nil, fmt.Errorf("writing out the configuration: %w", err)
-	}
-	return data, nil
 }
 
 // variable lists the sections in which variants may differ.

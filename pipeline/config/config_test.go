@@ -6,7 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
@@ -142,6 +144,61 @@ func TestResolvedConfigurationReadsBack(t *testing.T) {
 	}
 }
 
+// config.yaml of a run holds the defaults and is the same configuration: its trainings have the same keys.
+func TestResolvedConfigurationHoldsDefaults(t *testing.T) {
+	files, _ := filepath.Glob("../../examples/*.yaml")
+	for _, file := range append(files, "testdata/key.yaml") {
+		e, err := config.Load(file, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := e.Resolved()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := config.Parse("config.yaml", data, nil)
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", file, err, data)
+		}
+		if len(again.Variants) != len(e.Variants) {
+			t.Fatalf("%s: %d variants, expected %d", file, len(again.Variants), len(e.Variants))
+		}
+		of := config.Training{Cache: "c", Rows: 1000, Input: []int{1, 28, 28}, Seed: 1}
+		for i, v := range e.Variants {
+			want, err := v.Config.TrainingKey(of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := again.Variants[i].Config.TrainingKey(of)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, variant %s: the key of its trainings changes:\n%s", file, v.Name, diff)
+			}
+		}
+	}
+	e, err := config.Parse("x.yaml", []byte(text), []string{"loss.cc=1", "train.schedule={kind: step, every: 2}", "data.augment={blur: {}}"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := e.Resolved()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{
+		"lr: 0.001", "epochs: 10", "optimizer: adam", "betas: [0.9, 0.999]", "epsilon: 1e-08", "selection: 0.1", "kind: step", "gamma: 0.1",
+		"classes: 5", "per_class: 13", "batch: 32", "provider: cpu", "normalize: none", "gamma: 0.4", "order: 2", "kernel: gaussian",
+		"miner: distance_weighted", "interpolation: bilinear", "antialias: true", "layout: NCHW", "mean: [0]", "std: [1]", "norm: batch",
+		"pool: max", "head: flatten", "on_error: fail", "kernel: 9", "sigma: [0.1, 2]", "rows_per_shard: 8192", "views: 1", "queries: 15",
+		"episodes: 600", "fold_batch_norm: true", "generations: 1",
+	} {
+		if !strings.Contains(string(data), " "+line+"\n") && !strings.Contains(string(data), "\n"+line+"\n") {
+			t.Errorf("the resolved configuration lacks %q:\n%s", line, data)
+		}
+	}
+}
+
 func TestConfigurationThatCannotBeUsed(t *testing.T) {
 	tests := map[string]struct {
 		change [2]string // text to replace, and by what
@@ -218,6 +275,104 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 	}
 	if _, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"), nil); !isUsage(err) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file gives %v", err)
+	}
+}
+
+// A zero that is written is a zero: where it makes no sense it is refused, by the name of its key, and never taken for the default.
+func TestZeroIsNoDefault(t *testing.T) {
+	for _, key := range []string{
+		"train.lr", "train.epochs", "train.steps_per_epoch", "train.epsilon", "train.batch.classes", "train.batch.per_class",
+		"student.embedding_dim", "cache.views", "cache.rows_per_shard", "generations", "teacher.batch", "eval.queries", "eval.episodes",
+		"loss.cc.gamma", "loss.cc.order", "loss.dark_rank.alpha", "loss.dark_rank.beta", "loss.dark_rank.length", "loss.hkd.temperature",
+		"loss.info_nce.temperature", "student.head.scale", "teacher.preprocess.scale", "student.preprocess.scale", "train.schedule.gamma",
+		"data.augment.blur.kernel", "data.augment.randaugment.operations", "data.augment.randaugment.magnitude",
+	} {
+		for _, zero := range []string{"0", "0.0", "-0.0"} {
+			_, err := config.Parse("x.yaml", []byte(text), []string{key + "=" + zero})
+			last := key[strings.LastIndex(key, ".")+1:]
+			if !isUsage(err) || !strings.Contains(err.Error(), last) {
+				t.Errorf("--set %s=%s gives %v, expected a configuration error that names it", key, zero, err)
+			}
+		}
+		if _, err := config.Parse("x.yaml", []byte(text), []string{key + "=null"}); err != nil && key != "student.embedding_dim" {
+			t.Errorf("--set %s=null gives %v, expected the default", key, err)
+		}
+	}
+	e, err := config.Parse("x.yaml", []byte(text), []string{
+		"loss.task={weight: 1, kind: multi_similarity, base: 0}", "train.betas=[0, 0.9]", "train.selection=0", "train.momentum=0",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if base := e.Base.Loss.Resolved().Labels[0].Options.(*loss.MultiSimilarityOptions).Base; base == nil || *base != 0 {
+		t.Errorf("base is %v, expected the 0 that is written", base)
+	}
+	if train := e.Base.Train.WithDefaults(100); *train.Selection != 0 || train.Betas[0] != 0 {
+		t.Errorf("train is %+v, expected the zeros that are written", train)
+	}
+}
+
+// Numbers out of all reason are refused before anything is made of them, by the names of their keys.
+func TestNumbersOutOfBounds(t *testing.T) {
+	for set, says := range map[string]string{
+		"train.lr=.nan": "train.lr", "train.lr=.inf": "train.lr", "loss.rkd_angle=.nan": "loss.rkd_angle.weight", "loss.cc.gamma=.inf": "gamma",
+		"train.clip_norm=.inf": "clip_norm", "teacher.preprocess.mean=[.nan]": "mean", "train.betas=[.nan, 0.9]": "betas",
+		"train.epochs=9223372036854775807": "epochs", "train.steps_per_epoch=4611686018427387904": "steps_per_epoch",
+		"teacher.threads=9223372036854775807": "threads", "teacher.threads=9223372036854775808": "threads", "engine.threads=4611686018427387904": "threads",
+		"teacher.batch=1000000000": "batch", "train.batch.classes=1000000": "classes", "train.batch={classes: 4096, per_class: 4096}": "rows",
+		"student.embedding_dim=1000000000": "embedding_dim", "cache.views=1000000000": "views", "eval.episodes=4611686018427387904": "episodes",
+		"cache.rows_per_shard=4611686018427387904": "rows_per_shard", "generations=1000000": "generations",
+	} {
+		if _, err := config.Parse("x.yaml", []byte(text), []string{set}); !isUsage(err) || !strings.Contains(err.Error(), says) {
+			t.Errorf("--set %s gives %v, expected a configuration error that names %s", set, err, says)
+		}
+	}
+}
+
+// Documents that are made to exhaust memory or time are refused at once.
+func TestHostileDocuments(t *testing.T) {
+	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	for c := 'b'; c < 'k'; c++ {
+		bomb += fmt.Sprintf("%c: &%c [%s]\n", c, c, strings.TrimSuffix(strings.Repeat(fmt.Sprintf("*%c, ", c-1), 10), ", "))
+	}
+	for name, document := range map[string]string{
+		"alias of itself":        "name: &a [*a]\n",
+		"layers that hold them":  "student: {arch: {layers: &l [{kind: residual, body: *l}]}}\n",
+		"alias bomb":             bomb,
+		"2^20 layers":            "student: {arch: {layers: [" + strings.Repeat("{kind: relu}, ", 1<<16) + "]}}\n",
+		"too large":              "name: " + strings.Repeat("x", 1<<20) + "\n",
+		"too deep":               "name: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "\n",
+		"too deep for a parser":  "name: " + strings.Repeat("[", 500000),
+		"mappings within others": "name: " + strings.Repeat("{a: ", 300) + strings.Repeat("}", 300) + "\n",
+	} {
+		start := time.Now()
+		if _, err := config.Parse("x.yaml", []byte(document), nil); !isUsage(err) || len(err.Error()) > 500 {
+			t.Errorf("%s gives %.600v, expected a short configuration error", name, err)
+		}
+		if took := time.Since(start); took > 20*time.Second { // a bomb that goes off takes hours
+			t.Errorf("%s takes %v", name, took)
+		}
+	}
+	if _, err := config.Parse("x.yaml", []byte(text), []string{"student.arch={layers: &l [{kind: residual, body: *l}]}"}); !isUsage(err) {
+		t.Errorf("--set with an alias of itself gives %v", err)
+	}
+	aliases := strings.Replace(text, "data:\n  train: {source", "data:\n  train: &d {source", 1)
+	aliases = strings.Replace(aliases, "test: {source: sample, split: test}", "test: *d", 1)
+	if _, err := config.Parse("x.yaml", []byte(aliases), nil); err != nil {
+		t.Errorf("an honest alias gives %v", err)
+	}
+}
+
+// A named pipe is no configuration: opening it would wait for a writer.
+func TestConfigurationIsARegularFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe.yaml")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{pipe, t.TempDir(), "/dev/zero"} {
+		if _, err := config.Load(name, nil); !isUsage(err) {
+			t.Errorf("%s gives %v, expected a configuration error", name, err)
+		}
 	}
 }
 

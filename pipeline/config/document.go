@@ -19,9 +19,15 @@ type document struct {
 }
 
 func parseDocument(name string, data []byte) (*document, error) {
+	if len(data) > maxDocument {
+		return nil, fmt.Errorf("%w: %s: expected at most %d bytes of YAML", ErrConfig, name, maxDocument)
+	}
 	var top yaml.Node
 	if err := yaml.Unmarshal(data, &top); err != nil {
 		return nil, fmt.Errorf("%w: %s: %s", ErrConfig, name, strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	if err := checkSize(&top); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, name, err)
 	}
 	if len(top.Content) == 0 || top.Content[0].Kind != yaml.MappingNode {
 		return nil, fmt.Errorf("%w: %s: expected a YAML mapping with the sections of an experiment", ErrConfig, name)
@@ -38,6 +44,9 @@ func (d *document) override(assignment string) error {
 	var value yaml.Node
 	if err := yaml.Unmarshal([]byte(text), &value); err != nil {
 		return fmt.Errorf("%w: --set %s: %q is no YAML value", ErrConfig, key, text)
+	}
+	if err := checkSize(&value); err != nil {
+		return fmt.Errorf("%w: --set %s: %w", ErrConfig, key, err)
 	}
 	if len(value.Content) == 0 { // an empty text is an empty string
 		value.Content = []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str"}}
@@ -124,6 +133,10 @@ func (d *document) decodeInto(node *yaml.Node, v reflect.Value, path string) err
 	case reflect.Struct:
 		return d.decodeStruct(node, v, path)
 	case reflect.Slice:
+		if node.Tag == "!!null" {
+			v.SetZero()
+			return nil
+		}
 		if _, ok := v.Addr().Interface().(single); ok && node.Kind == yaml.MappingNode {
 			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 			return d.decodeInto(node, v.Index(0), path)
@@ -155,6 +168,11 @@ type expectant interface{ Expects() string }
 // single is a list that may be written as its only element.
 type single interface{ Single() }
 
+// checked is a section that wants to know which of its keys were given, for those whose zero value stands for a default.
+type checked interface {
+	CheckGiven(given func(key string) bool) error
+}
+
 // kinded is a section whose kind decides which keys it has beside those of all kinds.
 type kinded interface {
 	// OfKind makes the section one of a kind and returns a pointer to the struct of that kind's keys.
@@ -177,7 +195,7 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 	if node.Kind != yaml.MappingNode {
 		return d.wrong(node, path, "a section with keys")
 	}
-	fields := map[string]reflect.Value{}
+	fields := map[string]field{}
 	known := addFields(nil, fields, v)
 	kind := d.kind
 	if isKinded {
@@ -214,22 +232,37 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 			return fmt.Errorf("%w: %s: %q is given twice", ErrConfig, d.at(key), full)
 		}
 		seen[key.Value] = true
-		if err := d.decodeInto(node.Content[i+1], field, full); err != nil {
+		err := d.decodeInto(node.Content[i+1], field.Value, full)
+		if err == nil {
+			err = d.checkGiven(node.Content[i+1], field.Value, field.within, full)
+		}
+		if err != nil {
 			return err
+		}
+	}
+	if s, ok := v.Addr().Interface().(checked); ok {
+		if err := s.CheckGiven(func(key string) bool { return seen[key] && lookup(node, key).Tag != "!!null" }); err != nil {
+			return fmt.Errorf("%w: %s: %s: %w", ErrConfig, d.at(node), path, err)
 		}
 	}
 	return nil
 }
 
+// field is a field of a section, and the tag that says what the file may give it.
+type field struct {
+	reflect.Value
+	within string
+}
+
 // addFields adds the fields of a struct by their keys, those of inlined structs too, and appends the keys to known.
-func addFields(known []string, fields map[string]reflect.Value, v reflect.Value) []string {
+func addFields(known []string, fields map[string]field, v reflect.Value) []string {
 	for i := range v.NumField() {
 		name, option, _ := strings.Cut(v.Type().Field(i).Tag.Get("yaml"), ",")
 		switch {
 		case option == "inline":
 			known = addFields(known, fields, v.Field(i))
 		case name != "" && name != "-":
-			fields[name] = v.Field(i)
+			fields[name] = field{v.Field(i), v.Type().Field(i).Tag.Get("within")}
 			known = append(known, name)
 		}
 	}
@@ -242,6 +275,9 @@ func (d *document) decodeLeaf(node *yaml.Node, v reflect.Value, path string) err
 			return d.wrong(node, path, e.Expects())
 		}
 		return d.wrong(node, path, expected(v.Type()))
+	}
+	if !isFinite(v) {
+		return d.wrong(node, path, "a finite number")
 	}
 	return nil
 }

@@ -13,7 +13,7 @@ type Engine struct {
 	// Kind is onnxruntime (default) or gorgonia, the reference.
 	Kind string `yaml:"kind,omitempty"`
 	// Threads of onnxruntime; default all cores.
-	Threads int `yaml:"threads,omitempty"`
+	Threads int `yaml:"threads,omitempty" within:"[0,1024]"`
 	// Provider of onnxruntime is its execution provider; default cpu.
 	Provider        string            `yaml:"provider,omitempty"`
 	ProviderOptions map[string]string `yaml:"provider_options,omitempty"`

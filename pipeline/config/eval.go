@@ -12,8 +12,8 @@ type Eval struct {
 	// goal's.
 	Metrics []string `yaml:"metrics,flow,omitempty"`
 	// Queries and Episodes of N-way-K-shot: queries of a class in an episode, default 15, and episodes, default 600.
-	Queries  int `yaml:"queries,omitempty"`
-	Episodes int `yaml:"episodes,omitempty"`
+	Queries  int `yaml:"queries,omitempty" within:"[1,1000000]"`
+	Episodes int `yaml:"episodes,omitempty" within:"[2,10000000]"`
 	// Curve measures the test data after every epoch, too, and writes the figures to metrics.jsonl. They choose nothing.
 	Curve bool `yaml:"curve,omitempty"`
 	// Seed draws the episodes and the first centres of nmi, the same for all models.

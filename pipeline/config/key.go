@@ -152,8 +152,12 @@ var keyDefaults = map[string]any{
 	"student.arch.norm":         "batch",
 	"student.arch.pool":         "max",
 	"student.head.kind":         "linear",
+	"student.head.scale":        16,
 	"student.normalize":         "none",
+	"teacher.batch":             32,
 	"teacher.normalize":         "none",
+	"teacher.provider":          "cpu",
+	"train.betas":               []any{0.9, 0.999},
 	"train.batch.classes":       5,
 	"train.batch.kind":          "pk",
 	"train.batch.per_class":     13,
@@ -161,8 +165,10 @@ var keyDefaults = map[string]any{
 	"train.batch.shots":         1,
 	"train.batch.ways":          5,
 	"train.epochs":              10,
+	"train.epsilon":             1e-8,
 	"train.lr":                  0.001,
 	"train.optimizer":           "adam",
+	"train.schedule.gamma":      0.1,
 	"train.schedule.kind":       "constant",
 	"train.selection":           0.1,
 }
@@ -171,6 +177,10 @@ var keyDefaults = map[string]any{
 func leaveOut(values map[string]any, path string) {
 	for _, name := range slices.Collect(maps.Keys(values)) {
 		at := path + "." + name
+		if standard, ok := keyDefaults[at]; ok && fmt.Sprint(values[name]) == fmt.Sprint(standard) {
+			delete(values, name)
+			continue
+		}
 		switch value := values[name].(type) {
 		case map[string]any:
 			leaveOut(value, at)
@@ -182,10 +192,6 @@ func leaveOut(values map[string]any, path string) {
 				if section, ok := item.(map[string]any); ok {
 					leaveOut(section, at)
 				}
-			}
-		default:
-			if standard, ok := keyDefaults[at]; ok && fmt.Sprint(value) == fmt.Sprint(standard) {
-				delete(values, name)
 			}
 		}
 	}

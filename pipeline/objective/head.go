@@ -1,6 +1,7 @@
 package objective
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 
@@ -23,6 +24,15 @@ func (h Head) options() loss.ProjectionOptions {
 	o := h.ProjectionOptions
 	o.Bias = h.Kind != loss.ProjectionCosine
 	return o
+}
+
+// Resolved returns the section with its defaults written out.
+func (h Head) Resolved() Head {
+	h.Kind = cmp.Or(h.Kind, loss.ProjectionLinear)
+	if h.Kind == loss.ProjectionCosine {
+		h.Scale = cmp.Or(h.Scale, loss.DefaultProjectionScale)
+	}
+	return h
 }
 
 // Validate checks the section.

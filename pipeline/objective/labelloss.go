@@ -36,14 +36,14 @@ type labelKind struct {
 	input    input
 	fits     func(sampler.Shape) error
 	options  func() loss.Options // a pointer to new settings
-	resolved func(loss.Options) loss.Options
+	resolved func(o loss.Options, weight float64) loss.Options
 }
 
 func newLabelKind[O loss.Options](name string, in input, settings O, fits func(sampler.Shape) error) labelKind {
 	pointer := func(o O) loss.Options { return any(&o).(loss.Options) } // a pointer has the methods of its value
 	return labelKind{
 		name: name, input: in, fits: fits, options: func() loss.Options { return pointer(settings) },
-		resolved: func(o loss.Options) loss.Options { return pointer(withDefaults(*any(o).(*O))) },
+		resolved: func(o loss.Options, weight float64) loss.Options { return pointer(withDefaults(*any(o).(*O), weight)) },
 	}
 }
 
@@ -145,7 +145,7 @@ func (l LabelLoss) term(name string, shots int) term {
 
 func (l LabelLoss) resolved() LabelLoss {
 	if k, err := findLabelKind(l.Kind); err == nil {
-		l.Options = k.resolved(l.Options)
+		l.Options = k.resolved(l.Options, l.Weight)
 	}
 	return l
 }

@@ -102,12 +102,17 @@ func (l OnLogits[O]) term(Widths) term {
 	return term{Term: l.Term, input: onTeacherLogits, options: l.Options}
 }
 
-func (l OnRows[O]) resolved() entry       { l.Options = withDefaults(l.Options); return l }
-func (l OnPairedRows[O]) resolved() entry { l.Options = withDefaults(l.Options); return l }
-func (l OnLogits[O]) resolved() entry     { l.Options = withDefaults(l.Options); return l }
+func (l OnRows[O]) resolved() entry { l.Options = withDefaults(l.Options, l.Weight); return l }
 
-// withDefaults fills in the settings of a loss that has defaults.
-func withDefaults[O any](o O) O {
+func (l OnPairedRows[O]) resolved() entry { l.Options = withDefaults(l.Options, l.Weight); return l }
+
+func (l OnLogits[O]) resolved() entry { l.Options = withDefaults(l.Options, l.Weight); return l }
+
+// withDefaults fills in the settings of a loss that has defaults and a weight: one without is not computed.
+func withDefaults[O any](o O, weight float64) O {
+	if weight == 0 {
+		return o
+	}
 	if d, ok := any(o).(interface{ WithDefaults() O }); ok {
 		return d.WithDefaults()
 	}

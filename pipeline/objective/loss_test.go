@@ -80,8 +80,8 @@ func TestBuildRefusesWidthsThatDoNotFit(t *testing.T) {
 
 func TestResolvedFillsInDefaults(t *testing.T) {
 	var l Losses
-	l.CC.Options.Order = 3
-	label := LabelLoss{}
+	l.CC.Weight, l.CC.Options.Order = 1, 3
+	label := LabelLoss{Term: Term{Weight: 1}}
 	if _, err := label.OfKind(MultiSimilarity); err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package arch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 )
@@ -20,7 +21,7 @@ type Config struct {
 	// Preset names a network of the literature: conv4, resnet8, resnet14, resnet20 or mobilenet-small. Width is the number of
 	// channels of its first convolution, by default 64 for conv4 and 16 for the others; all widths change in proportion.
 	Preset string `yaml:"preset,omitempty"`
-	Width  int    `yaml:"width,omitempty"`
+	Width  int    `yaml:"width,omitempty" within:"[1,65536]"`
 	// ONNX is a model file whose nodes up to the tensor Output, by default its only output, and whose weights the student
 	// starts from: Import, not New, makes the network.
 	ONNX   string `yaml:"onnx,omitempty"`
@@ -78,30 +79,41 @@ func kinds() []string {
 type Layer struct {
 	Kind string `yaml:"kind"`
 	// Out is the number of output channels (conv, conv_transpose) or features (linear).
-	Out int `yaml:"out,omitempty"`
+	Out int `yaml:"out,omitempty" within:"[1,16777216]"`
 	// Kernel, Stride and Pad of conv and conv_transpose (defaults 3, 1, 0) and of max_pool and avg_pool (defaults 2, the
 	// kernel, 0), the same for height and width unless Columns are given. Dilation (1) of both convolutions, OutputPad (0) of
 	// conv_transpose. Pad of pad is the border of zeros.
-	Kernel    int `yaml:"kernel,omitempty"`
-	Stride    int `yaml:"stride,omitempty"`
-	Pad       int `yaml:"pad,omitempty"`
-	Dilation  int `yaml:"dilation,omitempty"`
-	OutputPad int `yaml:"output_pad,omitempty"`
+	Kernel    int `yaml:"kernel,omitempty" within:"[1,65536]"`
+	Stride    int `yaml:"stride,omitempty" within:"[1,65536]"`
+	Pad       int `yaml:"pad,omitempty" within:"[0,65536]"`
+	Dilation  int `yaml:"dilation,omitempty" within:"[1,65536]"`
+	OutputPad int `yaml:"output_pad,omitempty" within:"[0,65536]"`
 	// Columns are these five along the width, where they differ from those along the height, with the same defaults.
 	Columns *Window `yaml:"columns,flow,omitempty"`
 	// Groups (1) of both convolutions; as many as there are channels make a convolution depthwise.
-	Groups int `yaml:"groups,omitempty"`
+	Groups int `yaml:"groups,omitempty" within:"[1,65536]"`
 	// Bias of conv, conv_transpose and linear: nil is true, unless batch_norm follows at once and takes its place.
 	Bias *bool `yaml:"bias,omitempty"`
 	// Slope of leaky_relu below 0 (0.01).
-	Slope float64 `yaml:"slope,omitempty"`
+	Slope float64 `yaml:"slope,omitempty" within:"(0,1)"`
 	// Rate of dropout is the share of elements that are dropped in training.
-	Rate float64 `yaml:"rate,omitempty"`
+	Rate float64 `yaml:"rate,omitempty" within:"(0,1)"`
 	// Body is the inside of residual: x + body(x), or shortcut(x) + body(x).
 	Body     []Layer `yaml:"body,omitempty"`
 	Shortcut []Layer `yaml:"shortcut,omitempty"`
 	// Branches of concat all take the same input; their outputs are joined along the channels. An empty one is its input.
 	Branches [][]Layer `yaml:"branches,omitempty"`
+}
+
+// Resolved returns the section with the defaults of the short forms written out.
+func (c Config) Resolved() Config {
+	if c.Conv != nil || c.MLP != nil {
+		c.Norm = cmp.Or(c.Norm, "batch")
+	}
+	if c.Conv != nil {
+		c.Pool, c.Head = cmp.Or(c.Pool, "max"), cmp.Or(c.Head, "flatten")
+	}
+	return c
 }
 
 // layers writes out the short forms and appends the embedding layer.
@@ -112,6 +124,9 @@ func (c Config) layers(embeddingDim int, normalize bool) ([]Layer, error) {
 	layers, err := c.body()
 	if err != nil {
 		return nil, err
+	}
+	if n := count(layers); n > maxLayers {
+		return nil, fmt.Errorf("%w: %d layers, expected at most %d", ErrConfig, n, maxLayers)
 	}
 	layers = append(layers, Layer{Kind: Linear, Out: embeddingDim})
 	if normalize {
@@ -207,4 +222,16 @@ func (c Config) block(weighted Layer) []Layer {
 		return []Layer{weighted, {Kind: ReLU}}
 	}
 	return []Layer{weighted, {Kind: BatchNorm}, {Kind: ReLU}}
+}
+
+// count is the number of layers, those within others too.
+func count(layers []Layer) int {
+	n := len(layers)
+	for _, l := range layers {
+		n += count(l.Body) + count(l.Shortcut)
+		for _, branch := range l.Branches {
+			n += count(branch)
+		}
+	}
+	return n
 }

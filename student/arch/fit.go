@@ -11,6 +11,9 @@ import (
 // maxElements bounds a layer's output and each tensor of the weights, so that a typing error cannot use up all memory.
 const maxElements = 1 << 30
 
+// maxLayers bounds the number of layers: networks of the literature have some hundreds.
+const maxLayers = 4096
+
 func tooLarge(shape []int) bool {
 	room := maxElements
 	for _, d := range shape {

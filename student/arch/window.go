@@ -4,11 +4,11 @@ import "fmt"
 
 // Window is how a convolution or pooling moves along one side of an image.
 type Window struct {
-	Kernel    int `yaml:"kernel,omitempty"`
-	Stride    int `yaml:"stride,omitempty"`
-	Pad       int `yaml:"pad,omitempty"`
-	Dilation  int `yaml:"dilation,omitempty"`
-	OutputPad int `yaml:"output_pad,omitempty"`
+	Kernel    int `yaml:"kernel,omitempty" within:"[1,65536]"`
+	Stride    int `yaml:"stride,omitempty" within:"[1,65536]"`
+	Pad       int `yaml:"pad,omitempty" within:"[0,65536]"`
+	Dilation  int `yaml:"dilation,omitempty" within:"[1,65536]"`
+	OutputPad int `yaml:"output_pad,omitempty" within:"[0,65536]"`
 }
 
 func (w Window) String() string {

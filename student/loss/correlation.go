@@ -24,9 +24,9 @@ type CorrelationOptions struct {
 	// Kernel is one of [Kernels]; empty means KernelGaussian.
 	Kernel string `yaml:"kernel,omitempty"`
 	// Gamma is γ of the Gaussian, more than 0 and at most 100; 0 means 0.4. Only for KernelGaussian.
-	Gamma float64 `yaml:"gamma,omitempty"`
+	Gamma float64 `yaml:"gamma,omitempty" within:"(0,100]"`
 	// Order is the highest power P of its series, from 1 to 100; 0 means 2. Only for KernelGaussian.
-	Order int `yaml:"order,omitempty"`
+	Order int `yaml:"order,omitempty" within:"[1,100]"`
 }
 
 // WithDefaults fills in what is 0.

@@ -15,7 +15,7 @@ const DefaultTemperature = 0.07
 // InfoNCEOptions are the settings of [InfoNCE].
 type InfoNCEOptions struct {
 	// Temperature divides the cosines; more than 0. 0 means DefaultTemperature.
-	Temperature float64 `yaml:"temperature,omitempty"`
+	Temperature float64 `yaml:"temperature,omitempty" within:"(0,1000000]"`
 }
 
 // WithDefaults fills in what is 0.

@@ -9,18 +9,21 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting; for 0 itself, give Base
-// or Epsilon a tiny number.
+// MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting, and for Base nil does.
 type MultiSimilarityOptions struct {
-	Alpha   float64 `yaml:"alpha,omitempty"`   // steepness for positive pairs, more than 0; 0 means 2
-	Beta    float64 `yaml:"beta,omitempty"`    // steepness for negative pairs, more than 0; 0 means 50
-	Base    float64 `yaml:"base,omitempty"`    // similarity λ that both are measured from, in [−1,1]; 0 means 0.5
-	Epsilon float64 `yaml:"epsilon,omitempty"` // margin ε of the pair mining, more than 0; 0 means 0.1
+	Alpha   float64  `yaml:"alpha,omitempty" within:"(0,1000000]"` // steepness for positive pairs, more than 0; 0 means 2
+	Beta    float64  `yaml:"beta,omitempty" within:"(0,1000000]"`  // steepness for negative pairs, more than 0; 0 means 50
+	Base    *float64 `yaml:"base,omitempty" within:"[-1,1]"`       // similarity λ that both are measured from, in [−1,1]; nil means 0.5
+	Epsilon float64  `yaml:"epsilon,omitempty" within:"(0,2]"`     // margin ε of the pair mining, more than 0; 0 means 0.1
 }
 
 // WithDefaults fills in what is 0.
 func (o MultiSimilarityOptions) WithDefaults() MultiSimilarityOptions {
-	o.Alpha, o.Beta, o.Base, o.Epsilon = cmp.Or(o.Alpha, 2), cmp.Or(o.Beta, 50), cmp.Or(o.Base, 0.5), cmp.Or(o.Epsilon, 0.1)
+	o.Alpha, o.Beta, o.Epsilon = cmp.Or(o.Alpha, 2), cmp.Or(o.Beta, 50), cmp.Or(o.Epsilon, 0.1)
+	if o.Base == nil {
+		base := 0.5
+		o.Base = &base
+	}
 	return o
 }
 
@@ -68,7 +71,7 @@ func NewMultiSimilarity[T blas.Float](o MultiSimilarityOptions) (*MultiSimilarit
 	}{
 		{"alpha", o.Alpha, o.Alpha > 0, "a number of more than 0"},
 		{"beta", o.Beta, o.Beta > 0, "a number of more than 0"},
-		{"base", o.Base, -1 <= o.Base && o.Base <= 1, "a number from -1 to 1"},
+		{"base", *o.Base, -1 <= *o.Base && *o.Base <= 1, "a number from -1 to 1"},
 		{"epsilon", o.Epsilon, o.Epsilon > 0, "a number of more than 0"},
 	} {
 		if !c.ok || math.IsInf(c.value, 1) {
@@ -131,8 +134,8 @@ func (m *MultiSimilarity[T]) sumRow(i int) {
 		clear(h)
 		return
 	}
-	positive := softSum{steepness: -m.options.Alpha, base: m.options.Base}
-	negative := softSum{steepness: m.options.Beta, base: m.options.Base}
+	positive := softSum{steepness: -m.options.Alpha, base: *m.options.Base}
+	negative := softSum{steepness: m.options.Beta, base: *m.options.Base}
 	positive.shift = max(0, positive.exponent(leastPositive))
 	negative.shift = max(0, negative.exponent(mostNegative))
 	for j, s := range cosine {

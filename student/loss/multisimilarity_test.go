@@ -14,7 +14,10 @@ func multiSimilarity[T blas.Float](t *testing.T, o loss.MultiSimilarityOptions) 
 }
 
 // paperMultiSimilarity is what the zero value means.
-var paperMultiSimilarity = loss.MultiSimilarityOptions{Alpha: 2, Beta: 50, Base: 0.5, Epsilon: 0.1}
+// number is an option that is given.
+func number(v float64) *float64 { return &v }
+
+var paperMultiSimilarity = loss.MultiSimilarityOptions{Alpha: 2, Beta: 50, Base: number(0.5), Epsilon: 0.1}
 
 func referenceMultiSimilarity(b loss.Batch[float64], o loss.MultiSimilarityOptions) float64 {
 	u, total := unit(b.Student), 0.0
@@ -37,9 +40,9 @@ func referenceMultiSimilarity(b loss.Batch[float64], o loss.MultiSimilarityOptio
 		for j := range b.Labels {
 			s := cosine(i, j)
 			if b.Labels[j] != b.Labels[i] && s+o.Epsilon > least {
-				negative += math.Exp(o.Beta * (s - o.Base))
+				negative += math.Exp(o.Beta * (s - *o.Base))
 			} else if b.Labels[j] == b.Labels[i] && j != i && s-o.Epsilon < most {
-				positive += math.Exp(-o.Alpha * (s - o.Base))
+				positive += math.Exp(-o.Alpha * (s - *o.Base))
 			}
 		}
 		if positive > 0 && negative > 0 {
@@ -50,7 +53,7 @@ func referenceMultiSimilarity(b loss.Batch[float64], o loss.MultiSimilarityOptio
 }
 
 func TestMultiSimilarityAgreesWithTheFormula(t *testing.T) {
-	for _, o := range []loss.MultiSimilarityOptions{paperMultiSimilarity, {Alpha: 1, Beta: 3, Base: -0.2, Epsilon: 1e-9}} {
+	for _, o := range []loss.MultiSimilarityOptions{paperMultiSimilarity, {Alpha: 1, Beta: 3, Base: number(-0.2), Epsilon: 1e-9}} {
 		b := embeddingBatch[float64](1, 24, 5, 0.5)
 		got, _ := eval(t, multiSimilarity[float64](t, o), b)
 		if want := referenceMultiSimilarity(b, o); math.Abs(got-want) > 1e-12*want {
@@ -62,7 +65,7 @@ func TestMultiSimilarityAgreesWithTheFormula(t *testing.T) {
 func TestMultiSimilarityTakesThePapersSettingsForZeros(t *testing.T) {
 	b := embeddingBatch[float64](1, 24, 5, 0.5)
 	want, _ := eval(t, multiSimilarity[float64](t, paperMultiSimilarity), b)
-	for _, o := range []loss.MultiSimilarityOptions{{}, {Alpha: 2}, {Beta: 50}, {Base: 0.5}, {Epsilon: 0.1}} {
+	for _, o := range []loss.MultiSimilarityOptions{{}, {Alpha: 2}, {Beta: 50}, {Base: number(0.5)}, {Epsilon: 0.1}} {
 		if got, _ := eval(t, multiSimilarity[float64](t, o), b); got != want {
 			t.Errorf("%+v: value is %.15g, expected %.15g", o, got, want)
 		}
@@ -89,13 +92,13 @@ func TestMultiSimilarityDoesNotOverflow(t *testing.T) {
 
 func TestMultiSimilarityAgreesWithPyTorch(t *testing.T) {
 	checkEmbeddingGolden(t, "multi_similarity", func(c embeddingCase) loss.Loss[float64] {
-		o := loss.MultiSimilarityOptions{Alpha: c.Alpha, Beta: c.Beta, Base: c.Base, Epsilon: c.Epsilon}
+		o := loss.MultiSimilarityOptions{Alpha: c.Alpha, Beta: c.Beta, Base: number(c.Base), Epsilon: c.Epsilon}
 		return multiSimilarity[float64](t, o)
 	})
 }
 
 func TestMultiSimilarityGradientIsTheDerivative(t *testing.T) {
-	o := loss.MultiSimilarityOptions{Alpha: 2, Beta: 10, Base: 0.3, Epsilon: 0.1}
+	o := loss.MultiSimilarityOptions{Alpha: 2, Beta: 10, Base: number(0.3), Epsilon: 0.1}
 	checkGradient(t, multiSimilarity[float64](t, o), embeddingBatch[float64](2, 12, 4, 0.5), func(*loss.Batch[float64]) {})
 }
 
@@ -114,7 +117,7 @@ func TestNewMultiSimilarityRefusesBadOptions(t *testing.T) {
 	for expect, o := range map[string]loss.MultiSimilarityOptions{
 		"alpha is -2":    {Alpha: -2},
 		"beta is NaN":    {Beta: math.NaN()},
-		"base is 2":      {Base: 2},
+		"base is 2":      {Base: number(2)},
 		"epsilon is -1":  {Epsilon: -1},
 		"epsilon is +In": {Epsilon: math.Inf(1)},
 	} {

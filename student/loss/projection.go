@@ -26,7 +26,7 @@ type ProjectionOptions struct {
 	// Kind is ProjectionLinear or ProjectionCosine; empty means ProjectionLinear.
 	Kind string `yaml:"kind,omitempty"`
 	// Scale multiplies the cosines; more than 0. 0 means DefaultProjectionScale. Only for ProjectionCosine.
-	Scale float64 `yaml:"scale,omitempty"`
+	Scale float64 `yaml:"scale,omitempty" within:"(0,1000000]"`
 	// Bias adds a learned offset. Only for ProjectionLinear.
 	Bias bool `yaml:"-"`
 }

@@ -15,7 +15,7 @@ const DefaultSoftTargetTemperature = 4
 // SoftTargetOptions are the settings of [SoftTarget].
 type SoftTargetOptions struct {
 	// Temperature divides the logits of both sides; more than 0. 0 means DefaultSoftTargetTemperature.
-	Temperature float64 `yaml:"temperature,omitempty"`
+	Temperature float64 `yaml:"temperature,omitempty" within:"(0,1000000]"`
 	// SquareTemperature multiplies the loss by the temperature's square, so that the gradient keeps its size when the
 	// temperature grows.
 	SquareTemperature bool `yaml:"square_temperature,omitempty"`

@@ -44,7 +44,7 @@ var cases = map[string]struct {
 	"sgd":                {optim.Options{Kind: optim.SGD}, 0.1},
 	"sgd momentum decay": {optim.Options{Kind: optim.SGD, Momentum: 0.9, WeightDecay: 0.01}, 0.1},
 	"adam":               {optim.Options{}, 0.01},
-	"adam decay betas":   {optim.Options{Kind: optim.Adam, WeightDecay: 0.1, Beta1: 0.8, Beta2: 0.95, Epsilon: 1e-6}, 0.01},
+	"adam decay betas":   {optim.Options{Kind: optim.Adam, WeightDecay: 0.1, Betas: []float64{0.8, 0.95}, Epsilon: 1e-6}, 0.01},
 	"adamw":              {optim.Options{Kind: optim.AdamW, WeightDecay: 0.1}, 0.01},
 }
 
@@ -121,7 +121,7 @@ func TestClipScalesToTheLimit(t *testing.T) {
 
 func TestOptionsOutOfRange(t *testing.T) {
 	for _, o := range []optim.Options{
-		{Kind: "lion"}, {WeightDecay: -1}, {Kind: optim.SGD, Momentum: 1}, {Beta1: 1}, {Beta2: -0.1}, {Epsilon: -1},
+		{Kind: "lion"}, {WeightDecay: -1}, {Kind: optim.SGD, Momentum: 1}, {Betas: []float64{1, 0.9}}, {Betas: []float64{0.9, -0.1}}, {Betas: []float64{0.9}}, {Epsilon: -1},
 	} {
 		if _, err := optim.New[float32](o, nil); !errors.Is(err, optim.ErrOptions) {
 			t.Errorf("%+v gives %v, expected ErrOptions", o, err)

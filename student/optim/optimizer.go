@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"rkd/student/internal/blas"
 	"rkd/student/internal/parallel"
@@ -28,9 +29,17 @@ type Options struct {
 	WeightDecay float64
 	// Momentum μ of SGD, 0 to below 1.
 	Momentum float64
-	// Beta1, Beta2 and Epsilon of Adam and AdamW; 0 stands for 0.9, 0.999 and 1e-8.
-	Beta1, Beta2, Epsilon float64
+	// Betas are β₁ and β₂ of Adam and AdamW, 0 to below 1; nil stands for DefaultBetas.
+	Betas []float64
+	// Epsilon of Adam and AdamW; 0 stands for DefaultEpsilon.
+	Epsilon float64
 }
+
+// DefaultEpsilon is Adam's ε where none is given.
+const DefaultEpsilon = 1e-8
+
+// DefaultBetas are Adam's β where none are given.
+func DefaultBetas() []float64 { return []float64{0.9, 0.999} }
 
 // Optimizer holds the moments of one set of parameters. T is their element type.
 //
@@ -62,13 +71,11 @@ func New[T blas.Float](o Options, sizes []int) (*Optimizer[T], error) {
 	if o.Kind == "" {
 		o.Kind = Adam
 	}
-	for _, d := range []struct {
-		field *float64
-		def   float64
-	}{{&o.Beta1, 0.9}, {&o.Beta2, 0.999}, {&o.Epsilon, 1e-8}} {
-		if *d.field == 0 {
-			*d.field = d.def
-		}
+	if o.Betas == nil {
+		o.Betas = DefaultBetas()
+	}
+	if o.Epsilon == 0 {
+		o.Epsilon = DefaultEpsilon
 	}
 	switch {
 	case o.Kind != SGD && o.Kind != Adam && o.Kind != AdamW:
@@ -77,8 +84,8 @@ func New[T blas.Float](o Options, sizes []int) (*Optimizer[T], error) {
 		return nil, fmt.Errorf("%w: weight decay %g, expected 0 or more", ErrOptions, o.WeightDecay)
 	case o.Momentum < 0 || o.Momentum >= 1:
 		return nil, fmt.Errorf("%w: momentum %g, expected 0 to below 1", ErrOptions, o.Momentum)
-	case o.Beta1 < 0 || o.Beta1 >= 1 || o.Beta2 < 0 || o.Beta2 >= 1:
-		return nil, fmt.Errorf("%w: betas %g and %g, expected 0 to below 1", ErrOptions, o.Beta1, o.Beta2)
+	case len(o.Betas) != 2 || slices.ContainsFunc(o.Betas, func(b float64) bool { return !(b >= 0 && b < 1) }):
+		return nil, fmt.Errorf("%w: betas %v, expected two numbers from 0 to below 1", ErrOptions, o.Betas)
 	case o.Epsilon < 0:
 		return nil, fmt.Errorf("%w: epsilon %g, expected above 0", ErrOptions, o.Epsilon)
 	}
@@ -143,9 +150,9 @@ func (o *Optimizer[T]) sgd(i int, w, g []T, eta T) {
 // ε).
 func (o *Optimizer[T]) adamStep(eta float64) *vector.AdamStep[T] {
 	s := &vector.AdamStep[T]{
-		Beta1: T(o.o.Beta1), Beta2: T(o.o.Beta2),
-		Rate:    T(eta / (1 - math.Pow(o.o.Beta1, float64(o.steps)))),
-		Root:    T(math.Sqrt(1 - math.Pow(o.o.Beta2, float64(o.steps)))),
+		Beta1: T(o.o.Betas[0]), Beta2: T(o.o.Betas[1]),
+		Rate:    T(eta / (1 - math.Pow(o.o.Betas[0], float64(o.steps)))),
+		Root:    T(math.Sqrt(1 - math.Pow(o.o.Betas[1], float64(o.steps)))),
 		Epsilon: T(o.o.Epsilon), Decay: T(o.o.WeightDecay), Shrink: 1,
 	}
 	s.Rest1, s.Rest2 = 1-s.Beta1, 1-s.Beta2

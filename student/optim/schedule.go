@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 )
@@ -10,12 +11,12 @@ type Schedule struct {
 	// Kind is constant (default), step or cosine.
 	Kind string `yaml:"kind,omitempty"`
 	// Every and Gamma of kind step: after every so many epochs the rate is multiplied by Gamma (default 0.1).
-	Every int     `yaml:"every,omitempty"`
-	Gamma float64 `yaml:"gamma,omitempty"`
+	Every int     `yaml:"every,omitempty" within:"[0,1000000]"`
+	Gamma float64 `yaml:"gamma,omitempty" within:"(0,1]"`
 	// Floor of kind cosine: the rate at the end, as a share of the first. Default 0.
-	Floor float64 `yaml:"floor,omitempty"`
+	Floor float64 `yaml:"floor,omitempty" within:"[0,1]"`
 	// Warmup is a number of steps over which the rate rises linearly from 0, whatever the kind.
-	Warmup int `yaml:"warmup,omitempty"`
+	Warmup int `yaml:"warmup,omitempty" within:"[0,1000000000]"`
 }
 
 // Validate returns ErrOptions for an unknown kind or a value out of range.
@@ -45,11 +46,7 @@ func (s Schedule) Validate() error {
 func (s Schedule) Rate(base float64, step, perEpoch, total int) float64 {
 	switch s.Kind {
 	case "step":
-		gamma := s.Gamma
-		if gamma == 0 {
-			gamma = 0.1
-		}
-		base *= math.Pow(gamma, float64(step/perEpoch/s.Every))
+		base *= math.Pow(s.Resolved().Gamma, float64(step/perEpoch/s.Every))
 	case "cosine":
 		base *= s.Floor + (1-s.Floor)*(1+math.Cos(math.Pi*float64(step)/float64(total)))/2
 	}
@@ -57,6 +54,15 @@ func (s Schedule) Rate(base float64, step, perEpoch, total int) float64 {
 		base *= float64(step+1) / float64(s.Warmup)
 	}
 	return base
+}
+
+// Resolved returns the section with its defaults written out.
+func (s Schedule) Resolved() Schedule {
+	s.Kind = cmp.Or(s.Kind, "constant")
+	if s.Kind == "step" {
+		s.Gamma = cmp.Or(s.Gamma, 0.1)
+	}
+	return s
 }
 
 // SpreadsOverAll says whether the rate of a step depends on the number of steps of the whole training.

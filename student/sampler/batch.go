@@ -3,6 +3,7 @@ package sampler
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // ErrBatch reports a batch shape that is wrong in itself or that the data cannot fill.
@@ -20,17 +21,52 @@ type Shape struct {
 	// Kind is PK (default), Shuffled or Episodes.
 	Kind string `yaml:"kind,omitempty"`
 	// Classes is P of pk, the number of classes in a batch. Default 5.
-	Classes int `yaml:"classes,omitempty"`
+	Classes int `yaml:"classes,omitempty" within:"[0,16384]"`
 	// PerClass is K of pk, the number of samples of each. Default 13.
-	PerClass int `yaml:"per_class,omitempty"`
+	PerClass int `yaml:"per_class,omitempty" within:"[0,16384]"`
 	// Size is the number of samples of shuffled, default 64. A batch of pk is truncated to it; the classes drawn last lose
 	// samples.
-	Size int `yaml:"size,omitempty"`
+	Size int `yaml:"size,omitempty" within:"[0,16384]"`
 	// Ways is N of episodes, the number of classes, default 5; Shots and Queries are the samples of each in the support set,
 	// default 1, and beside it, default 5.
-	Ways    int `yaml:"ways,omitempty"`
-	Shots   int `yaml:"shots,omitempty"`
-	Queries int `yaml:"queries,omitempty"`
+	Ways    int `yaml:"ways,omitempty" within:"[0,16384]"`
+	Shots   int `yaml:"shots,omitempty" within:"[0,16384]"`
+	Queries int `yaml:"queries,omitempty" within:"[0,16384]"`
+}
+
+// maxRows bounds a batch: losses on pairs take memory by its square.
+const maxRows = 1 << 14
+
+// CheckGiven returns ErrBatch for a 0 that was given to a key of the shape's own kind, where it would stand for the default. (To keys of
+// other kinds it says that there is none.)
+func (s Shape) CheckGiven(given func(key string) bool) error {
+	for _, f := range s.fields() {
+		if f.name == "size" && s.Kind == PK { // there 0 cuts nothing
+			continue
+		}
+		if given(f.name) && f.value == 0 && (s.Kind == "" || slices.Contains(f.kinds, s.Kind)) {
+			return fmt.Errorf("%w: %s is 0, expected 1 to %d", ErrBatch, f.name, maxRows)
+		}
+	}
+	return nil
+}
+
+type shapeField struct {
+	name  string
+	value int
+	kinds []string
+}
+
+// fields lists the keys that are numbers, with the kinds that have them.
+func (s Shape) fields() []shapeField {
+	return []shapeField{
+		{"classes", s.Classes, []string{PK}},
+		{"per_class", s.PerClass, []string{PK}},
+		{"size", s.Size, []string{PK, Shuffled}},
+		{"ways", s.Ways, []string{Episodes}},
+		{"shots", s.Shots, []string{Episodes}},
+		{"queries", s.Queries, []string{Episodes}},
+	}
 }
 
 // WithDefaults fills in what the configuration leaves out.
@@ -63,20 +99,11 @@ func (s Shape) Validate() error {
 	if s.Kind != PK && s.Kind != Shuffled && s.Kind != Episodes {
 		return fmt.Errorf("%w: kind is %q, expected %s, %s or %s", ErrBatch, s.Kind, PK, Shuffled, Episodes)
 	}
-	for _, f := range []struct {
-		name  string
-		value int
-		kinds []string
-	}{
-		{"classes", s.Classes, []string{PK}},
-		{"per_class", s.PerClass, []string{PK}},
-		{"size", s.Size, []string{PK, Shuffled}},
-		{"ways", s.Ways, []string{Episodes}},
-		{"shots", s.Shots, []string{Episodes}},
-		{"queries", s.Queries, []string{Episodes}},
-	} {
-		own := f.kinds[0] == s.Kind || f.kinds[len(f.kinds)-1] == s.Kind
+	for _, f := range s.fields() {
+		own := slices.Contains(f.kinds, s.Kind)
 		switch {
+		case f.value > maxRows:
+			return fmt.Errorf("%w: %s is %d, expected at most %d", ErrBatch, f.name, f.value, maxRows)
 		case !own && f.value != 0:
 			return fmt.Errorf("%w: %s is %d, but belongs to kind %s, and kind is %s", ErrBatch, f.name, f.value, f.kinds[0], s.Kind)
 		case f.value < 0, own && f.value < 1 && f.name != "size":
@@ -88,6 +115,9 @@ func (s Shape) Validate() error {
 	}
 	if s.Rows() < 2 {
 		return fmt.Errorf("%w: %d rows, expected 2 or more", ErrBatch, s.Rows())
+	}
+	if s.Rows() > maxRows {
+		return fmt.Errorf("%w: %d rows, expected at most %d", ErrBatch, s.Rows(), maxRows)
 	}
 	return nil
 }

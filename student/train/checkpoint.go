@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 
+	"rkd/datasets/regular"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/train/record"
@@ -76,7 +77,7 @@ const (
 // the file, where it is damaged. Tensor files are checked when they are loaded.
 func ReadCheckpoint(dir string) (*Checkpoint, error) {
 	path := filepath.Join(dir, CheckpointFile)
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%w in %q", ErrNoCheckpoint, dir)
 	}
@@ -139,7 +140,7 @@ func (f TensorFile) LoadWeights(dir string, w *arch.Weights) error {
 
 func (f TensorFile) read(dir string) (*tensors, error) {
 	path := filepath.Join(dir, filepath.Base(f.File))
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading weights: %w", ErrCheckpoint, err)
 	}

@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
+	"rkd/datasets/regular"
 	"rkd/student/train/record"
 )
 
@@ -91,7 +91,7 @@ func (c *Checkpoint) RestoreMetrics(dir string) error {
 		return err
 	}
 	path := filepath.Join(dir, MetricsFile)
-	there, err := os.ReadFile(path)
+	there, err := regular.ReadFile(path)
 	if err == nil && bytes.Equal(there, lines) || errors.Is(err, fs.ErrNotExist) && len(lines) == 0 {
 		return nil
 	}

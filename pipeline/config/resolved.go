@@ -1,0 +1,86 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+
+	"rkd/teacher"
+)
+
+// Resolved returns the configuration as YAML: every default written out, a section for each variant. What is 0, false or empty,
+// and steps_per_epoch, which follows from the data, are left out. It reads back as the same trainings.
+func (e *Experiment) Resolved() ([]byte, error) {
+	base := e.Base.resolved()
+	shared, err := changeable(base)
+	if err != nil {
+		return nil, fmt.Errorf("writing out the configuration: %w", err)
+	}
+	variants := yaml.Node{Kind: yaml.MappingNode}
+	for _, v := range e.Variants {
+		change, err := changeable(v.Config.resolved())
+		if err != nil {
+			return nil, fmt.Errorf("writing out variant %q: %w", v.Name, err)
+		}
+		withNulls(change, shared)
+		setValue(&variants, v.Name, change)
+	}
+	base.Variants = variants
+	data, err := yaml.Marshal(&base)
+	if err != nil {
+		return nil, fmt.Errorf("writing out the configuration: %w", err)
+	}
+	return data, nil
+}
+
+// changeable writes out the sections that variants may change.
+func changeable(c Config) (*yaml.Node, error) {
+	var node yaml.Node
+	err := node.Encode(map[string]any{
+		"student": c.Student, "loss": c.Loss, "train": c.Train, "engine": c.Engine, "export": c.Export,
+	})
+	return &node, err
+}
+
+// withNulls gives change a null for every key that base has and change has not, so that change laid over base is change.
+func withNulls(change, base *yaml.Node) {
+	if change.Kind != yaml.MappingNode || base.Kind != yaml.MappingNode {
+		return
+	}
+	for i := 0; i+1 < len(base.Content); i += 2 {
+		key := base.Content[i].Value
+		if own := lookup(change, key); own != nil {
+			withNulls(own, base.Content[i+1])
+		} else {
+			setValue(change, key, &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"})
+		}
+	}
+}
+
+// resolved writes out the defaults that complete leaves to the packages whose options they are.
+func (c Config) resolved() Config {
+	c.Data.Train.OnError = cmp.Or(c.Data.Train.OnError, "fail")
+	c.Data.Test.OnError = cmp.Or(c.Data.Test.OnError, "fail")
+	c.Data.Limits = c.Data.Limits.Resolved()
+	c.Data.Augment = c.Data.Augment.Resolved()
+	c.Teacher.Preprocess = c.Teacher.Preprocess.Resolved()
+	c.Teacher.Normalize = cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone)
+	c.Teacher.Batch = cmp.Or(c.Teacher.Batch, teacher.DefaultBatch)
+	c.Teacher.Provider = cmp.Or(c.Teacher.Provider, providerCPU)
+	preprocess := c.Student.Preprocess.Resolved()
+	c.Student.Preprocess = &preprocess
+	c.Student.Arch = c.Student.Arch.Resolved()
+	if c.Loss.OnLogits() {
+		c.Student.Head = c.Student.Head.Resolved()
+	}
+	c.Loss = c.Loss.Resolved()
+	steps := c.Train.StepsPerEpoch
+	c.Train = c.Train.Resolved()
+	c.Train.StepsPerEpoch = steps
+	c.Engine.Provider = cmp.Or(c.Engine.Provider, providerCPU)
+	return c
+}
+
+// providerCPU is the execution provider where none is named.
+const providerCPU = "cpu"
