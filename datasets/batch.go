@@ -17,8 +17,8 @@ type Batch struct {
 // Len is the number of rows.
 func (b *Batch) Len() int { return len(b.Rows) }
 
-// Pad repeats the last row up to row n, for a model that takes no fewer: these are numbers that it is used to. n is at most
-// the size of batch that the loader was made for.
+// Pad repeats the last row up to row n, for a model with a fixed batch dimension. n is at most the size of batch that
+// the loader was made for.
 func (b *Batch) Pad(n int) {
 	for i := len(b.Rows); i < n; i++ {
 		b.Values.copyRow(i, len(b.Rows)-1, b.size)

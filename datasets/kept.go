@@ -18,7 +18,7 @@ type Keep struct {
 	// of it stays, however the process ends; it takes at most half of what is free there. Without Dir, or where it is full,
 	// samples beyond Memory are read anew whenever they are needed.
 	Dir string
-	// Warn hears once that the scratch file failed. It may be nil.
+	// Warn is called once if the scratch file fails. It may be nil.
 	Warn func(error)
 }
 

@@ -27,8 +27,8 @@ type LoaderOptions struct {
 	Keep   Keep
 }
 
-// Loader is the road from samples to tensors: it reads and transforms rows on several goroutines, ahead of their use. It is
-// safe for concurrent use.
+// Loader turns samples into batches of tensors: it reads and transforms rows on several goroutines and prefetches
+// batches. It is safe for concurrent use.
 type Loader struct {
 	data      Dataset
 	rows      []Row

@@ -92,7 +92,7 @@ func (s Source) checkFolder() error {
 	return cmp.Or(s.refuse("images", s.Images), s.refuse("labels", s.Labels))
 }
 
-// checkTrainTest wants the split spelled out: a default would let a forgotten line train on the test set.
+// checkTrainTest requires the split: with a default, a forgotten line would train on the test set.
 func (s Source) checkTrainTest() error {
 	if s.Split != splitTrain && s.Split != splitTest {
 		return fmt.Errorf("split is %q, expected train or test for source %s", s.Split, s.Kind)
@@ -116,10 +116,10 @@ func (s Source) checkSelection() error {
 	return fmt.Errorf("on_error is %q, expected fail or skip", s.OnError)
 }
 
-// refuse reports a field that the kind of source has no use for.
+// refuse reports a field that the kind of source does not use.
 func (s Source) refuse(field, value string) error {
 	if value != "" {
-		return fmt.Errorf("%s is %q, expected no such field for source %s", field, value, s.Kind)
+		return fmt.Errorf("%s is %q, which source %s does not use: remove it", field, value, s.Kind)
 	}
 	return nil
 }

@@ -37,12 +37,12 @@ func TestSourceValidate(t *testing.T) {
 		{
 			"mnist with a folder",
 			Source{Kind: "mnist", Split: "train", Dir: "d"},
-			`dir is "d", expected no such field for source mnist`,
+			`dir is "d", which source mnist does not use: remove it`,
 		},
 		{
 			"sample with images",
 			Source{Kind: "sample", Split: "train", Images: "i"},
-			`images is "i", expected no such field`,
+			`images is "i", which source sample does not use`,
 		},
 		{"idx with nothing", Source{Kind: "idx"}, `images is "" and labels is "", expected both files, or dir`},
 		{
@@ -58,13 +58,13 @@ func TestSourceValidate(t *testing.T) {
 		{
 			"idx pair with a split",
 			Source{Kind: "idx", Images: "i", Labels: "l", Split: "test"},
-			`split is "test", expected no such field`,
+			`split is "test", which source idx does not use`,
 		},
 		{"folder without a root", Source{Kind: "folder"}, "dir is missing, expected the root of the images"},
 		{
 			"folder with labels",
 			Source{Kind: "folder", Dir: "d", Labels: "l"},
-			`labels is "l", expected no such field for source folder`,
+			`labels is "l", which source folder does not use: remove it`,
 		},
 		{
 			"split outside the root",

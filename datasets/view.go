@@ -18,7 +18,7 @@ type Views struct {
 	Shift int `yaml:"shift,omitempty"`
 	// Flip mirrors a view left to right with probability ½.
 	Flip bool `yaml:"flip,omitempty"`
-	// Affine turns, moves, scales and shears.
+	// Affine rotates, translates, scales and shears.
 	Affine *Affine `yaml:"affine,omitempty"`
 	// RandAugment applies operations from a list.
 	RandAugment *RandAugment `yaml:"randaugment,omitempty"`

@@ -180,8 +180,8 @@ func TestTrainingPlansFuseWhatFollowsNormalisation(t *testing.T) {
 	}
 }
 
-// plansDepthwise says that the processor has the instructions for convolutions without column matrices: no other plan takes
-// a convolution of single channels, nor is a rectifier taken into one.
+// plansDepthwise reports whether the processor has direct convolution kernels: only they plan depthwise convolutions
+// and fuse activations.
 func plansDepthwise(t *testing.T) bool {
 	t.Helper()
 	g := gorgonia.NewGraph()
@@ -194,8 +194,8 @@ func plansDepthwise(t *testing.T) bool {
 	return op.Of(y).Plans([]tensor.Shape{x.Shape(), w.Shape()})
 }
 
-// Convolutions take in the rectifier that follows them, and their gradients that of the one before: of MobileNet's blocks with
-// folded normalisation, only a rectifier that pooling follows has a gradient of its own.
+// An activation is fused into the convolution before it, and its mask into the input gradient of the one after it. In
+// MobileNet's blocks with folded normalisation, only a ReLU that pooling follows keeps a gradient node.
 func TestTrainingPlansFuseRectifiersWithConvolutions(t *testing.T) {
 	depthwise := arch.Layer{Kind: arch.Conv, Out: 8, Pad: 1, Groups: 8}
 	net, err := arch.New(arch.Config{Layers: []arch.Layer{

@@ -37,13 +37,13 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 		w, b := variable(x.Graph(), "w", dense[float32](random(rng, 3, 3, 3, 3))), variable(x.Graph(), "b", dense[float32](random(rng, 3)))
 		return Conv2D(x, w, b, ConvOptions{Pad: [2]int{1, 1}})
 	}
-	both := 0 // a convolution with the rectifier after it, and the gradient of the one that follows with the rectifier's
+	both := 0 // a convolution with its activation, and the next one's input gradient with the mask
 	if conv.HasDirect() {
 		both = 2
 	}
 	for name, c := range map[string]struct {
-		below func(x *gorgonia.Node) (*gorgonia.Node, error) // before the rectifier
-		by    func(x *gorgonia.Node) (*gorgonia.Node, error) // the rectifier, ReLU if nil
+		below func(x *gorgonia.Node) (*gorgonia.Node, error) // before the activation
+		by    func(x *gorgonia.Node) (*gorgonia.Node, error) // the activation, ReLU if nil
 		above func(x *gorgonia.Node) (*gorgonia.Node, error) // after it
 		fused int
 	}{
