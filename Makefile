@@ -1,5 +1,6 @@
 # rkd: `make demo` runs the main job, `make test` all tests; both set up what is missing. `make help` lists the rest.
-# It runs on GNU make 3.81, the one of macOS, too: that ignores .SHELLFLAGS, so recipes of several commands set them again.
+# It runs on GNU make 3.81, the one of macOS, too: that ignores .SHELLFLAGS, so recipes of several commands set them
+# again.
 SHELL := bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
@@ -70,7 +71,7 @@ test-crash: setup ## kill precompute and distill at random moments and require t
 	go test -timeout 40m -tags crash -run Crash -v ./cmd/rkd/...
 
 .PHONY: test-slurm
-test-slurm: setup ## run chains of batch jobs on a real Slurm of two nodes on this machine (as root; installs Debian's packages)
+test-slurm: setup ## run batch jobs on a real Slurm of two nodes on this machine (as root; installs Debian's packages)
 	go test -timeout 20m -tags slurm -run Slurm -count 1 -v ./cmd/rkd
 
 .PHONY: test-torch
@@ -102,7 +103,7 @@ bench: setup ## run all benchmarks, each for BENCHTIME
 	go test -timeout 30m -run '^$$' -bench . -benchtime $(BENCHTIME) ./...
 
 .PHONY: bench-peer
-bench-peer: setup ## compare with PyTorch and write bench/results.json (PYTHON=interpreter; MOBILENET=file; CASE=regexp only prints)
+bench-peer: setup ## compare with PyTorch, write bench/results.json (PYTHON=program, MOBILENET=file; CASE=regexp prints)
 	@$(PYTHON) -c 'import numpy, torch' 2>/dev/null || { echo "PyTorch is missing in $(PYTHON):" \
 		"install it (Debian: apt-get install python3-torch) or name another interpreter with PYTHON=" >&2; exit 1; }
 	go run ./bench/peer -python $(PYTHON) $(if $(MOBILENET),-mobilenet '$(MOBILENET)') \

@@ -88,7 +88,8 @@ def demo() -> nn.Module:
     """The student of the demo: 8-16-32 with batch normalisation and pooling, dense 288 to 16."""
     layers: list[nn.Module] = []
     for inputs, width in ((1, 8), (8, 16), (16, 32)):
-        layers += [nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(inputs, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.MaxPool2d(2)]
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(288, 16))
 
 
@@ -101,7 +102,8 @@ def conv() -> nn.Module:
 
 def mlp() -> nn.Module:
     """Dense 784 to 512 to 256 to 64."""
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 64))
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(),
+        nn.Linear(256, 64))
 
 
 class Residual(nn.Module):
@@ -133,7 +135,7 @@ def resnet20() -> nn.Module:
 
 
 def mobilenet_v2() -> nn.Module:
-    """MobileNetV2 with its batch normalisation folded into the convolutions, which pad as TensorFlow does; dense 1280 to 64."""
+    """MobileNetV2, batch normalisation folded into the convolutions, which pad as TensorFlow does; dense 1280 to 64."""
     def conv(inputs: int, width: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> list[nn.Module]:
         pad = kernel // 2 if stride == 1 else 0
         before: list[nn.Module] = [] if stride == 1 else [nn.ZeroPad2d((0, 1, 0, 1))]

@@ -7,7 +7,8 @@ import (
 
 // Batch is the tensor of consecutive rows. Its memory is used again when the next batch is taken.
 type Batch struct {
-	// Rows are the rows that could be read, as they were asked for, in order; the first len(Rows) rows of Values are theirs.
+	// Rows are the rows that could be read, as they were asked for, in order; the first len(Rows) rows of Values are
+	// theirs.
 	Rows    []int
 	Skipped []Skipped
 	Values  Values
@@ -25,8 +26,8 @@ func (b *Batch) Pad(n int) {
 	}
 }
 
-// Gather reads samples, each in view 0, to one batch with room for capacity rows. It reads nothing ahead. Its error is the
-// first sample's that cannot be read.
+// Gather reads samples, each in view 0, to one batch with room for capacity rows. It reads nothing ahead. Its error is
+// the first sample's that cannot be read.
 func Gather(ctx context.Context, t Transform, capacity int, samples ...Sample) (*Batch, error) {
 	if len(samples) < 1 || len(samples) > capacity {
 		return nil, fmt.Errorf("reading a batch: %d samples, expected 1 to %d", len(samples), capacity)

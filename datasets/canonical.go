@@ -10,11 +10,12 @@ import (
 	"rkd/datasets/internal/resample"
 )
 
-// Canonical writes the effective values in one fixed form, for a cache key: configurations that compute the same numbers
-// in other words give equal texts. Numbers are those of float32, and one value stands for equal values of all channels.
+// Canonical writes the effective values in one fixed form, for a cache key: configurations that compute the same
+// numbers in other words give equal texts. Numbers are those of float32, and one value stands for equal values of all
+// channels.
 //
-// A resize names the version of the resampler. What was added later stands behind the rest, and only where it is not the
-// default, so that the caches of before keep their keys.
+// A resize names the version of the resampler. What was added later stands behind the rest, and only where it is not
+// the default, so that the caches of before keep their keys.
 func (p Preprocess) Canonical() string {
 	resize := "keep"
 	if len(p.Resize) > 0 {

@@ -25,11 +25,13 @@ func TestPreprocessCanonical(t *testing.T) {
 			"resize=bilinear@2:256x256 crop=224x224 color=keep layout=NCHW scale=0.003921569 mean=0 std=1",
 		},
 		{
-			"later keys at their defaults", "{orientation: exif, alpha: drop, interpolation: bilinear, antialias: true, fill: black, resize: 8, max_size: 0}",
+			"later keys at their defaults",
+			"{orientation: exif, alpha: drop, interpolation: bilinear, antialias: true, fill: black, resize: 8, max_size: 0}",
 			"resize=bilinear@2:8 crop=keep color=keep layout=NCHW scale=0.003921569 mean=0 std=1",
 		},
 		{
-			"later keys", "{orientation: ignore, alpha: '#102030', range: [0, 4095], pad: square, fill: 7, resize: 8, max_size: 12, " +
+			"later keys", "{orientation: ignore, alpha: '#102030', range: [0, 4095], pad: square, fill: 7, resize: 8, " +
+				"max_size: 12, " +
 				"interpolation: bicubic, antialias: false}",
 			"resize=bicubic-plain@2:8max12 crop=keep color=keep layout=NCHW scale=0.003921569 mean=0 std=1 orientation=ignore " +
 				"alpha=16x32x48 range=0x4095 pad=square fill=7x7x7",

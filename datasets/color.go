@@ -77,8 +77,8 @@ func (c RGB) bytes() [3]uint8 {
 // gray reports whether the three values are one.
 func (c RGB) gray() bool { return len(c) == 0 || c[0] == c[1] && c[1] == c[2] }
 
-// Alpha is what becomes of transparency: nothing, the default, drops the channel and keeps the colours under it; a colour
-// is laid below the picture. In YAML it is drop or a colour.
+// Alpha is what becomes of transparency: nothing, the default, drops the channel and keeps the colours under it; a
+// colour is laid below the picture. In YAML it is drop or a colour.
 type Alpha RGB
 
 // UnmarshalYAML reads drop or a colour.

@@ -56,8 +56,8 @@ type Resources struct {
 	// Budget bounds the memory of decoding; nil is a budget of its own with the default limits.
 	Budget *Budget
 	// Sums are the SHA-256 of a folder's files by their Rel, where somebody took them before: then no file is read to open
-	// the data set, its Fingerprint is empty, and files that are not among them are left out. One that has changed since fails
-	// when it is read.
+	// the data set, its Fingerprint is empty, and files that are not among them are left out. One that has changed since
+	// fails when it is read.
 	Sums map[string][sha256.Size]byte
 }
 
@@ -114,9 +114,9 @@ func (s *selection) sample(i int, path string, c Content) Sample {
 	return Sample{ID: s.ids[i], Label: label, Class: s.classes[label], Path: path, Draw: draw, Content: c}
 }
 
-// hash sets the fingerprint and the sums that it is made of. content gives the SHA-256 of the content of the i-th selected
-// sample and is called from several goroutines; kind says what it hashes, so that no two kinds of content can be taken for
-// each other.
+// hash sets the fingerprint and the sums that it is made of. content gives the SHA-256 of the content of the i-th
+// selected sample and is called from several goroutines; kind says what it hashes, so that no two kinds of content can
+// be taken for each other.
 func (s *selection) hash(ctx context.Context, kind string, content func(i int) ([sha256.Size]byte, error)) error {
 	const chunk = 256 // samples to a goroutine
 	sums := make([][sha256.Size]byte, len(s.ids))

@@ -132,7 +132,8 @@ func TestFingerprintIsOfTheContent(t *testing.T) {
 	pixels, labels := []uint8{1, 2, 3, 4}, []uint8{1, 0}
 	idx := func(images, labels []byte, more Source) string {
 		t.Helper()
-		more.Kind, more.Split, more.Dir = "idx", "train", write(t, map[string][]byte{trainImages: images, trainLabels: labels})
+		more.Kind, more.Split, more.Dir = "idx", "train",
+			write(t, map[string][]byte{trainImages: images, trainLabels: labels})
 		d, err := Open(t.Context(), more, Resources{})
 		if err != nil {
 			t.Fatal(err)
@@ -164,8 +165,11 @@ func TestFingerprintIsOfTheContent(t *testing.T) {
 		}
 	}
 	for name, got := range map[string]string{
-		"another place":                          folder(tree, Source{}),
-		"other names of files in the same order": folder(map[string][]byte{"a/x.png": dot(t, 1), "b/y.jpg": dot(t, 2)}, Source{}),
+		"another place": folder(tree, Source{}),
+		"other names of files in the same order": folder(map[string][]byte{
+			"a/x.png": dot(t, 1),
+			"b/y.jpg": dot(t, 2),
+		}, Source{}),
 	} {
 		if got != treeBase {
 			t.Errorf("%s changes the fingerprint of a folder", name)
@@ -186,7 +190,10 @@ func TestFingerprintIsOfTheContent(t *testing.T) {
 		"one more image in a folder": folder(map[string][]byte{
 			"a/1.png": dot(t, 1), "b/2.png": dot(t, 2), "b/3.png": dot(t, 2),
 		}, Source{}),
-		"a class before the others": folder(map[string][]byte{"a/1.png": dot(t, 1), "b/2.png": dot(t, 2), "Z/0.png": dot(t, 0)},
+		"a class before the others": folder(map[string][]byte{
+			"a/1.png": dot(t, 1), "b/2.png": dot(t, 2),
+			"Z/0.png": dot(t, 0),
+		},
 			Source{Classes: []string{"a", "b"}}),
 	} {
 		if other, ok := seen[got]; ok {

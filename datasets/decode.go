@@ -82,14 +82,15 @@ func formatOf(start []byte) (format, error) {
 	if len(start) == 0 {
 		return format{}, errors.New("empty file, expected an image")
 	}
-	return format{}, fmt.Errorf("content starts with %q, expected PNG, JPEG, WebP, GIF, BMP or TIFF", start[:min(8, len(start))])
+	return format{}, fmt.Errorf("content starts with %q, expected PNG, JPEG, WebP, GIF, BMP or TIFF",
+		start[:min(8, len(start))])
 }
 
 // decode reads an image, its format told by content. Of a file with several pictures it is the first.
 //
-// Gray files, of any depth, give one channel, with alpha beside it or not; everything else gives three, palettes of grays
-// included. The pixels are those of PIL.Image.convert("RGB"), or its gray: transparency is dropped, but kept beside them
-// (see Preprocess.Develop), as are 16-bit values and the orientation. Colour profiles are ignored.
+// Gray files, of any depth, give one channel, with alpha beside it or not; everything else gives three, palettes of
+// grays included. The pixels are those of PIL.Image.convert("RGB"), or its gray: transparency is dropped, but kept
+// beside them (see Preprocess.Develop), as are 16-bit values and the orientation. Colour profiles are ignored.
 func decode(data []byte) (Image, error) {
 	f, err := formatOf(data)
 	if err != nil {

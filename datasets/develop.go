@@ -3,9 +3,9 @@ package datasets
 import "math"
 
 // Develop settles what a file carries beside 8-bit pixels: 16-bit channels become 8 bits as Range says, transparency is
-// dropped or laid over Alpha, and the picture is turned upright unless Orientation is ignore. The result has nothing left
-// to settle; an image that has nothing is returned as it is. Views come after it, and the methods of Preprocess begin
-// with it themselves.
+// dropped or laid over Alpha, and the picture is turned upright unless Orientation is ignore. The result has nothing
+// left to settle; an image that has nothing is returned as it is. Views come after it, and the methods of Preprocess
+// begin with it themselves.
 func (p Preprocess) Develop(img Image) Image {
 	if img.plain() {
 		return img
@@ -46,8 +46,8 @@ func narrow(deep []uint16, low, high int) []uint8 {
 	return out
 }
 
-// over lays img over the colour Alpha, as Pillow pastes through a mask: (pixel·alpha + colour·(255−alpha)) / 255, rounded.
-// A gray picture takes the colour's luma, unless it is to become colour anyway.
+// over lays img over the colour Alpha, as Pillow pastes through a mask: (pixel·alpha + colour·(255−alpha)) / 255,
+// rounded. A gray picture takes the colour's luma, unless it is to become colour anyway.
 func (p Preprocess) over(img Image) Image {
 	below := RGB(p.Alpha).bytes()
 	switch {

@@ -121,7 +121,8 @@ func TestPixelsVersion(t *testing.T) {
 
 func TestDecodeTruncated(t *testing.T) {
 	for _, file := range []string{
-		"rgb8.png", "rgba16.png", "gray4_interlaced.png", "lossy_32x48.webp", "lossless.webp", "lossy_alpha.webp", "plain.gif", "rgb.bmp",
+		"rgb8.png", "rgba16.png", "gray4_interlaced.png", "lossy_32x48.webp", "lossless.webp", "lossy_alpha.webp",
+		"plain.gif", "rgb.bmp",
 		"rgb_raw.tif", "gray.jfif",
 	} {
 		data := read(t, "testdata/formats/"+file)

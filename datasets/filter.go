@@ -22,11 +22,15 @@ func newSelection(name string, classes []string, labels []int32, src Source) (se
 		}
 	}
 	if len(kept) == 0 {
-		return selection{}, fmt.Errorf("%w: classes [%s] keep no sample of %s", ErrSource, strings.Join(src.Classes, ", "), name)
+		return selection{}, fmt.Errorf("%w: classes [%s] keep no sample of %s", ErrSource,
+			strings.Join(src.Classes, ", "), name)
 	}
 	kept = limit(kept, labels, len(classes), src.Limit)
 
-	s := selection{source: src, name: name, classes: classes, ids: make([]int64, len(kept)), labels: make([]int32, len(kept))}
+	s := selection{
+		source: src, name: name, classes: classes, ids: make([]int64, len(kept)),
+		labels: make([]int32, len(kept)),
+	}
 	for i, k := range kept {
 		s.ids[i], s.labels[i] = int64(k), labels[k]
 	}
@@ -66,8 +70,8 @@ func candidates(classes []string, name string) string {
 	return fmt.Sprintf("one of its %d, such as %s", len(classes), strings.Join(near[:nearest], ", "))
 }
 
-// limit keeps at most n of the samples kept, taking one of each class in turn, the lowest first; 0 keeps all. The result
-// ascends like kept.
+// limit keeps at most n of the samples kept, taking one of each class in turn, the lowest first; 0 keeps all. The
+// result ascends like kept.
 func limit(kept []int, labels []int32, classes, n int) []int {
 	if n == 0 || n >= len(kept) {
 		return kept

@@ -16,8 +16,8 @@ import (
 	"rkd/datasets/regular"
 )
 
-// folderSet is a tree of image files. The class of an image is the path of its folder relative to the root, separated by
-// slashes, at any depth; images in the root itself are of class ".". Classes and samples are ordered by the bytes of
+// folderSet is a tree of image files. The class of an image is the path of its folder relative to the root, separated
+// by slashes, at any depth; images in the root itself are of class ".". Classes and samples are ordered by the bytes of
 // their slash-separated paths, and the position in that order is the id.
 type folderSet struct {
 	selection
@@ -71,8 +71,9 @@ func (d *folderSet) keep(files []string, sums map[string][sha256.Size]byte) {
 	d.ids, d.labels = ids, labels
 }
 
-// listImages walks root and returns its image files in order. A file is taken by its extension (see imageExtensions). Links to files are followed. Files and folders whose names begin with a dot are passed over. A link to a folder is
-// an error: following it may never end, and leaving it out would lose samples in silence.
+// listImages walks root and returns its image files in order. A file is taken by its extension (see imageExtensions).
+// Links to files are followed. Files and folders whose names begin with a dot are passed over. A link to a folder is an
+// error: following it may never end, and leaving it out would lose samples in silence.
 func listImages(ctx context.Context, root string) ([]string, error) {
 	fsys := os.DirFS(root)
 	var files []string
@@ -111,7 +112,8 @@ func listImages(ctx context.Context, root string) ([]string, error) {
 		return nil, err
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("%w: no image in it, expected files ending in %s", ErrFormat, strings.Join(imageExtensions, ", "))
+		return nil, fmt.Errorf("%w: no image in it, expected files ending in %s", ErrFormat,
+			strings.Join(imageExtensions, ", "))
 	}
 	// A walk goes folder by folder, which is another order: "a/b" before "a-b".
 	slices.Sort(files)

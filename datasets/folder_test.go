@@ -153,7 +153,8 @@ func TestFolderStopsWhenCancelled(t *testing.T) {
 func TestBrokenImages(t *testing.T) {
 	photo := encodeJPEG(t, image.NewYCbCr(image.Rect(0, 0, 40, 40), image.YCbCrSubsampleRatio420))
 	huge := bytes.Clone(dot(t, 1))
-	copy(huge[16:24], []byte{0x40, 0, 0, 0, 0x40, 0, 0, 0}) // width and height of the header, whose checksum is now wrong too
+	// width and height of the header, whose checksum is now wrong too
+	copy(huge[16:24], []byte{0x40, 0, 0, 0, 0x40, 0, 0, 0})
 	dir := write(t, map[string][]byte{
 		"a/cut.jpg":   photo[:len(photo)/2],
 		"a/cut.png":   dot(t, 1)[:40],
@@ -215,7 +216,10 @@ func TestDecodeColours(t *testing.T) {
 		want Image
 	}{
 		{"gray", one(image.NewGray(rect), color.Gray{77}), Image{Pixels: []uint8{77}}},
-		{"gray of 16 bits", one(image.NewGray16(rect), color.Gray16{0x12ff}), Image{Pixels: []uint8{0x12}, Deep: []uint16{0x12ff}}},
+		{
+			"gray of 16 bits", one(image.NewGray16(rect), color.Gray16{0x12ff}),
+			Image{Pixels: []uint8{0x12}, Deep: []uint16{0x12ff}},
+		},
 		{"colour", one(image.NewRGBA(rect), color.RGBA{1, 2, 3, 255}), Image{Pixels: []uint8{1, 2, 3}}},
 		{
 			"colour of 16 bits", one(image.NewRGBA64(rect), color.RGBA64{0x1ff, 0x2ff, 0xffff, 0xffff}),
@@ -230,7 +234,10 @@ func TestDecodeColours(t *testing.T) {
 			Image{Pixels: []uint8{200, 100, 50}, Alpha: []uint8{0}},
 		},
 		{"palette", image.NewPaletted(rect, color.Palette{color.RGBA{9, 8, 7, 255}}), Image{Pixels: []uint8{9, 8, 7}}},
-		{"palette of grays is colour", image.NewPaletted(rect, color.Palette{color.Gray{5}}), Image{Pixels: []uint8{5, 5, 5}}},
+		{
+			"palette of grays is colour", image.NewPaletted(rect, color.Palette{color.Gray{5}}),
+			Image{Pixels: []uint8{5, 5, 5}},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			got, err := decode(encodePNG(t, tt.m))

@@ -51,7 +51,8 @@ func (p Preprocess) plan(img Image) (geometry, error) {
 	if len(p.Crop) > 0 {
 		g.cropHeight, g.cropWidth = p.Crop.pair()
 		if len(p.Fill) == 0 && (g.cropHeight > g.height || g.cropWidth > g.width) {
-			return geometry{}, fmt.Errorf("%w: crop is %d × %d, expected at most the image's %d × %d, or preprocess.fill, the colour "+
+			return geometry{}, fmt.Errorf("%w: crop is %d × %d, expected at most the image's %d × %d, or preprocess.fill, the "+
+				"colour "+
 				"around smaller images", ErrPreprocess, g.cropHeight, g.cropWidth, g.height, g.width)
 		}
 		g.top, g.left = margin(g.height, g.cropHeight), margin(g.width, g.cropWidth)
@@ -71,8 +72,8 @@ func (p Preprocess) plan(img Image) (geometry, error) {
 	return g, nil
 }
 
-// margin is where a centred crop begins: half of what is left over, rounded to even, or half of what is missing, rounded
-// up in favour of the far side, as torchvision's center_crop pads.
+// margin is where a centred crop begins: half of what is left over, rounded to even, or half of what is missing,
+// rounded up in favour of the far side, as torchvision's center_crop pads.
 func margin(size, crop int) int {
 	if crop > size {
 		return -((crop - size) / 2)
@@ -80,8 +81,8 @@ func margin(size, crop int) int {
 	return int(math.RoundToEven(float64(size-crop) / 2))
 }
 
-// shaped returns img padded, resized and cropped as g says. An image that is to keep its size is returned as it is, and a
-// crop alone is left to the caller, with the geometry of what is left to do.
+// shaped returns img padded, resized and cropped as g says. An image that is to keep its size is returned as it is, and
+// a crop alone is left to the caller, with the geometry of what is left to do.
 func (p Preprocess) shaped(img Image, g geometry) (Image, geometry) {
 	if (g.square > 0 || g.cropHeight > g.height || g.cropWidth > g.width) && !p.Fill.gray() && p.Color != colorGray &&
 		g.channels == 3 {
@@ -114,7 +115,10 @@ func (m Image) window(w resample.Window) Image {
 	if w.Height == m.Height && w.Width == m.Width {
 		return m
 	}
-	out := Image{Height: w.Height, Width: w.Width, Channels: m.Channels, Pixels: make([]uint8, 0, w.Height*w.Width*m.Channels)}
+	out := Image{
+		Height: w.Height, Width: w.Width, Channels: m.Channels,
+		Pixels: make([]uint8, 0, w.Height*w.Width*m.Channels),
+	}
 	for y := range w.Height {
 		at := ((w.Top+y)*m.Width + w.Left) * m.Channels
 		out.Pixels = append(out.Pixels, m.Pixels[at:at+w.Width*m.Channels]...)

@@ -24,7 +24,8 @@ const (
 	idxMaxBytes = 1 << 33
 )
 
-// readIDX reads the IDX file name of fsys. Its errors wrap ErrFormat or the file system's error; the caller names the file.
+// readIDX reads the IDX file name of fsys. Its errors wrap ErrFormat or the file system's error; the caller names the
+// file.
 func readIDX(fsys fs.FS, name string) (idxArray, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
@@ -34,9 +35,9 @@ func readIDX(fsys fs.FS, name string) (idxArray, error) {
 	return parseIDX(f)
 }
 
-// parseIDX reads an array of unsigned bytes in the IDX format, plain or gzip-compressed, told apart by content: two zero
-// bytes, the type 0x08, the number of dimensions (1 to 4), the dimensions as big-endian uint32, then the data in row-major
-// order and nothing after it. Memory grows with the data that is there, not with what the header claims.
+// parseIDX reads an array of unsigned bytes in the IDX format, plain or gzip-compressed, told apart by content: two
+// zero bytes, the type 0x08, the number of dimensions (1 to 4), the dimensions as big-endian uint32, then the data in
+// row-major order and nothing after it. Memory grows with the data that is there, not with what the header claims.
 //
 // Its errors wrap ErrFormat. Source: LeCun, Cortes, Burges, "The MNIST database of handwritten digits", file formats.
 func parseIDX(r io.Reader) (idxArray, error) {

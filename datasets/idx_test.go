@@ -74,7 +74,10 @@ func TestParseIDXRefuses(t *testing.T) {
 
 func FuzzParseIDX(f *testing.F) {
 	good := encodeIDX([]int{2, 3}, []uint8{1, 2, 3, 4, 5, 6})
-	for _, seed := range [][]byte{nil, []byte("text"), good, good[:9], compress(f, good), encodeIDX([]int{1 << 31, 4, 4}, nil)} {
+	for _, seed := range [][]byte{
+		nil, []byte("text"), good, good[:9], compress(f, good),
+		encodeIDX([]int{1 << 31, 4, 4}, nil),
+	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, file []byte) {
@@ -184,7 +187,10 @@ func TestMNISTRefuses(t *testing.T) {
 
 func TestIDXSet(t *testing.T) {
 	images := encodeIDX([]int{2, 1, 2, 3}, []uint8{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12})
-	dir := write(t, map[string][]byte{trainImages + ".gz": compress(t, images), trainLabels: encodeIDX([]int{2}, []uint8{2, 0})})
+	dir := write(t, map[string][]byte{
+		trainImages + ".gz": compress(t, images),
+		trainLabels:         encodeIDX([]int{2}, []uint8{2, 0}),
+	})
 	byDir, err := Open(t.Context(), Source{Kind: "idx", Split: "train", Dir: dir}, Resources{})
 	if err != nil {
 		t.Fatal(err)

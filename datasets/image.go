@@ -17,7 +17,8 @@ type Image struct {
 	Orientation Orientation // how the file wants its pixels turned
 }
 
-// maxPixels bounds Height × Width of a decoded or resized image, so that a header of a few bytes cannot claim all memory.
+// maxPixels bounds Height × Width of a decoded or resized image, so that a header of a few bytes cannot claim all
+// memory.
 const maxPixels = 1 << 27
 
 // checkShape tells what is wrong with the dimensions, if anything.

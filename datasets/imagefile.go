@@ -45,7 +45,8 @@ func (f imageFile) Image(ctx context.Context, use func(Image) error) error {
 		return fmt.Errorf("reading image: %w", err)
 	}
 	if err != nil || contentSum(data) != f.sum {
-		return fmt.Errorf("%w: %q is not what was fingerprinted when the data set was opened: leave the data alone while they are read",
+		return fmt.Errorf("%w: %q is not what was fingerprinted when the data set was opened: leave the data alone while "+
+			"they are read",
 			ErrChanged, f.path)
 	}
 	img, err := decode(data)
@@ -55,12 +56,13 @@ func (f imageFile) Image(ctx context.Context, use func(Image) error) error {
 	return use(img)
 }
 
-// reserve takes from the budget what decoding the file needs by its header, and leaves the file at its start. A file whose
-// header says nothing gets all of the budget: its decoder tells what is wrong.
+// reserve takes from the budget what decoding the file needs by its header, and leaves the file at its start. A file
+// whose header says nothing gets all of the budget: its decoder tells what is wrong.
 func (f imageFile) reserve(ctx context.Context, file io.ReadSeeker, bytes int64) (release func(), err error) {
 	all := int64(f.budget.limits.DecodeMemory)
 	if bytes > all {
-		return nil, fmt.Errorf("%w %q: the file has %d bytes, expected at most %d (data.decode_memory)", ErrDecode, f.path, bytes, all)
+		return nil, fmt.Errorf("%w %q: the file has %d bytes, expected at most %d (data.decode_memory)", ErrDecode,
+			f.path, bytes, all)
 	}
 	size, headerErr := header(file)
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
@@ -76,8 +78,8 @@ func (f imageFile) reserve(ctx context.Context, file io.ReadSeeker, bytes int64)
 	return release, err
 }
 
-// sumFile is contentSum of a file, within the budget. Of a file that is larger than that, which does not decode, it is the
-// SHA-256 of its bytes.
+// sumFile is contentSum of a file, within the budget. Of a file that is larger than that, which does not decode, it is
+// the SHA-256 of its bytes.
 func sumFile(ctx context.Context, path string, b *Budget) (sum [sha256.Size]byte, err error) {
 	f, err := regular.Open(path)
 	if err != nil {

@@ -14,9 +14,9 @@ import (
 // Keep says where a Loader keeps the compact forms of the samples that it has read. The zero value keeps none.
 type Keep struct {
 	Memory int64 // bytes at most
-	// Dir is the folder of a scratch file for what is beyond Memory. The file has no name while it is in use, so that nothing
-	// of it stays, however the process ends; it takes at most half of what is free there. Without Dir, or where it is full,
-	// samples beyond Memory are read anew whenever they are needed.
+	// Dir is the folder of a scratch file for what is beyond Memory. The file has no name while it is in use, so that
+	// nothing of it stays, however the process ends; it takes at most half of what is free there. Without Dir, or where it
+	// is full, samples beyond Memory are read anew whenever they are needed.
 	Dir string
 	// Warn is called once if the scratch file fails. It may be nil.
 	Warn func(error)

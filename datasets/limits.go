@@ -109,7 +109,8 @@ func NewBudget(l Limits) *Budget {
 func (b *Budget) reserve(ctx context.Context, height, width int, file int64) (release func(), err error) {
 	limit := int64(b.limits.DecodeMemory)
 	if height < 1 || width < 1 || height > b.limits.MaxPixels/width {
-		return nil, fmt.Errorf("image of %d × %d pixels, expected 1 to %d (data.max_pixels)", height, width, b.limits.MaxPixels)
+		return nil, fmt.Errorf("image of %d × %d pixels, expected 1 to %d (data.max_pixels)", height, width,
+			b.limits.MaxPixels)
 	}
 	need := bytesPerPixel * int64(height) * int64(width)
 	if need > limit {

@@ -40,13 +40,28 @@ func TestPicturesBeyondTheLimitsAreRefused(t *testing.T) {
 		data   []byte
 		want   string // empty: it is decoded
 	}{
-		{"default, a bomb", Limits{}, claim(dot(t, 1), 1<<14, 1<<14), "16384 × 16384 pixels, expected 1 to 89478485 (data.max_pixels)"},
+		{
+			"default, a bomb",
+			Limits{},
+			claim(dot(t, 1), 1<<14, 1<<14),
+			"16384 × 16384 pixels, expected 1 to 89478485 (data.max_pixels)",
+		},
 		{"default, one row too many", Limits{}, claim(dot(t, 1), 5, 89478485/5+1), "data.max_pixels"},
 		{"default, the largest", Limits{}, claim(dot(t, 1), 5, 89478485/5), "not enough pixel data"}, // its decoder is asked
 		{"pixels, exactly", Limits{MaxPixels: 1000}, tall, ""},
-		{"pixels, one too many", Limits{MaxPixels: 999}, tall, "image of 100 × 10 pixels, expected 1 to 999 (data.max_pixels)"},
+		{
+			"pixels, one too many",
+			Limits{MaxPixels: 999},
+			tall,
+			"image of 100 × 10 pixels, expected 1 to 999 (data.max_pixels)",
+		},
 		{"memory, exactly", Limits{DecodeMemory: 24000}, tall, ""},
-		{"memory, one byte too few", Limits{DecodeMemory: 23999}, tall, "image of 100 × 10 pixels takes up to 23 KiB to decode, expected at most 23 KiB (data.decode_memory)"},
+		{
+			"memory, one byte too few",
+			Limits{DecodeMemory: 23999},
+			tall,
+			"image of 100 × 10 pixels takes up to 23 KiB to decode, expected at most 23 KiB (data.decode_memory)",
+		},
 		{"a long file", Limits{DecodeMemory: 50}, tall, "bytes, expected at most 50 (data.decode_memory)"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,8 +135,11 @@ func TestDecodersShareTheBudget(t *testing.T) {
 
 func TestLimitsOfAConfiguration(t *testing.T) {
 	for text, want := range map[string]Limits{
-		"{max_pixels: 100, decode_memory: 512 MiB, keep_memory: 2GB}": {MaxPixels: 100, DecodeMemory: 512 << 20, KeepMemory: 2e9},
-		"{keep_memory: 1048576, scratch_dir: /tmp}":                   {KeepMemory: 1 << 20, ScratchDir: "/tmp"},
+		"{max_pixels: 100, decode_memory: 512 MiB, keep_memory: 2GB}": {
+			MaxPixels: 100, DecodeMemory: 512 << 20,
+			KeepMemory: 2e9,
+		},
+		"{keep_memory: 1048576, scratch_dir: /tmp}": {KeepMemory: 1 << 20, ScratchDir: "/tmp"},
 	} {
 		var got Limits
 		if err := yaml.Unmarshal([]byte(text), &got); err != nil || got != want || got.Validate() != nil {
@@ -129,9 +147,10 @@ func TestLimitsOfAConfiguration(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"{max_pixels: -1}":                     "max_pixels is -1, expected 1 to",
-		"{max_pixels: 1000000000}":             "max_pixels is 1000000000, expected 1 to",
-		"{decode_memory: much}":                `line 1: size in bytes is "much", expected a number of bytes, or one with a unit`,
+		"{max_pixels: -1}":         "max_pixels is -1, expected 1 to",
+		"{max_pixels: 1000000000}": "max_pixels is 1000000000, expected 1 to",
+		"{decode_memory: much}": `line 1: size in bytes is "much", ` +
+			`expected a number of bytes, or one with a unit`,
 		"{decode_memory: -5}":                  `size in bytes is "-5"`,
 		"{keep_memory: [1]}":                   "size in bytes is a list of 1",
 		"{keep_memory: 9999999999 GiB}":        "size in bytes is",
@@ -151,8 +170,11 @@ func TestLimitsOfAConfiguration(t *testing.T) {
 func TestFilesThatChangeAreNamed(t *testing.T) {
 	for name, change := range map[string]func(path string, data []byte) error{
 		"another picture": func(path string, _ []byte) error { return os.WriteFile(path, dot(t, 9), 0o644) },
-		"one bit":         func(path string, data []byte) error { data[len(data)-1] ^= 1; return os.WriteFile(path, data, 0o644) },
-		"shorter":         func(path string, _ []byte) error { return os.Truncate(path, 30) },
+		"one bit": func(path string, data []byte) error {
+			data[len(data)-1] ^= 1
+			return os.WriteFile(path, data, 0o644)
+		},
+		"shorter": func(path string, _ []byte) error { return os.Truncate(path, 30) },
 		"longer": func(path string, data []byte) error {
 			return os.WriteFile(path, append(data, 0), 0o644)
 		},

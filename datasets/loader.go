@@ -37,8 +37,8 @@ type Loader struct {
 	kept      *store
 }
 
-// readers is the number of samples that are read at a time at least: on a machine of few cores reading waits for the disk
-// more than for a core.
+// readers is the number of samples that are read at a time at least: on a machine of few cores reading waits for the
+// disk more than for a core.
 const readers = 8
 
 // NewLoader returns a loader of rows of data; nil rows are all samples in view 0.
@@ -82,10 +82,10 @@ func (l *Loader) InOrder(first, last int) iter.Seq[[]int] {
 // Chunks cuts rows into batches of the loader's size.
 func (l *Loader) Chunks(rows []int) iter.Seq[[]int] { return slices.Chunk(rows, l.options.Batch) }
 
-// Batches reads the batches of order, a list of rows each, and yields them in that order, while the following ones are read. A
-// batch's memory is that of a later one once the loop goes on. A sample that cannot be read is left out of its batch where
-// the data set's on_error says so; otherwise its error ends the loop, as does the end of ctx. order is walked in another
-// goroutine than the loop's. When the loop has ended nothing is read any more.
+// Batches reads the batches of order, a list of rows each, and yields them in that order, while the following ones are
+// read. A batch's memory is that of a later one once the loop goes on. A sample that cannot be read is left out of its
+// batch where the data set's on_error says so; otherwise its error ends the loop, as does the end of ctx. order is
+// walked in another goroutine than the loop's. When the loop has ended nothing is read any more.
 func (l *Loader) Batches(ctx context.Context, order iter.Seq[[]int]) iter.Seq2[*Batch, error] {
 	return func(yield func(*Batch, error) bool) {
 		ctx, cancel := context.WithCancel(ctx)
@@ -169,8 +169,8 @@ func (l *Loader) start(ctx context.Context, order iter.Seq[[]int]) *prefetch {
 	return p
 }
 
-// handOut begins a batch: rows that are kept are filled in at once, the others given to the readers. It reports false when
-// ctx has ended.
+// handOut begins a batch: rows that are kept are filled in at once, the others given to the readers. It reports false
+// when ctx has ended.
 func (l *Loader) handOut(ctx context.Context, p *prefetch, rows []int, buf []byte) bool {
 	var s *slot
 	select {

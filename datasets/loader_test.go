@@ -68,7 +68,9 @@ func openFolderOf(t *testing.T, dir, onError string) Dataset {
 }
 
 // readAll collects rows and values of all batches.
-func readAll(ctx context.Context, l *Loader, order iter.Seq[[]int]) (rows []int, values []float32, skipped []Skipped, err error) {
+func readAll(ctx context.Context, l *Loader, order iter.Seq[[]int]) (rows []int, values []float32,
+	skipped []Skipped, err error,
+) {
 	for b, err := range l.Batches(ctx, order) {
 		if err != nil {
 			return rows, values, skipped, err
@@ -225,7 +227,8 @@ func TestLoaderNamesSamplesOfAnotherShape(t *testing.T) {
 	}), "skip")
 	l := NewLoader(d, nil, pictures(t, d, Preprocess{}, Float32), LoaderOptions{Batch: 2})
 	_, _, _, err := readAll(t.Context(), l, l.InOrder(0, 2))
-	if !errors.Is(err, ErrShape) || !strings.Contains(err.Error(), "2.png: ") || !strings.Contains(err.Error(), "1 × 2 × 1") {
+	if !errors.Is(err, ErrShape) || !strings.Contains(err.Error(), "2.png: ") ||
+		!strings.Contains(err.Error(), "1 × 2 × 1") {
 		t.Errorf("%v, expected ErrShape with path and shape", err)
 	}
 }

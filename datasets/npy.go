@@ -41,9 +41,9 @@ var npyFloats = map[string]struct {
 	"'>f2'": {2, binary.BigEndian}, "'>f4'": {4, binary.BigEndian}, "'>f8'": {8, binary.BigEndian},
 }
 
-// ReadNPY reads a matrix from a file in NumPy's format, versions 1 to 3: two dimensions of float16, float32 or float64 in
-// either byte order, in C or Fortran order, with at least one row and one column. Values are rounded to float32. Memory is
-// set aside only after the header's shape is found to fit the file's size.
+// ReadNPY reads a matrix from a file in NumPy's format, versions 1 to 3: two dimensions of float16, float32 or float64
+// in either byte order, in C or Fortran order, with at least one row and one column. Values are rounded to float32.
+// Memory is set aside only after the header's shape is found to fit the file's size.
 //
 // An error wraps ErrFormat, or the file system's error, and names the file. A value that is NaN, infinite or out of
 // float32's range is an ErrFormat that names its row.

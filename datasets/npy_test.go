@@ -125,7 +125,10 @@ func TestReadNPYRefuses(t *testing.T) {
 		{"no rows", npyFile("'<f4'", "False", "(0, 2)", nil), "shape (0, 2)"},
 		{"no columns", npyFile("'<f4'", "False", "(2, 0)", nil), "shape (2, 0)"},
 		{"product that overflows", npyFile("'<f4'", "False", "(2147483647, 2147483647)", six), "24 bytes follow its header"},
-		{"dimension that overflows", npyFile("'<f4'", "False", "(99999999999999999999, 2)", six), "expected dimensions below"},
+		{
+			"dimension that overflows", npyFile("'<f4'", "False", "(99999999999999999999, 2)", six),
+			"expected dimensions below",
+		},
 		{"whole numbers", npyFile("'<i8'", "False", "(3, 1)", six), "type '<i8', expected float16, float32 or float64"},
 		{"complex numbers", npyFile("'<c8'", "False", "(3, 1)", six), "type '<c8'"},
 		{"objects", npyFile("'|O'", "False", "(3, 2)", []byte("\x80\x03cos\nsystem\n.")), "type '|O'"},

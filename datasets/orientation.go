@@ -2,8 +2,8 @@ package datasets
 
 import "encoding/binary"
 
-// Orientation is the EXIF orientation of stored pixels: 1 to 8, or 0 where a file says nothing. The first row and column
-// of what is stored are, in the picture as people see it,
+// Orientation is the EXIF orientation of stored pixels: 1 to 8, or 0 where a file says nothing. The first row and
+// column of what is stored are, in the picture as people see it,
 //
 //	1 top, left      2 top, right     3 bottom, right  4 bottom, left
 //	5 left, top      6 right, top     7 right, bottom  8 left, bottom

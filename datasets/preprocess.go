@@ -11,16 +11,16 @@ import (
 // ErrPreprocess reports preprocessing that is configured wrongly or does not fit an image.
 var ErrPreprocess = errors.New("preprocessing")
 
-// Preprocess turns an image into the numbers that a model takes: what the file carries settled (orientation, alpha, 16 bits),
-// padding to a square, resize, centre crop, colour, normalisation, layout, in this order. The zero value turns pictures
-// upright, drops transparency, divides by 255 and keeps everything else.
+// Preprocess turns an image into the numbers that a model takes: what the file carries settled (orientation, alpha, 16
+// bits), padding to a square, resize, centre crop, colour, normalisation, layout, in this order. The zero value turns
+// pictures upright, drops transparency, divides by 255 and keeps everything else.
 //
 // All steps before normalisation work on 8-bit pixels and give 8-bit pixels (see Pixels). Normalisation is
 //
 //	x' = (x·scale − mean) / std
 //
-// with each of the three operations rounded to float32, and scale, mean and std rounded to float32 before: an ONNX graph
-// of Cast, Mul, Sub and Div gives the same bits.
+// with each of the three operations rounded to float32, and scale, mean and std rounded to float32 before: an ONNX
+// graph of Cast, Mul, Sub and Div gives the same bits.
 type Preprocess struct {
 	// Preset names the family whose values UsePreset filled in; it is a remark, and nothing reads it.
 	Preset string `yaml:"preset,omitempty"`
@@ -49,8 +49,8 @@ type Preprocess struct {
 	// Crop cuts out the centre; one number is a square. Where the margin is odd, its half is rounded to even, as in
 	// torchvision. Where the image is smaller than the crop, Fill surrounds it, as torchvision pads.
 	Crop Size `yaml:"crop,omitempty"`
-	// Color is empty (the sample's own channels), rgb, bgr or gray. Gray becomes colour by replication; colour becomes gray
-	// as ITU-R 601 luma in the fixed-point form of Pillow's mode L, (19595·R + 38470·G + 7471·B + 2¹⁵) / 2¹⁶.
+	// Color is empty (the sample's own channels), rgb, bgr or gray. Gray becomes colour by replication; colour becomes
+	// gray as ITU-R 601 luma in the fixed-point form of Pillow's mode L, (19595·R + 38470·G + 7471·B + 2¹⁵) / 2¹⁶.
 	Color string `yaml:"color,omitempty"`
 	// Layout is NCHW (default) or NHWC.
 	Layout string `yaml:"layout,omitempty"`

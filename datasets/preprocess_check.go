@@ -58,7 +58,8 @@ func (p Preprocess) checkCarried() error {
 	if err := p.Fill.check(); err != nil {
 		return fmt.Errorf("fill is %w", err)
 	}
-	if len(p.Range) > 0 && (len(p.Range) != 2 || p.Range[0] < 0 || p.Range[1] > math.MaxUint16 || p.Range[0] >= p.Range[1]) {
+	if len(p.Range) > 0 && (len(p.Range) != 2 || p.Range[0] < 0 || p.Range[1] > math.MaxUint16 ||
+		p.Range[0] >= p.Range[1]) {
 		return fmt.Errorf("range is %v, expected [low, high] with 0 ≤ low < high ≤ %d", p.Range, math.MaxUint16)
 	}
 	if p.Pad != "" && p.Pad != padSquare {
@@ -76,7 +77,8 @@ func (p Preprocess) checkResize() error {
 			return fmt.Errorf("antialias is false for interpolation %s, expected bilinear or bicubic with it", f)
 		}
 	default:
-		return fmt.Errorf("interpolation is %q, expected nearest, box, bilinear, hamming, bicubic or lanczos", p.Interpolation)
+		return fmt.Errorf("interpolation is %q, expected nearest, box, bilinear, hamming, bicubic or lanczos",
+			p.Interpolation)
 	}
 	switch {
 	case p.MaxSize == 0:
@@ -84,7 +86,8 @@ func (p Preprocess) checkResize() error {
 	case p.MaxSize < 0 || p.MaxSize > maxSide:
 		return fmt.Errorf("max_size is %d, expected 1 to %d pixels", p.MaxSize, maxSide)
 	case len(p.Resize) != 1:
-		return fmt.Errorf("max_size is %d beside resize %v, expected resize to be one number, the shorter side", p.MaxSize, []int(p.Resize))
+		return fmt.Errorf("max_size is %d beside resize %v, expected resize to be one number, the shorter side", p.MaxSize,
+			[]int(p.Resize))
 	case p.MaxSize <= p.Resize[0]:
 		return fmt.Errorf("max_size is %d, expected more than resize, %d", p.MaxSize, p.Resize[0])
 	}

@@ -78,11 +78,23 @@ func TestPreprocessAgreesWithTorchvision(t *testing.T) {
 		{name: "crop larger than the width, gray", p: Preprocess{Crop: Size{5, 14}, Fill: RGB{0, 0, 0}}},
 		{name: "padded to a square", p: Preprocess{Pad: "square", Fill: RGB{9, 200, 30}, Resize: Size{8}}},
 		{name: "gray padded to a square", p: Preprocess{Pad: "square", Fill: RGB{128, 128, 128}, Resize: Size{8}}},
-		{name: "shorter side by nearest, cropped", p: Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "nearest"}},
+		{
+			name: "shorter side by nearest, cropped",
+			p:    Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "nearest"},
+		},
 		{name: "shorter side by box, cropped", p: Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "box"}},
-		{name: "shorter side by hamming, cropped", p: Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "hamming"}},
-		{name: "shorter side by bicubic, cropped", p: Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "bicubic"}},
-		{name: "shorter side by lanczos, cropped", p: Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "lanczos"}},
+		{
+			name: "shorter side by hamming, cropped",
+			p:    Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "hamming"},
+		},
+		{
+			name: "shorter side by bicubic, cropped",
+			p:    Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "bicubic"},
+		},
+		{
+			name: "shorter side by lanczos, cropped",
+			p:    Preprocess{Resize: Size{9}, Crop: Size{7, 8}, Interpolation: "lanczos"},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			c, ok := cases[tt.name]
@@ -90,7 +102,10 @@ func TestPreprocessAgreesWithTorchvision(t *testing.T) {
 				t.Fatal("no such case in the golden file")
 			}
 			delete(cases, tt.name)
-			img := Image{Height: c.Image.Height, Width: c.Image.Width, Channels: c.Image.Channels, Pixels: unhex(t, c.Image.Pixels)}
+			img := Image{
+				Height: c.Image.Height, Width: c.Image.Width, Channels: c.Image.Channels,
+				Pixels: unhex(t, c.Image.Pixels),
+			}
 			got, err := tt.p.Pixels(img)
 			if err != nil {
 				t.Fatal(err)
@@ -305,23 +320,48 @@ func TestPreprocessRefuses(t *testing.T) {
 			img,
 			"an image of 1 channels, expected one or 1",
 		},
-		{"crop larger than the image", Preprocess{Crop: Size{32}}, img, "crop is 32 × 32, expected at most the image's 28 × 28, or preprocess.fill"},
+		{
+			"crop larger than the image",
+			Preprocess{Crop: Size{32}},
+			img,
+			"crop is 32 × 32, expected at most the image's 28 × 28, or preprocess.fill",
+		},
 		{"unknown orientation", Preprocess{Orientation: "up"}, img, `orientation is "up", expected exif or ignore`},
 		{"alpha of two numbers", Preprocess{Alpha: Alpha{1, 2}}, img, "alpha is 2 numbers, expected three"},
 		{"fill beyond a byte", Preprocess{Fill: RGB{0, 0, 256}}, img, "fill is 256, expected 0 to 255"},
-		{"range upside down", Preprocess{Range: []int{9, 3}}, img, "range is [9 3], expected [low, high] with 0 ≤ low < high ≤ 65535"},
+		{
+			"range upside down",
+			Preprocess{Range: []int{9, 3}},
+			img,
+			"range is [9 3], expected [low, high] with 0 ≤ low < high ≤ 65535",
+		},
 		{"range of one", Preprocess{Range: []int{9}}, img, "range is [9], expected [low, high]"},
 		{"range beyond 16 bits", Preprocess{Range: []int{0, 65536}}, img, "range is [0 65536]"},
 		{"unknown padding", Preprocess{Pad: "round"}, img, `pad is "round", expected square or nothing`},
-		{"unknown interpolation", Preprocess{Interpolation: "cubic"}, img, `interpolation is "cubic", expected nearest, box,`},
+		{
+			"unknown interpolation",
+			Preprocess{Interpolation: "cubic"},
+			img,
+			`interpolation is "cubic", expected nearest, box,`,
+		},
 		{
 			"no antialiasing for a filter that has none",
 			Preprocess{Interpolation: "lanczos", Antialias: new(bool)},
 			img,
 			"antialias is false for interpolation lanczos, expected bilinear or bicubic",
 		},
-		{"max_size without resize", Preprocess{MaxSize: 9}, img, "max_size is 9 beside resize [], expected resize to be one number"},
-		{"max_size below resize", Preprocess{Resize: Size{9}, MaxSize: 9}, img, "max_size is 9, expected more than resize, 9"},
+		{
+			"max_size without resize",
+			Preprocess{MaxSize: 9},
+			img,
+			"max_size is 9 beside resize [], expected resize to be one number",
+		},
+		{
+			"max_size below resize",
+			Preprocess{Resize: Size{9}, MaxSize: 9},
+			img,
+			"max_size is 9, expected more than resize, 9",
+		},
 		{"negative max_size", Preprocess{Resize: Size{9}, MaxSize: -1}, img, "max_size is -1, expected 1 to"},
 		{
 			"resize beyond all memory",
@@ -329,8 +369,18 @@ func TestPreprocessRefuses(t *testing.T) {
 			Image{Height: 1, Width: 9000, Channels: 1, Pixels: make([]uint8, 9000)},
 			"resizing 1 × 9000",
 		},
-		{"too few pixels", Preprocess{}, Image{Height: 28, Width: 28, Channels: 1, Pixels: make([]uint8, 783)}, "with 783 bytes, expected 784"},
-		{"two channels", Preprocess{}, Image{Height: 1, Width: 1, Channels: 2, Pixels: make([]uint8, 2)}, "image of 2 channels, expected 1 or 3"},
+		{
+			"too few pixels",
+			Preprocess{},
+			Image{Height: 28, Width: 28, Channels: 1, Pixels: make([]uint8, 783)},
+			"with 783 bytes, expected 784",
+		},
+		{
+			"two channels",
+			Preprocess{},
+			Image{Height: 1, Width: 1, Channels: 2, Pixels: make([]uint8, 2)},
+			"image of 2 channels, expected 1 or 3",
+		},
 		{"empty image", Preprocess{}, Image{}, "image of 0 × 0 pixels"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,11 +14,20 @@ var presets = map[string]Preprocess{
 	// OpenAI's CLIP, clip.load, for the models of 224 pixels.
 	"clip": {Resize: Size{224}, Interpolation: "bicubic", Crop: Size{224}, Color: colorRGB, Mean: clipMean, Std: clipStd},
 	// open_clip's image_transform with its defaults: the shorter side, and CLIP's mean and std.
-	"openclip": {Resize: Size{224}, Interpolation: "bicubic", Crop: Size{224}, Color: colorRGB, Mean: clipMean, Std: clipStd},
+	"openclip": {
+		Resize: Size{224}, Interpolation: "bicubic", Crop: Size{224}, Color: colorRGB,
+		Mean: clipMean, Std: clipStd,
+	},
 	// Hugging Face's SiglipImageProcessor: squeezed into a square, whatever the aspect ratio.
-	"siglip": {Resize: Size{224, 224}, Interpolation: "bicubic", Color: colorRGB, Mean: []float64{0.5}, Std: []float64{0.5}},
+	"siglip": {
+		Resize: Size{224, 224}, Interpolation: "bicubic", Color: colorRGB, Mean: []float64{0.5},
+		Std: []float64{0.5},
+	},
 	// DINOv2's evaluation transform, and the image processor of facebook/dinov2.
-	"dinov2": {Resize: Size{256}, Interpolation: "bicubic", Crop: Size{224}, Color: colorRGB, Mean: imagenetMean, Std: imagenetStd},
+	"dinov2": {
+		Resize: Size{256}, Interpolation: "bicubic", Crop: Size{224}, Color: colorRGB, Mean: imagenetMean,
+		Std: imagenetStd,
+	},
 	// The image processor of google/mobilenet: −1 to 1, as TensorFlow's.
 	"mobilenet-tf": {Resize: Size{256}, Crop: Size{224}, Color: colorRGB, Mean: []float64{0.5}, Std: []float64{0.5}},
 	// InsightFace's recognition models: aligned faces of 112 pixels, (x − 127.5) / 127.5.
@@ -31,8 +40,8 @@ var (
 	clipStd                   = []float64{0.26862954, 0.26130258, 0.27577711}
 )
 
-// UsePreset sets every field to what the named family documents: imagenet, clip, openclip, siglip, dinov2, mobilenet-tf or
-// arcface. What a configuration says beside the name is set afterwards, over it. Its errors wrap ErrPreprocess.
+// UsePreset sets every field to what the named family documents: imagenet, clip, openclip, siglip, dinov2, mobilenet-tf
+// or arcface. What a configuration says beside the name is set afterwards, over it. Its errors wrap ErrPreprocess.
 func (p *Preprocess) UsePreset(name string) error {
 	preset, ok := presets[name]
 	if !ok {
@@ -41,7 +50,8 @@ func (p *Preprocess) UsePreset(name string) error {
 	}
 	*p = preset
 	p.Preset = name
-	p.Mean, p.Std, p.Resize, p.Crop = slices.Clone(p.Mean), slices.Clone(p.Std), slices.Clone(p.Resize), slices.Clone(p.Crop)
+	p.Mean, p.Std, p.Resize, p.Crop = slices.Clone(p.Mean), slices.Clone(p.Std), slices.Clone(p.Resize),
+		slices.Clone(p.Crop)
 	return nil
 }
 

@@ -12,13 +12,15 @@ import (
 
 func TestPresets(t *testing.T) {
 	want := map[string]string{
-		"imagenet": "resize=bilinear@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
+		"imagenet": "resize=bilinear@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 mean=0.485,0.456,0.406 " +
+			"std=0.229,0.224,0.225",
 		"clip": "resize=bicubic@2:224 crop=224x224 color=rgb layout=NCHW scale=0.003921569 " +
 			"mean=0.48145467,0.4578275,0.40821072 std=0.26862955,0.2613026,0.2757771",
 		"openclip": "resize=bicubic@2:224 crop=224x224 color=rgb layout=NCHW scale=0.003921569 " +
 			"mean=0.48145467,0.4578275,0.40821072 std=0.26862955,0.2613026,0.2757771",
-		"siglip":       "resize=bicubic@2:224x224 crop=keep color=rgb layout=NCHW scale=0.003921569 mean=0.5 std=0.5",
-		"dinov2":       "resize=bicubic@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
+		"siglip": "resize=bicubic@2:224x224 crop=keep color=rgb layout=NCHW scale=0.003921569 mean=0.5 std=0.5",
+		"dinov2": "resize=bicubic@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 mean=0.485,0.456,0.406 " +
+			"std=0.229,0.224,0.225",
 		"mobilenet-tf": "resize=bilinear@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 mean=0.5 std=0.5",
 		"arcface":      "resize=bilinear@2:112x112 crop=keep color=rgb layout=NCHW scale=0.003921569 mean=0.5 std=0.5",
 	}
@@ -39,7 +41,8 @@ func TestPresets(t *testing.T) {
 	}
 	var p Preprocess
 	err := p.UsePreset("klip")
-	if !errors.Is(err, ErrPreprocess) || !strings.Contains(err.Error(), `preset is "klip", expected one of arcface, clip,`) {
+	if !errors.Is(err, ErrPreprocess) ||
+		!strings.Contains(err.Error(), `preset is "klip", expected one of arcface, clip,`) {
 		t.Errorf("%v, expected the names", err)
 	}
 }

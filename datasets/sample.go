@@ -62,7 +62,8 @@ func (s Sample) Size(ctx context.Context) (size Image, err error) {
 	return size, err
 }
 
-// First returns the first sample of d that can be read, and its dimensions. Others are passed over where d.Skips says so.
+// First returns the first sample of d that can be read, and its dimensions. Others are passed over where d.Skips says
+// so.
 func First(ctx context.Context, d Dataset) (Sample, Image, error) {
 	for i := range d.Len() {
 		s := d.Sample(i)

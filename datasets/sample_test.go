@@ -13,10 +13,11 @@ import (
 	"testing"
 )
 
-var update = flag.Bool("update", false, "renew golden files, and the embedded sample from MNIST in the user's cache folder")
+var update = flag.Bool("update", false,
+	"renew golden files, and the embedded sample from MNIST in the user's cache folder")
 
-// TestSampleIsTheHeadOfMNIST holds the embedded files to the SHA-256 of their uncompressed content. With -update it makes
-// them again from MNIST: the first perClass images of each digit, in file order.
+// TestSampleIsTheHeadOfMNIST holds the embedded files to the SHA-256 of their uncompressed content. With -update it
+// makes them again from MNIST: the first perClass images of each digit, in file order.
 func TestSampleIsTheHeadOfMNIST(t *testing.T) {
 	for _, tt := range []struct {
 		split, prefix          string

@@ -47,9 +47,9 @@ func (v Values) copyRow(to, from, size int) {
 	copy(dst.Float32, src.Float32)
 }
 
-// Transform makes a tensor of a sample's content, in two steps: one reads the content and brings it to a compact form of a
-// fixed size, which can be kept; the other, which is cheap, makes the tensor of that. Both are pure functions, and safe for
-// concurrent use.
+// Transform makes a tensor of a sample's content, in two steps: one reads the content and brings it to a compact form
+// of a fixed size, which can be kept; the other, which is cheap, makes the tensor of that. Both are pure functions, and
+// safe for concurrent use.
 type Transform interface {
 	// Shape is that of one sample's tensor. It must not be written to.
 	Shape() []int
@@ -62,8 +62,8 @@ type Transform interface {
 	Expand(dst Values, compact []byte)
 }
 
-// Pictures is the Transform of images: a view of each (see Views), then Preprocess. Its compact form is the 8-bit pixels of
-// Preprocess.Pixels, in the order of the tensor.
+// Pictures is the Transform of images: a view of each (see Views), then Preprocess. Its compact form is the 8-bit
+// pixels of Preprocess.Pixels, in the order of the tensor.
 type Pictures struct {
 	preprocess              Preprocess
 	views                   Views
@@ -78,9 +78,9 @@ type Pictures struct {
 // Developed is the size of Develop's result, without pixels; those of size are not read.
 func (p Preprocess) Developed(size Image) Image { return p.developed(size) }
 
-// NewPictures returns the Transform that makes tensors of type e. size stands for all images: only its dimensions are read,
-// and an image that comes out in another shape is ErrShape. A tensor of Uint8 has pixels that are not normalised. Errors
-// wrap ErrPreprocess.
+// NewPictures returns the Transform that makes tensors of type e. size stands for all images: only its dimensions are
+// read, and an image that comes out in another shape is ErrShape. A tensor of Uint8 has pixels that are not normalised.
+// Errors wrap ErrPreprocess.
 func NewPictures(p Preprocess, e Elem, size Image) (*Pictures, error) {
 	shape, err := p.Shape(size)
 	if err != nil {
@@ -104,8 +104,8 @@ func NewPictures(p Preprocess, e Elem, size Image) (*Pictures, error) {
 	return t, nil
 }
 
-// WithViews returns the transform with other views than the image itself: see Views.Apply. They are drawn by the sample's
-// content or, byID, by its id, which is how they were drawn once.
+// WithViews returns the transform with other views than the image itself: see Views.Apply. They are drawn by the
+// sample's content or, byID, by its id, which is how they were drawn once.
 func (t *Pictures) WithViews(v Views, seed uint64, byID bool) *Pictures {
 	with := *t
 	with.views, with.seed, with.byID = v, seed, byID

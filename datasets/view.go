@@ -32,9 +32,9 @@ type Views struct {
 	Erase *Erase `yaml:"erasing,omitempty"`
 }
 
-// Apply returns the given view of img, which is the sample with the given id, developed (see Preprocess.Develop). View 0,
-// and every view where there is nothing to change, shares the memory of img. Another view of an image that has not been
-// developed is one of the image developed with defaults: turned upright, its transparency dropped.
+// Apply returns the given view of img, which is the sample with the given id, developed (see Preprocess.Develop). View
+// 0, and every view where there is nothing to change, shares the memory of img. Another view of an image that has not
+// been developed is one of the image developed with defaults: turned upright, its transparency dropped.
 func (v Views) Apply(img Image, seed uint64, id int64, view int32) Image {
 	if view == 0 || v == (Views{}) {
 		return img
@@ -43,7 +43,8 @@ func (v Views) Apply(img Image, seed uint64, id int64, view int32) Image {
 	return v.Draw(img.Height, img.Width, seed, id, view).Apply(img)
 }
 
-// View is what is done to one view, drawn: everything that replaying it takes. In JSON it can be kept and applied elsewhere.
+// View is what is done to one view, drawn: everything that replaying it takes. In JSON it can be kept and applied
+// elsewhere.
 type View struct {
 	Crop       *Box        `json:"crop,omitempty"` // part of the image
 	Size       Size        `json:"size,omitempty"` // that it is resized to

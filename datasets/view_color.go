@@ -2,8 +2,8 @@ package datasets
 
 import "math"
 
-// jitter carries out one change of ColorJitter, as torchvision on Pillow images: an interpolation between the picture and a
-// degenerate one, black, its mean gray, or its grays.
+// jitter carries out one change of ColorJitter, as torchvision on Pillow images: an interpolation between the picture
+// and a degenerate one, black, its mean gray, or its grays.
 func (o Operation) jitter(img Image) Image {
 	switch o.Name {
 	case "brightness":
@@ -130,8 +130,8 @@ func fromHSV(h, s, v uint8) (r, g, b uint8) {
 	return v, p, q
 }
 
-// blurred convolves with a Gaussian of kernel × kernel pixels, the border mirrored without repeating its pixels, and rounds
-// to the nearest level, as torchvision's gaussian_blur.
+// blurred convolves with a Gaussian of kernel × kernel pixels, the border mirrored without repeating its pixels, and
+// rounds to the nearest level, as torchvision's gaussian_blur.
 func blurred(img Image, kernel int, sigma float64) Image {
 	weights := make([]float64, kernel)
 	var sum float64

@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 )
 
-// generator is the source of one option's draws: a PCG whose two words of state are the first 16 bytes, little-endian, of
-// the SHA-256 of seed (8 bytes), id (8) and view (4), all little-endian, followed by the option's name. Each option has
-// its own, so that none changes what another draws.
+// generator is the source of one option's draws: a PCG whose two words of state are the first 16 bytes, little-endian,
+// of the SHA-256 of seed (8 bytes), id (8) and view (4), all little-endian, followed by the option's name. Each option
+// has its own, so that none changes what another draws.
 func generator(seed uint64, id int64, view int32, option string) *rand.Rand {
 	key := binary.LittleEndian.AppendUint64(make([]byte, 0, 40), seed)
 	key = binary.LittleEndian.AppendUint64(key, uint64(id))
@@ -20,8 +20,8 @@ func generator(seed uint64, id int64, view int32, option string) *rand.Rand {
 }
 
 // Draw draws a view of an image of height × width, a pure function of its arguments. Distributions are torchvision's,
-// numbers are not: each option draws from a generator of its own, named as its key (shift and flip share the one without a
-// name, the shift right, the shift down and then a coin).
+// numbers are not: each option draws from a generator of its own, named as its key (shift and flip share the one
+// without a name, the shift right, the shift down and then a coin).
 //
 // Numbers are rounded to float32, so that machines whose exponentials differ in the last bit agree.
 func (v Views) Draw(height, width int, seed uint64, id int64, view int32) View {
@@ -169,8 +169,16 @@ var magnitudes = []struct {
 	{"identity", false, none},
 	{"shear_x", true, linear(0.3)},
 	{"shear_y", true, linear(0.3)},
-	{"translate_x", true, func(m float64, _, width int) float64 { return 150.0 / 331 * float64(width) * m / (augmentBins - 1) }},
-	{"translate_y", true, func(m float64, height, _ int) float64 { return 150.0 / 331 * float64(height) * m / (augmentBins - 1) }},
+	{"translate_x", true, func(m float64, _,
+		width int,
+	) float64 {
+		return 150.0 / 331 * float64(width) * m / (augmentBins - 1)
+	}},
+	{"translate_y", true, func(m float64, height,
+		_ int,
+	) float64 {
+		return 150.0 / 331 * float64(height) * m / (augmentBins - 1)
+	}},
 	{"rotate", true, linear(30)},
 	{"brightness", true, linear(0.9)},
 	{"color", true, linear(0.9)},
@@ -192,7 +200,10 @@ func (o *RandAugment) draw(height, width int, rng *rand.Rand) []Operation {
 	var drawn []Operation
 	for range o.operations() {
 		kind := magnitudes[rng.IntN(len(magnitudes))]
-		op := Operation{Name: kind.name, Value: float64(float32(kind.at(float64(o.magnitude()), height, width))), Fill: o.Fill}
+		op := Operation{
+			Name:  kind.name,
+			Value: float64(float32(kind.at(float64(o.magnitude()), height, width))), Fill: o.Fill,
+		}
 		if negative := rng.IntN(2) == 1; kind.signed && negative {
 			op.Value = -op.Value
 		}

@@ -15,7 +15,8 @@ import (
 const everything = `{
   crop: {scale: [0.2, 0.9], size: [20, 24]}, shift: 2, flip: true,
   affine: {degrees: 20, translate: [0.1, 0.2], scale: [0.8, 1.2], shear: 10, interpolation: bilinear, fill: white},
-  randaugment: {operations: 3, magnitude: 12}, color_jitter: {brightness: 0.4, contrast: 0.3, saturation: 0.2, hue: 0.1},
+  randaugment: {operations: 3, magnitude: 12},
+  color_jitter: {brightness: 0.4, contrast: 0.3, saturation: 0.2, hue: 0.1},
   grayscale: 0.3, blur: {kernel: 5, sigma: [0.2, 3], probability: 0.6}, erasing: {fill: [1, 2, 3]}}`
 
 func policy(t *testing.T, text string) Views {
@@ -70,7 +71,8 @@ func TestViewsAreOfUprightImages(t *testing.T) {
 // No option changes what another one draws.
 func TestOptionsDrawOnTheirOwn(t *testing.T) {
 	all := policy(t, everything).Draw(30, 40, 1, 2, 3)
-	alone := policy(t, "{color_jitter: {brightness: 0.4, contrast: 0.3, saturation: 0.2, hue: 0.1}, shift: 2}").Draw(30, 40, 1, 2, 3)
+	alone := policy(t, "{color_jitter: {brightness: 0.4, contrast: 0.3, saturation: 0.2, hue: 0.1}, shift: 2}").Draw(30,
+		40, 1, 2, 3)
 	if diff := cmp.Diff(all.Jitter, alone.Jitter); diff != "" || all.ShiftX != alone.ShiftX {
 		t.Errorf("jitter or shift beside other options (-all +alone):\n%s", diff)
 	}
@@ -86,7 +88,8 @@ func TestDrawsAreWithinBounds(t *testing.T) {
 			t.Fatalf("crop %+v of 60 × 80", *w.Crop)
 		}
 		area += float64(w.Crop.Height*w.Crop.Width) / (60 * 80)
-		if m := w.Affine; math.Abs(m.Degrees) > 20 || m.Right < -3 || m.Right > 3 || m.Down < -4 || m.Down > 4 || m.Scale < 0.8 ||
+		if m := w.Affine; math.Abs(m.Degrees) > 20 || m.Right < -3 || m.Right > 3 || m.Down < -4 || m.Down > 4 ||
+			m.Scale < 0.8 ||
 			m.Scale > 1.2 || math.Abs(m.ShearX) > 10 {
 			t.Fatalf("affine %+v", *m)
 		}
@@ -141,14 +144,17 @@ func TestCropOfAnExtremeImage(t *testing.T) {
 }
 
 func TestViewsCanonicalOfEveryOption(t *testing.T) {
-	const want = "flip=true shift=2 crop=0.2:0.9,0.75:1.3333333333333333,20x24 affine=20,0.1:0.2,0.8:1.2,10,bilinear,[255 255 255] " +
-		"randaugment=3,12,[0 0 0] color_jitter=0.4:0.3:0.2:0.1:1 grayscale=0.3 blur=5,0.2:3,0.6 erasing=0.02:0.33,0.3:3.3,[1 2 3],0.5"
+	const want = "flip=true shift=2 crop=0.2:0.9,0.75:1.3333333333333333,20x24 " +
+		"affine=20,0.1:0.2,0.8:1.2,10,bilinear,[255 255 255] " +
+		"randaugment=3,12,[0 0 0] color_jitter=0.4:0.3:0.2:0.1:1 grayscale=0.3 blur=5,0.2:3,0.6 " +
+		"erasing=0.02:0.33,0.3:3.3,[1 2 3],0.5"
 	if got := policy(t, everything).Canonical(); got != want {
 		t.Errorf("%s\nexpected\n%s", got, want)
 	}
 	spelt := "{crop: {scale: [0.08, 1]}, blur: {kernel: 9, probability: 1}, erasing: {probability: 0.5, fill: black}, " +
 		"randaugment: {operations: 2, magnitude: 9}, affine: {interpolation: nearest, scale: [1, 1]}}"
-	if a, b := policy(t, spelt).Canonical(), policy(t, "{crop: {}, blur: {}, erasing: {}, randaugment: {}, affine: {}}").Canonical(); a != b {
+	if a, b := policy(t, spelt).Canonical(),
+		policy(t, "{crop: {}, blur: {}, erasing: {}, randaugment: {}, affine: {}}").Canonical(); a != b {
 		t.Errorf("defaults spelt out are\n%s\nleft out\n%s", a, b)
 	}
 }

@@ -19,7 +19,8 @@ func cut(img Image, b Box, size Size) Image {
 	return Preprocess{}.resize(part, height, width, resample.Window{Height: height, Width: width})
 }
 
-// Motion turns, shears, scales and moves an image about a point, its centre unless Corner is set: the upper left corner.
+// Motion turns, shears, scales and moves an image about a point, its centre unless Corner is set: the upper left
+// corner.
 type Motion struct {
 	Degrees       float64 `json:"degrees"` // clockwise
 	Right         int     `json:"right"`   // in pixels
@@ -32,8 +33,8 @@ type Motion struct {
 	Fill          RGB     `json:"fill,omitempty"`
 }
 
-// inverse is the map from a pixel of the result to one of the image, x' = m[0]·x + m[1]·y + m[2], y' = m[3]·x + m[4]·y +
-// m[5]: that of torchvision's affine, in its order of operations.
+// inverse is the map from a pixel of the result to one of the image, x' = m[0]·x + m[1]·y + m[2], y' = m[3]·x +
+// m[4]·y + m[5]: that of torchvision's affine, in its order of operations.
 func (m *Motion) inverse(height, width int) [6]float64 {
 	cx, cy := float64(width)*0.5, float64(height)*0.5
 	if m.Corner {
@@ -56,7 +57,8 @@ func (m *Motion) apply(img Image) Image {
 	return transformed(img, m.inverse(img.Height, img.Width), m.Interpolation == "bilinear", m.Fill)
 }
 
-// rotated turns an image counter-clockwise about its centre, as Pillow's Image.rotate without expanding: nearest pixels.
+// rotated turns an image counter-clockwise about its centre, as Pillow's Image.rotate without expanding: nearest
+// pixels.
 func rotated(img Image, degrees float64, fill RGB) Image {
 	degrees = math.Mod(degrees, 360)
 	if degrees == 0 {
@@ -71,8 +73,8 @@ func rotated(img Image, degrees float64, fill RGB) Image {
 	return transformed(img, to, false, fill)
 }
 
-// transformed samples img at the mapped centres of the result's pixels, as Pillow's Image.transform with AFFINE: what lies
-// outside is fill.
+// transformed samples img at the mapped centres of the result's pixels, as Pillow's Image.transform with AFFINE: what
+// lies outside is fill.
 func transformed(img Image, m [6]float64, bilinear bool, fill RGB) Image {
 	out := filled(img.Height, img.Width, img.Channels, fill)
 	switch {

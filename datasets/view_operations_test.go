@@ -57,8 +57,13 @@ func TestViewOperationsEqualTorchvision(t *testing.T) {
 // The magnitudes of RandAugment are those of torchvision's space.
 func TestRandAugmentMagnitudes(t *testing.T) {
 	for name, want := range map[string][]float64{ // at 9 and 30, on an image of 331 × 662
-		"identity": {0, 0}, "shear_x": {0.09, 0.3}, "shear_y": {0.09, 0.3}, "translate_x": {90, 300}, "translate_y": {45, 150},
-		"rotate": {9, 30}, "brightness": {0.27, 0.9}, "color": {0.27, 0.9}, "contrast": {0.27, 0.9}, "sharpness": {0.27, 0.9},
+		"identity": {0, 0}, "shear_x": {0.09, 0.3}, "shear_y": {0.09, 0.3}, "translate_x": {90, 300},
+		"translate_y": {45, 150},
+		"rotate": {
+			9, 30,
+		}, "brightness": {0.27, 0.9}, "color": {0.27, 0.9}, "contrast": {0.27, 0.9}, "sharpness": {
+			0.27, 0.9,
+		},
 		"posterize": {7, 4}, "solarize": {178.5, 0}, "autocontrast": {0, 0}, "equalize": {0, 0},
 	} {
 		found := false

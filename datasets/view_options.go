@@ -54,7 +54,8 @@ type Erase struct {
 	Probability *float64  `yaml:"probability,omitempty"` // default ½
 }
 
-// RandAugment applies operations drawn from a list of fourteen, all at one magnitude (Cubuk et al., 2020), as torchvision's.
+// RandAugment applies operations drawn from a list of fourteen, all at one magnitude (Cubuk et al., 2020), as
+// torchvision's.
 type RandAugment struct {
 	Operations int `yaml:"operations,omitempty" within:"[1,100]"` // applied one after another; default 2
 	Magnitude  int `yaml:"magnitude,omitempty" within:"[1,30]"`   // 1 to 30; default 9
@@ -166,7 +167,8 @@ func (v Views) Canonical() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "flip=%t shift=%d", v.Flip, v.Shift)
 	if o := v.Crop; o != nil {
-		fmt.Fprintf(&b, " crop=%s,%s,%s", numbers(orElse(o.Scale, cropScale...)), numbers(orElse(o.Ratio, cropRatio...)), joinInts(o.Size))
+		fmt.Fprintf(&b, " crop=%s,%s,%s", numbers(orElse(o.Scale, cropScale...)), numbers(orElse(o.Ratio, cropRatio...)),
+			joinInts(o.Size))
 	}
 	if o := v.Affine; o != nil {
 		fmt.Fprintf(&b, " affine=%s,%s,%s,%s,%s,%v", numbers([]float64{o.Degrees}), numbers(orElse(o.Translate, 0, 0)),
@@ -176,16 +178,19 @@ func (v Views) Canonical() string {
 		fmt.Fprintf(&b, " randaugment=%d,%d,%v", o.operations(), o.magnitude(), o.Fill.bytes())
 	}
 	if o := v.Jitter; o != nil {
-		fmt.Fprintf(&b, " color_jitter=%s", numbers([]float64{o.Brightness, o.Contrast, o.Saturation, o.Hue, probability(o.Probability, 1)}))
+		fmt.Fprintf(&b, " color_jitter=%s",
+			numbers([]float64{o.Brightness, o.Contrast, o.Saturation, o.Hue, probability(o.Probability, 1)}))
 	}
 	if v.Grayscale > 0 {
 		fmt.Fprintf(&b, " grayscale=%s", numbers([]float64{v.Grayscale}))
 	}
 	if o := v.Blur; o != nil {
-		fmt.Fprintf(&b, " blur=%d,%s,%s", o.kernel(), numbers(orElse(o.Sigma, blurSigma...)), numbers([]float64{probability(o.Probability, 1)}))
+		fmt.Fprintf(&b, " blur=%d,%s,%s", o.kernel(), numbers(orElse(o.Sigma, blurSigma...)),
+			numbers([]float64{probability(o.Probability, 1)}))
 	}
 	if o := v.Erase; o != nil {
-		fmt.Fprintf(&b, " erasing=%s,%s,%v,%s", numbers(orElse(o.Scale, eraseScale...)), numbers(orElse(o.Ratio, eraseRatio...)), o.Fill.bytes(),
+		fmt.Fprintf(&b, " erasing=%s,%s,%v,%s", numbers(orElse(o.Scale, eraseScale...)),
+			numbers(orElse(o.Ratio, eraseRatio...)), o.Fill.bytes(),
 			numbers([]float64{probability(o.Probability, 0.5)}))
 	}
 	return b.String()

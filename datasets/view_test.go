@@ -21,7 +21,11 @@ func TestViewsApply(t *testing.T) {
 		v    Views
 		want map[string]bool // all images that may come out
 	}{
-		"flip": {color, Views{Flip: true}, map[string]bool{"\x01\x02\x03\x04\x05\x06": true, "\x04\x05\x06\x01\x02\x03": true}},
+		"flip": {
+			color,
+			Views{Flip: true},
+			map[string]bool{"\x01\x02\x03\x04\x05\x06": true, "\x04\x05\x06\x01\x02\x03": true},
+		},
 		"shift": {gray, Views{Shift: 1}, map[string]bool{
 			"\x05\x06\x00\x08\x09\x00\x00\x00\x00": true, "\x04\x05\x06\x07\x08\x09\x00\x00\x00": true,
 			"\x00\x04\x05\x00\x07\x08\x00\x00\x00": true, "\x02\x03\x00\x05\x06\x00\x08\x09\x00": true,
@@ -29,10 +33,14 @@ func TestViewsApply(t *testing.T) {
 			"\x00\x00\x00\x02\x03\x00\x05\x06\x00": true, "\x00\x00\x00\x01\x02\x03\x04\x05\x06": true,
 			"\x00\x00\x00\x00\x01\x02\x00\x04\x05": true,
 		}},
-		"shift and flip": {Image{Height: 1, Width: 2, Channels: 1, Pixels: []uint8{1, 2}}, Views{Flip: true, Shift: 1}, map[string]bool{
-			"\x01\x02": true, "\x02\x01": true, "\x00\x01": true, "\x01\x00": true, "\x02\x00": true,
-			"\x00\x02": true, "\x00\x00": true,
-		}},
+		"shift and flip": {
+			Image{Height: 1, Width: 2, Channels: 1, Pixels: []uint8{1, 2}},
+			Views{Flip: true, Shift: 1},
+			map[string]bool{
+				"\x01\x02": true, "\x02\x01": true, "\x00\x01": true, "\x01\x00": true, "\x02\x00": true,
+				"\x00\x02": true, "\x00\x00": true,
+			},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			seen := make(map[string]bool)

@@ -124,8 +124,8 @@ func putUint24(b []byte, v int) { b[0], b[1], b[2] = uint8(v), uint8(v>>8), uint
 //
 //	(9·nearest + 3·next in its row + 3·next in its column + 1·diagonal) / 16
 //
-// of the four samples around it, in the order of roundings of libwebp's upsampling; at the border a sample stands for the
-// missing one.
+// of the four samples around it, in the order of roundings of libwebp's upsampling; at the border a sample stands for
+// the missing one.
 func interpolated(m *image.YCbCr) Image {
 	h, w := m.Rect.Dy(), m.Rect.Dx()
 	out := Image{Height: h, Width: w, Channels: 3, Pixels: make([]uint8, 3*h*w)}

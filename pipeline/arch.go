@@ -73,7 +73,8 @@ func (r *Runner) architecture(ctx context.Context, c *config.Config) (a Architec
 // studentInput is the shape of a student's sample made from img, (C,H,W).
 func studentInput(c *config.Config, img datasets.Image) ([]int, error) {
 	if c.Student.Preprocess.Layout == "NHWC" {
-		return nil, fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take (N,C,H,W)",
+		return nil, fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take "+
+			"(N,C,H,W)",
 			config.ErrConfig)
 	}
 	input, err := c.Student.Preprocess.Shape(img)

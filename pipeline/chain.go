@@ -21,12 +21,13 @@ type ChainOptions struct {
 	Missing   bool     // only what is not there yet
 }
 
-// Chain makes the chain of batch jobs of the experiment: over the tasks of the cache's plan, which is written where there is none,
-// and over its trainings.
+// Chain makes the chain of batch jobs of the experiment: over the tasks of the cache's plan, which is written where
+// there is none, and over its trainings.
 func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error) {
 	e := r.Experiment
 	if e.Base.Generations > 1 {
-		return nil, fmt.Errorf("%w: %s: generations is %d, but batch jobs make one: use \"rkd run\", or a configuration whose teacher is "+
+		return nil, fmt.Errorf("%w: %s: generations is %d, but batch jobs make one: use \"rkd run\", or a configuration "+
+			"whose teacher is "+
 			"the student of another", config.ErrConfig, e.File, e.Base.Generations)
 	}
 	_, err := cache.ReadPlan(ctx, e.Base.Cache.Dir)
@@ -41,8 +42,9 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 		return nil, err
 	}
 	c := &batch.Chain{
-		Name: e.Base.Name, Config: o.Config, Set: o.Overrides, CacheDir: e.Base.Cache.Dir, Program: e.Batch.Program, Batch: e.Batch,
-		Work: s.Work(o.Missing),
+		Name: e.Base.Name, Config: o.Config, Set: o.Overrides, CacheDir: e.Base.Cache.Dir, Program: e.Batch.Program,
+		Batch: e.Batch,
+		Work:  s.Work(o.Missing),
 	}
 	if c.Program == "" {
 		c.Program = o.Program

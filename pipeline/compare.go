@@ -31,8 +31,8 @@ type Comparison struct {
 	// RKDDistance and RKDAngle are the relational losses with A as teacher and B as student, 0 for equal relations.
 	RKDDistance float64 `json:"rkd_distance"`
 	RKDAngle    float64 `json:"rkd_angle"`
-	// RelationalBlocks disjoint random blocks of RelationalRows rows each took part in the two losses, which are means over
-	// the blocks; one block holds all rows where they are few.
+	// RelationalBlocks disjoint random blocks of RelationalRows rows each took part in the two losses, which are means
+	// over the blocks; one block holds all rows where they are few.
 	RelationalBlocks int     `json:"relational_blocks"`
 	RelationalRows   int     `json:"relational_rows"`
 	LinearCKA        float64 `json:"linear_cka"`
@@ -64,15 +64,15 @@ const (
 
 // Compare says how alike two sets of embeddings are. Each is a cache folder, an ONNX model (.onnx) or a matrix (.npy).
 //
-// A model runs on the test data of the experiment in o; beside a cache it runs on that part of the data, train or test, which
-// the cache was made from. A student exported by rkd is opened as evaluation does, any other model with the options of the
-// experiment's teacher.
+// A model runs on the test data of the experiment in o; beside a cache it runs on that part of the data, train or test,
+// which the cache was made from. A student exported by rkd is opened as evaluation does, any other model with the
+// options of the experiment's teacher.
 //
 // Rows of caches and models are matched by sample id and view, a model having view 0 only; those that one set lacks are
 // left out. A matrix is matched by position, and then both must have as many rows.
 //
-// It returns eval.ErrInput for sets that cannot be compared or measured, cache.ErrMismatch for a model beside a cache of
-// other data, and the errors of what it opens.
+// It returns eval.ErrInput for sets that cannot be compared or measured, cache.ErrMismatch for a model beside a cache
+// of other data, and the errors of what it opens.
 func (m Machine) Compare(ctx context.Context, a, b string, o CompareOptions) (*Comparison, error) {
 	sets, err := m.openSets(ctx, [2]string{a, b}, o)
 	if err != nil {

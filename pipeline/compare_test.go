@@ -201,7 +201,10 @@ func TestCompareRefuses(t *testing.T) {
 	}{
 		{"numbers of rows", three, four, eval.ErrInput, []string{"matrix.npy", "3 rows", "4, expected equal numbers"}},
 		{"matrix and cache of other lengths", three, ten, eval.ErrInput, []string{"3 rows", "10, expected equal numbers"}},
-		{"no common sample", ten, cacheOf(t, span(10, 20), 1, parity), eval.ErrInput, []string{"no sample and view in common"}},
+		{
+			"no common sample", ten, cacheOf(t, span(10, 20), 1, parity), eval.ErrInput,
+			[]string{"no sample and view in common"},
+		},
 		{
 			"labels that differ", ten, cacheOf(t, span(5, 15), 1, func(int64) int32 { return 3 }), eval.ErrInput,
 			[]string{"sample 5 has label 1", "and 3 in"},

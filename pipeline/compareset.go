@@ -112,7 +112,9 @@ func loadMatrixSet(path string) (*embeddingSet, error) {
 }
 
 // runModelSet embeds with a model the test data or, where there is a cache beside it, the data of that.
-func (m Machine) runModelSet(ctx context.Context, path string, o CompareOptions, beside *embeddingSet) (*embeddingSet, error) {
+func (m Machine) runModelSet(ctx context.Context, path string, o CompareOptions,
+	beside *embeddingSet,
+) (*embeddingSet, error) {
 	options, err := modelOptions(o.Experiment, path)
 	if err != nil {
 		return nil, err
@@ -133,7 +135,8 @@ func (r *Runner) comparedData(ctx context.Context, beside *embeddingSet) (datase
 	}
 	train, err := r.dataset(ctx, "train")
 	if err == nil && train.Fingerprint() != beside.data {
-		err = fmt.Errorf("%w: cache %q was made from neither the training data (%s) nor the test data (%s) of configuration %q",
+		err = fmt.Errorf("%w: cache %q was made from neither the training data (%s) nor the test data (%s) of "+
+			"configuration %q",
 			cache.ErrMismatch, beside.Path, train.Name(), test.Name(), r.Experiment.Base.Name)
 	}
 	return train, err

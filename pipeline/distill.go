@@ -22,10 +22,10 @@ import (
 // ErrMismatch reports a student that was trained from another configuration than the one at hand.
 var ErrMismatch = errors.New("another configuration")
 
-// Distill trains the students of tasks against the cache, without the teacher. A training that is finished and made from
-// the same configuration, cache and data is left alone; an unfinished one goes on from its checkpoint, to the same bytes as if it
-// had not been stopped; one of fewer epochs goes on where the schedule does not depend on their number. What was trained from
-// another configuration is ErrMismatch, with what differs, unless the runner overwrites.
+// Distill trains the students of tasks against the cache, without the teacher. A training that is finished and made
+// from the same configuration, cache and data is left alone; an unfinished one goes on from its checkpoint, to the same
+// bytes as if it had not been stopped; one of fewer epochs goes on where the schedule does not depend on their number.
+// What was trained from another configuration is ErrMismatch, with what differs, unless the runner overwrites.
 func (r *Runner) Distill(ctx context.Context, tasks []Task) (err error) {
 	trainings, err := r.prepare(ctx, tasks)
 	if err != nil {
@@ -236,7 +236,8 @@ func (r *Runner) watch(ctx context.Context, t *training, used int64) (*train.Wat
 			out := eval.Outputs{Embeddings: embeddings, Dim: dim, Labels: labels}
 			if head != nil {
 				var err error
-				if out.Logits, err = head.Forward(nil, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err != nil {
+				if out.Logits, err = head.Forward(nil, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err !=
+					nil {
 					return nil, err
 				}
 				out.Classes = len(out.Logits) / len(labels)
@@ -260,7 +261,8 @@ func newScore(goal config.Goal, dim int, head *loss.Projection[float32]) score {
 		var logits []float32
 		return score{"top-1", func(_ context.Context, embeddings []float32, labels []int32) (float64, error) {
 			var err error
-			if logits, err = head.Forward(logits, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err != nil {
+			if logits, err = head.Forward(logits, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err !=
+				nil {
 				return 0, err
 			}
 			accuracy, err := eval.TopK(logits, len(labels), len(logits)/len(labels), labels, []int{1})

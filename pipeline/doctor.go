@@ -33,7 +33,8 @@ func (m Machine) Doctor(ctx context.Context) (*Health, error) {
 		CacheDir: m.CacheDir, MNIST: true,
 	}
 	for _, split := range []string{"train", "test"} {
-		if _, err := datasets.Open(ctx, datasets.Source{Kind: "mnist", Split: split}, datasets.Resources{CacheDir: m.CacheDir}); err != nil {
+		if _, err := datasets.Open(ctx, datasets.Source{Kind: "mnist", Split: split},
+			datasets.Resources{CacheDir: m.CacheDir}); err != nil {
 			h.MNIST = false
 		}
 	}

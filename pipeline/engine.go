@@ -11,7 +11,9 @@ import (
 )
 
 // openEngine compiles a network for training on the memory of weights.
-func (r *Runner) openEngine(e config.Engine, network *arch.Network, weights *arch.Weights, batch int) (engine.Engine, error) {
+func (r *Runner) openEngine(e config.Engine, network *arch.Network, weights *arch.Weights,
+	batch int,
+) (engine.Engine, error) {
 	if e.Kind == config.EngineGorgonia {
 		return engine.NewGorgonia(network, weights, batch)
 	}

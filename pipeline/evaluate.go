@@ -16,9 +16,9 @@ import (
 // latencyRuns is the number of runs of one sample whose median is reported.
 const latencyRuns = 200
 
-// Evaluate measures teacher and students of all generations, as ONNX files, on the test data and writes results.json. Where that
-// is there and made from the same files, data and metrics, it is returned as it is. A student that was trained from another
-// configuration is ErrMismatch.
+// Evaluate measures teacher and students of all generations, as ONNX files, on the test data and writes results.json.
+// Where that is there and made from the same files, data and metrics, it is returned as it is. A student that was
+// trained from another configuration is ErrMismatch.
 func (r *Runner) Evaluate(ctx context.Context) (res *Results, err error) {
 	release, err := r.holdRun(ctx)
 	if err != nil {
@@ -134,7 +134,8 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 // studentOptions opens an exported student as the evaluation does.
 func studentOptions(path string, c *config.Config) teacher.Options {
 	o := teacher.Options{
-		Model: path, Output: embeddingOutput, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch, Threads: c.Teacher.Threads,
+		Model: path, Output: embeddingOutput, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch,
+		Threads:  c.Teacher.Threads,
 		Provider: c.Teacher.Provider, ProviderOptions: c.Teacher.ProviderOptions,
 	}
 	if c.Loss.OnLogits() {
@@ -144,7 +145,9 @@ func studentOptions(path string, c *config.Config) teacher.Options {
 }
 
 // measure embeds the test data with a model and computes the metrics. It returns what the model says, too.
-func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options) (m *ModelResult, out outputs, err error) {
+func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.Options) (m *ModelResult,
+	out outputs, err error,
+) {
 	model, sample, err := r.openModel(ctx, o, data)
 	if err != nil {
 		return nil, out, err

@@ -39,8 +39,8 @@ type Exported struct {
 }
 
 // Export writes the students of tasks as ONNX files, each verified against its graph on real samples before it gets its
-// name. A file that is there, whole, and made from the same weights and options is left alone. A student that was trained from
-// another configuration than its task's is ErrMismatch.
+// name. A file that is there, whole, and made from the same weights and options is left alone. A student that was
+// trained from another configuration than its task's is ErrMismatch.
 func (r *Runner) Export(ctx context.Context, tasks []Task) (all []Exported, err error) {
 	release, err := r.holdTasks(ctx, tasks)
 	if err != nil {
@@ -198,8 +198,8 @@ func (s *student) bakePreprocess(b *onnx.Builder) string {
 	return b.Node("Transpose", []string{x}, onnx.Ints("perm", 0, 3, 1, 2))
 }
 
-// verify compares the model in path, run by ONNX Runtime, with the student's graph, run by the engine, on samples of the
-// training data.
+// verify compares the model in path, run by ONNX Runtime, with the student's graph, run by the engine, on samples of
+// the training data.
 func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported, error) {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
@@ -232,7 +232,8 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 		done.Difference = max(done.Difference, math.Abs(float64(v)-float64(want[i])))
 	}
 	if !(done.Difference <= verifyLimit) {
-		return nil, fmt.Errorf("%w: largest difference %.1e over %d samples, expected at most %.0e", ErrVerify, done.Difference,
+		return nil, fmt.Errorf("%w: largest difference %.1e over %d samples, expected at most %.0e", ErrVerify,
+			done.Difference,
 			done.Samples, verifyLimit)
 	}
 	return done, nil

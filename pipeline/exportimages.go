@@ -17,12 +17,12 @@ import (
 // imagesOpset is the first whose Resize antialiases.
 const imagesOpset = 18
 
-// FromImages is a second file of a student, which takes images of any size: preprocessing is part of it as far as ONNX can
-// express it.
+// FromImages is a second file of a student, which takes images of any size: preprocessing is part of it as far as ONNX
+// can express it.
 type FromImages struct {
 	Model string `json:"model"`
-	// Levels is the largest difference between its pixels, after resizing and cropping, and rkd's, of 255; Unequal the share of
-	// pixels that differ at all; Cosine the smallest between its embedding and the student's graph's.
+	// Levels is the largest difference between its pixels, after resizing and cropping, and rkd's, of 255; Unequal the
+	// share of pixels that differ at all; Cosine the smallest between its embedding and the student's graph's.
 	Levels  int     `json:"largest_pixel_difference"`
 	Unequal float64 `json:"unequal_pixels"`
 	Cosine  float64 `json:"smallest_cosine"`
@@ -30,7 +30,8 @@ type FromImages struct {
 }
 
 func (f *FromImages) String() string {
-	return fmt.Sprintf("%s takes images of any size: over %d samples its pixels differ from rkd's by at most %d levels (%.2g %% of them at all), "+
+	return fmt.Sprintf("%s takes images of any size: over %d samples its pixels differ from rkd's by at most %d levels "+
+		"(%.2g %% of them at all), "+
 		"its embeddings have a cosine of at least %.6f", f.Model, f.Samples, f.Levels, 100*f.Unequal, f.Cosine)
 }
 
@@ -47,8 +48,9 @@ func shapes(p *datasets.Preprocess) bool {
 	return len(p.Resize) > 0 || len(p.Crop) > 0 || p.Pad != "" || p.Color != ""
 }
 
-// bakeShaping adds all of p that comes before normalisation to b: from pixels uint8 (N,H,W,channels), of any height and width,
-// to uint8 (N,C,height,width). Orientation, alpha and 16 bits belong to files, and have been settled by who decodes them.
+// bakeShaping adds all of p that comes before normalisation to b: from pixels uint8 (N,H,W,channels), of any height and
+// width, to uint8 (N,C,height,width). Orientation, alpha and 16 bits belong to files, and have been settled by who
+// decodes them.
 func bakeShaping(b *onnx.Builder, pixels string, p *datasets.Preprocess, channels int) (string, error) {
 	g := shaping{b: b, x: b.Node("Transpose", []string{pixels}, onnx.Ints("perm", 0, 3, 1, 2))}
 	fill := uint8(0)
@@ -102,8 +104,8 @@ func (g *shaping) size() string { return g.b.Node("Shape", []string{g.x}, onnx.I
 // axes are those of height and width.
 func (g *shaping) axes() string { return g.int64s(2, 3) }
 
-// padTo surrounds x so that neither side is shorter than in want, int64 (2) or (1): half of what is missing, rounded down,
-// before it.
+// padTo surrounds x so that neither side is shorter than in want, int64 (2) or (1): half of what is missing, rounded
+// down, before it.
 func (g *shaping) padTo(want, size string, fill uint8) {
 	missing := g.b.Node("Max", []string{g.b.Node("Sub", []string{want, size}), g.int64s(0, 0)})
 	before := g.b.Node("Div", []string{missing, g.int64s(2)})
@@ -130,9 +132,11 @@ func (g *shaping) resize(p *datasets.Preprocess) error {
 	}
 	target = g.b.Node("Max", []string{target, g.int64s(1, 1)}) // neither side below one pixel
 	// All four dimensions, without the attribute axes: the runtime moves a transposition past Resize and gets axes wrong.
-	target = g.b.Node("Concat", []string{g.b.Node("Shape", []string{g.x}, onnx.Int("end", 2)), target}, onnx.Int("axis", 0))
+	target = g.b.Node("Concat", []string{g.b.Node("Shape", []string{g.x}, onnx.Int("end", 2)), target},
+		onnx.Int("axis", 0))
 	plain := p.Antialias != nil && !*p.Antialias
-	attributes := []onnx.Attr{onnx.Int("antialias", 1), onnx.Int("exclude_outside", 1)} // renormalised at the border, as Pillow's
+	// renormalised at the border, as Pillow's
+	attributes := []onnx.Attr{onnx.Int("antialias", 1), onnx.Int("exclude_outside", 1)}
 	cubic := float32(-0.5)
 	if plain {
 		attributes, cubic = nil, -0.75
@@ -150,7 +154,10 @@ func (g *shaping) resize(p *datasets.Preprocess) error {
 	}
 	g.x = g.b.Node("Resize", []string{g.x, "", "", target}, attributes...)
 	if plain {
-		limits := []string{g.b.Float32("preprocess.black", nil, []float32{0}), g.b.Float32("preprocess.white", nil, []float32{255})}
+		limits := []string{
+			g.b.Float32("preprocess.black", nil, []float32{0}),
+			g.b.Float32("preprocess.white", nil, []float32{255}),
+		}
 		g.x = g.b.Node("Clip", append([]string{g.b.Node("Round", []string{g.x})}, limits...))
 		g.x = g.b.Node("Cast", []string{g.x}, onnx.Int("to", int64(onnx.Uint8)))
 	}
@@ -176,8 +183,8 @@ func (g *shaping) luma() {
 	g.x = g.b.Node("Cast", []string{x}, onnx.Int("to", int64(onnx.Uint8)))
 }
 
-// exportImages writes the model that takes images of any size and measures it on samples. It returns nil where preprocessing
-// does nothing to an image, and where ONNX cannot express what it does, which it says.
+// exportImages writes the model that takes images of any size and measures it on samples. It returns nil where
+// preprocessing does nothing to an image, and where ONNX cannot express what it does, which it says.
 func (r *Runner) exportImages(ctx context.Context, s *student, path, key string) (*FromImages, error) {
 	p := s.config.Student.Preprocess
 	b := onnx.NewBuilder(s.config.Name, imagesOpset)
@@ -236,8 +243,8 @@ func (s *student) bakeNormalization(b *onnx.Builder, pixels string) string {
 	return b.Node("Div", []string{x, b.Float32("preprocess.std", []int{c, 1, 1}, std)})
 }
 
-// measureImages says how far m, whose outputs are preprocessed pixels and embedding, is from rkd's own preprocessing on samples
-// of the training data.
+// measureImages says how far m, whose outputs are preprocessed pixels and embedding, is from rkd's own preprocessing on
+// samples of the training data.
 func (r *Runner) measureImages(ctx context.Context, s *student, m *onnx.Model) (*FromImages, error) {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
@@ -299,7 +306,9 @@ func (r *Runner) measureImages(ctx context.Context, s *student, m *onnx.Model) (
 }
 
 // runImages gives the preprocessed pixels (C,H,W) and the embedding of one image.
-func runImages(ctx context.Context, session *ort.Session, img datasets.Image) (pixels []uint8, embedding []float32, err error) {
+func runImages(ctx context.Context, session *ort.Session, img datasets.Image) (pixels []uint8,
+	embedding []float32, err error,
+) {
 	input, err := ort.NewTensor([]int{1, img.Height, img.Width, img.Channels}, img.Pixels)
 	if err != nil {
 		return nil, nil, err

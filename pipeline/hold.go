@@ -15,11 +15,12 @@ import (
 // configFile is the name of the resolved configuration in a run directory.
 const configFile = "config.yaml"
 
-// hold takes hold of a folder for this process: of a run directory alone, or beside others that hold folders of their own in it. While
-// another process holds it, it is lock.ErrHeld, or waited for where the machine says so. release ends the hold.
+// hold takes hold of a folder for this process: of a run directory alone, or beside others that hold folders of their
+// own in it. While another process holds it, it is lock.ErrHeld, or waited for where the machine says so. release ends
+// the hold.
 //
-// Where the folder cannot be written it is not held: what is up to date needs no write access, and everything else says itself
-// what it could not write.
+// Where the folder cannot be written it is not held: what is up to date needs no write access, and everything else says
+// itself what it could not write.
 func (r *Runner) hold(ctx context.Context, dir string, mode lock.Mode) (release func() error, err error) {
 	nothing := func() error { return nil }
 	var l *lock.Lock
@@ -40,8 +41,8 @@ func (r *Runner) hold(ctx context.Context, dir string, mode lock.Mode) (release 
 	return l.Release, nil
 }
 
-// holdRun holds the run directory alone and sweeps up what killed runs left half-written there. (Trainings sweep up checkpoints, the
-// cache its shards.)
+// holdRun holds the run directory alone and sweeps up what killed runs left half-written there. (Trainings sweep up
+// checkpoints, the cache its shards.)
 func (r *Runner) holdRun(ctx context.Context) (release func() error, err error) {
 	dir := r.Experiment.Base.Dir
 	if release, err = r.hold(ctx, dir, lock.Exclusive); err != nil {

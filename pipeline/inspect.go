@@ -51,7 +51,10 @@ func Inspect(path string) (*Inspection, error) {
 	if err != nil {
 		return nil, err
 	}
-	in := &Inspection{Model: path, Parameters: m.Parameters(), Inputs: describeAll(m.Inputs()), Outputs: describeAll(m.Outputs())}
+	in := &Inspection{
+		Model: path, Parameters: m.Parameters(), Inputs: describeAll(m.Inputs()),
+		Outputs: describeAll(m.Outputs()),
+	}
 	computed := m.Computed()
 	for _, c := range computed {
 		if candidate, ok := rate(c, len(computed)); ok {
@@ -103,7 +106,8 @@ var products = []string{"Gemm", "MatMul"}
 // isLogits says that an output looks like class scores: by its name or the Softmax behind it.
 func isLogits(c onnx.Computed) bool {
 	name := strings.ToLower(c.Name)
-	return strings.Contains(name, "logit") || strings.Contains(name, "class") || strings.Contains(name, "prob") || c.Op == "Softmax"
+	return strings.Contains(name, "logit") || strings.Contains(name, "class") || strings.Contains(name, "prob") ||
+		c.Op == "Softmax"
 }
 
 // rate says how likely a tensor is the embedding, and why; ok is false where it cannot be one.
@@ -140,7 +144,8 @@ func rate(c onnx.Computed, count int) (Candidate, bool) {
 		add(2, "made by "+c.Op)
 	}
 	// What the last linear layer reads is a classifier's embedding.
-	if slices.ContainsFunc(c.Readers, func(op string) bool { return slices.Contains(products, op) }) && c.Node >= count*3/4 {
+	if slices.ContainsFunc(c.Readers, func(op string) bool { return slices.Contains(products, op) }) &&
+		c.Node >= count*3/4 {
 		add(2, "read by a late linear layer")
 	}
 	switch {
@@ -225,7 +230,8 @@ var plain = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./-]*$`)
 
 // quoted writes a text as YAML: plain where that is safe.
 func quoted(text string) string {
-	if plain.MatchString(text) && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"}, strings.ToLower(text)) {
+	if plain.MatchString(text) && !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n"},
+		strings.ToLower(text)) {
 		return text
 	}
 	return fmt.Sprintf("%q", text)

@@ -8,9 +8,9 @@ import (
 	"rkd/pipeline/config"
 )
 
-// What stands here recognises exported students and results of earlier versions of rkd, whose keys were hashes of the Go
-// structs of that time. The structs are kept as they were: they never change. (Checkpoints of that time say what they were
-// made from, and need nothing of this.)
+// What stands here recognises exported students and results of earlier versions of rkd, whose keys were hashes of the
+// Go structs of that time. The structs are kept as they were: they never change. (Checkpoints of that time say what
+// they were made from, and need nothing of this.)
 
 // noKeyV1 equals no key: an earlier version could not have made this.
 const noKeyV1 = "none of version 1"

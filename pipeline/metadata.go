@@ -11,8 +11,8 @@ import (
 	"rkd/teacher"
 )
 
-// Names in the metadata of an exported student. They describe it, to people and to other programs; of what they say rkd uses the
-// preprocessing and the names of input and outputs alone. docs/configuration.md documents them.
+// Names in the metadata of an exported student. They describe it, to people and to other programs; of what they say rkd
+// uses the preprocessing and the names of input and outputs alone. docs/configuration.md documents them.
 const (
 	metadataPrefix = "rkd."
 	// studentEntry holds a studentCard as JSON.
@@ -72,8 +72,8 @@ func (c studentCard) text() (string, error) {
 	return string(data), err
 }
 
-// exportedOptions returns how to open m, read from path, where it was exported by rkd; ok is false where it was not. Metadata that
-// do not fit the model are onnx.ErrFormat.
+// exportedOptions returns how to open m, read from path, where it was exported by rkd; ok is false where it was not.
+// Metadata that do not fit the model are onnx.ErrFormat.
 func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, err error) {
 	o = teacher.Options{Model: path, Output: embeddingOutput}
 	meta := m.Metadata()
@@ -121,12 +121,13 @@ func checkNames(o teacher.Options, m *onnx.Model) error {
 	return nil
 }
 
-// modelOptions says how to open the model in path for the experiment e, whose teacher section gives batch, threads and execution
-// provider. A student that was exported by rkd is opened with the preprocessing it was trained with, any other model with that of e's
-// teacher.
+// modelOptions says how to open the model in path for the experiment e, whose teacher section gives batch, threads and
+// execution provider. A student that was exported by rkd is opened with the preprocessing it was trained with, any
+// other model with that of e's teacher.
 func modelOptions(e *config.Experiment, path string) (teacher.Options, error) {
 	if e == nil {
-		return teacher.Options{}, fmt.Errorf("%w: nothing says what data %q runs on: name a configuration with --config", config.ErrConfig,
+		return teacher.Options{}, fmt.Errorf("%w: nothing says what data %q runs on: name a configuration with --config",
+			config.ErrConfig,
 			path)
 	}
 	m, err := onnx.Load(path)

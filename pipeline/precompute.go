@@ -14,10 +14,10 @@ import (
 	"rkd/teacher"
 )
 
-// Precompute runs the teacher over the training data, once, and fills the cache of the first generation. Where the cache is
-// there, whole to the byte and made from the same model, preprocessing and data, nothing is done; where it is unfinished or
-// damaged the missing and damaged shards are made; where samples were added, or views, those are computed. Where it is
-// made by another teacher the error is cache.ErrMismatch and nothing is touched.
+// Precompute runs the teacher over the training data, once, and fills the cache of the first generation. Where the
+// cache is there, whole to the byte and made from the same model, preprocessing and data, nothing is done; where it is
+// unfinished or damaged the missing and damaged shards are made; where samples were added, or views, those are
+// computed. Where it is made by another teacher the error is cache.ErrMismatch and nothing is touched.
 func (r *Runner) Precompute(ctx context.Context) (*cache.Cache, error) {
 	return r.precompute(ctx, &r.Experiment.Base)
 }
@@ -67,8 +67,8 @@ func (r *Runner) precompute(ctx context.Context, c *config.Config) (*cache.Cache
 }
 
 // Plan writes the plan of the first generation's cache, which any number of processes then carry out by PrecomputeTask:
-// the data are fingerprinted and the teacher is opened here, once. Where the folder has the plan already nothing is done.
-// tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
+// the data are fingerprinted and the teacher is opened here, once. Where the folder has the plan already nothing is
+// done. tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
 func (r *Runner) Plan(ctx context.Context, tasks int) (*cache.PlanFile, error) {
 	c := &r.Experiment.Base
 	data, err := r.dataset(ctx, "train")
@@ -97,8 +97,8 @@ func (r *Runner) Plan(ctx context.Context, tasks int) (*cache.PlanFile, error) {
 	return w.Plan(), nil
 }
 
-// PrecomputeTask makes the shards of one task of the newest plan of the cache's folder, those that are not there yet. The
-// data are not fingerprinted again: each sample is held against the plan when it is read.
+// PrecomputeTask makes the shards of one task of the newest plan of the cache's folder, those that are not there yet.
+// The data are not fingerprinted again: each sample is held against the plan when it is read.
 //
 // It returns cache.ErrNoPlan, cache.ErrTask, and cache.ErrMismatch where the teacher or the data have changed since the
 // plan was written.
@@ -114,7 +114,8 @@ func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile,
 		return nil, err
 	}
 	if diffs := p.Key.Diff(key); len(diffs) > 0 {
-		return nil, fmt.Errorf("%w: what the plan is made for has changed since; write a new plan with \"rkd precompute --plan\"",
+		return nil, fmt.Errorf("%w: what the plan is made for has changed since; write a new plan with \"rkd precompute "+
+			"--plan\"",
 			&cache.MismatchError{Dir: c.Cache.Dir, Differences: diffs})
 	}
 	if w.Done() {
@@ -147,7 +148,8 @@ func (r *Runner) plannedData(ctx context.Context, w *cache.Writer) (datasets.Dat
 	}
 	data, err := r.openData(ctx, "train", sums)
 	if errors.Is(err, errNoSample) {
-		err = fmt.Errorf("%w: the data have changed since the plan was written: none of the task's %d samples is there any more", cache.ErrMismatch,
+		err = fmt.Errorf("%w: the data have changed since the plan was written: none of the task's %d samples is there any "+
+			"more", cache.ErrMismatch,
 			len(sums))
 	}
 	return data, err
@@ -198,7 +200,8 @@ func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
 	}
 	key := cache.Key{
 		Model: hash, Output: output, Logits: c.Teacher.Logits, Preprocess: c.Teacher.Preprocess.Canonical(),
-		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType, Dataset: dataset,
+		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType,
+		Dataset: dataset,
 	}
 	if c.Cache.Views > 1 {
 		key.ViewPolicy = c.Data.Augment.Canonical()
@@ -208,7 +211,9 @@ func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
 }
 
 // plan opens the teacher and says what the cache is to hold.
-func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) (cache.Plan, *teacher.Model, error) {
+func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) (cache.Plan,
+	*teacher.Model, error,
+) {
 	resolved, err := r.Experiment.Resolved()
 	if err != nil {
 		return cache.Plan{}, nil, err
@@ -231,7 +236,9 @@ func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Datas
 }
 
 // fill makes the shards that a writer misses.
-func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, model *teacher.Model, data datasets.Dataset) error {
+func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, model *teacher.Model,
+	data datasets.Dataset,
+) error {
 	for _, broken := range w.Broken() {
 		r.Progress.Say("precompute: made again: %v", broken)
 	}
@@ -239,7 +246,8 @@ func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, mo
 		if view == 0 {
 			return ""
 		}
-		return fmt.Sprintf(`{"seed":%d,"by":%d,"view":%d}`, c.Data.ViewSeed, int64(binary.LittleEndian.Uint64(s.Content[:])), view)
+		return fmt.Sprintf(`{"seed":%d,"by":%d,"view":%d}`, c.Data.ViewSeed,
+			int64(binary.LittleEndian.Uint64(s.Content[:])), view)
 	}) // with the policy, which is in the key, all that Views.Draw takes
 	transform := model.Transform()
 	if p, ok := transform.(*datasets.Pictures); ok {

@@ -36,19 +36,20 @@ type Proposal struct {
 	Labelled bool `json:"labelled"`
 }
 
-// Propose writes a commented configuration for the images in dir and the teacher in model, an ONNX file: folders train and
-// test (or val) become the two parts; of one tree of class folders a fifth of the classes is kept for the test; a flat
-// folder trains without labels. Batches fit the smallest class. Paths are written as they are given.
+// Propose writes a commented configuration for the images in dir and the teacher in model, an ONNX file: folders train
+// and test (or val) become the two parts; of one tree of class folders a fifth of the classes is kept for the test; a
+// flat folder trains without labels. Batches fit the smallest class. Paths are written as they are given.
 //
-// The text is a valid configuration. Errors are those of Inspect and of datasets.Open, and config.ErrConfig where the model
-// has no tensor that could be an embedding.
+// The text is a valid configuration. Errors are those of Inspect and of datasets.Open, and config.ErrConfig where the
+// model has no tensor that could be an embedding.
 func Propose(ctx context.Context, dir, model string) (*Proposal, error) {
 	teacher, err := Inspect(model)
 	if err != nil {
 		return nil, err
 	}
 	if len(teacher.Embeddings) == 0 {
-		return nil, fmt.Errorf("%w: no tensor of %q could be an embedding: `rkd inspect` lists what the model has", config.ErrConfig, model)
+		return nil, fmt.Errorf("%w: no tensor of %q could be an embedding: `rkd inspect` lists what the model has",
+			config.ErrConfig, model)
 	}
 	p := proposal{Name: experimentName(dir), Teacher: teacher.Section}
 	if err := p.data(ctx, dir); err != nil {
@@ -111,8 +112,8 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 	}
 	p.Data = fmt.Sprintf("  train: %s\n  test: %s", flow(train), flow(test))
 
-	// A tenth of each class is held out to choose the best checkpoint, where that is two samples or more; batches are drawn
-	// from the rest.
+	// A tenth of each class is held out to choose the best checkpoint, where that is two samples or more; batches are
+	// drawn from the rest.
 	const most, enough = 8, 20
 	smallest, total := slices.Min(counts), 0
 	for _, n := range counts {

@@ -72,7 +72,8 @@ type Statistic struct {
 	CI95 []float64 `json:"ci95,omitempty"`
 }
 
-// readResults returns the results in a run directory, or nil where there are none, or damaged ones, which are measured again.
+// readResults returns the results in a run directory, or nil where there are none, or damaged ones, which are measured
+// again.
 func readResults(dir string) (*Results, error) {
 	data, err := regular.ReadFile(filepath.Join(dir, ResultsFile))
 	if errors.Is(err, fs.ErrNotExist) {

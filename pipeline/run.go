@@ -13,8 +13,8 @@ import (
 	"rkd/student/train/record"
 )
 
-// Run carries out all stages, precompute, distill, export, evaluate, skipping what is up to date and going on with what was
-// interrupted. It holds the run directory meanwhile; see holdRun.
+// Run carries out all stages, precompute, distill, export, evaluate, skipping what is up to date and going on with what
+// was interrupted. It holds the run directory meanwhile; see holdRun.
 func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
 	release, err := r.holdRun(ctx)
 	if err != nil {

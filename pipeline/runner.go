@@ -84,7 +84,9 @@ func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]
 }
 
 // openModel opens a model for the samples of d, and returns one of them.
-func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Dataset) (*teacher.Model, datasets.Sample, error) {
+func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Dataset) (*teacher.Model,
+	datasets.Sample, error,
+) {
 	if err := r.runtime(); err != nil {
 		return nil, datasets.Sample{}, err
 	}

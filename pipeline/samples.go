@@ -8,8 +8,8 @@ import (
 	"rkd/pipeline/cache"
 )
 
-// input is the student's input of the rows of one cache. Trainings that preprocess alike share it, and by that what has been
-// read.
+// input is the student's input of the rows of one cache. Trainings that preprocess alike share it, and by that what has
+// been read.
 type input struct {
 	*datasets.Loader
 	table      *cache.Table
@@ -47,8 +47,8 @@ func (in *input) close() error {
 	return in.Close()
 }
 
-// studentLoader reads a student's input for rows of data, nil for all samples in view 0, and keeps what it has read within
-// the configuration's limits, of which used bytes are taken.
+// studentLoader reads a student's input for rows of data, nil for all samples in view 0, and keeps what it has read
+// within the configuration's limits, of which used bytes are taken.
 func (r *Runner) studentLoader(
 	t *training, data datasets.Dataset, rows []datasets.Row, used int64, strict bool,
 ) (*datasets.Loader, error) {
@@ -57,8 +57,9 @@ func (r *Runner) studentLoader(
 	if err != nil {
 		return nil, fmt.Errorf("student.preprocess: %w", err)
 	}
-	return datasets.NewLoader(data, rows, transform.WithViews(c.Data.Augment, c.Data.ViewSeed, t.source.DrawsByID()), datasets.LoaderOptions{
-		Batch: t.options.Batch.Rows(), Strict: strict,
-		Keep: c.Data.Keep(used, c.Dir, func(err error) { r.Progress.Say("distill: %v", err) }),
-	}), nil
+	return datasets.NewLoader(data, rows, transform.WithViews(c.Data.Augment, c.Data.ViewSeed, t.source.DrawsByID()),
+		datasets.LoaderOptions{
+			Batch: t.options.Batch.Rows(), Strict: strict,
+			Keep: c.Data.Keep(used, c.Dir, func(err error) { r.Progress.Say("distill: %v", err) }),
+		}), nil
 }

@@ -18,8 +18,8 @@ import (
 	"rkd/student/train/record"
 )
 
-// An exported student carries the SHA-256 of its own file in its metadata, computed with zeros in that place, so that a file
-// with damaged bytes is not taken for a finished export.
+// An exported student carries the SHA-256 of its own file in its metadata, computed with zeros in that place, so that a
+// file with damaged bytes is not taken for a finished export.
 const sealEntry = metadataPrefix + "file_sha256"
 
 var unsealed = strings.Repeat("0", 2*sha256.Size)
@@ -42,8 +42,8 @@ func sealModel(m *onnx.Model, path string) error {
 	return record.WriteFile(path, data)
 }
 
-// seal says whether a model file is the one that was written, byte for byte; unknown is true for one without a seal, of an
-// earlier version.
+// seal says whether a model file is the one that was written, byte for byte; unknown is true for one without a seal, of
+// an earlier version.
 func seal(path string, m *onnx.Model) (intact, unknown bool, err error) {
 	written := m.Metadata()[sealEntry]
 	if written == "" {
@@ -89,7 +89,8 @@ func (t Task) trained() (*student, error) {
 	return s, s.holdAgainst(t)
 }
 
-// exportedModel is the path of the task's exported student, which is whole and of the weights that its training ended with.
+// exportedModel is the path of the task's exported student, which is whole and of the weights that its training ended
+// with.
 func (t Task) exportedModel() (string, error) {
 	s, err := t.trained()
 	if err != nil {
@@ -122,7 +123,8 @@ func sweepExports(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(dir, ".student.onnx"+unverifiedSuffix)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	if err := os.Remove(filepath.Join(dir, ".student.onnx"+unverifiedSuffix)); err != nil &&
+		!errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("sweeping %q: %w", dir, err)
 	}
 	return nil

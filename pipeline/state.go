@@ -50,14 +50,16 @@ func (r *Runner) found(t *training) (state, error) {
 		r.sayElsewhere(t, c)
 		return extended, t.adopt(c)
 	}
-	return fresh, fmt.Errorf("%q holds %s of %w: %s%s; choose another name, dir or variant, or replace it with --overwrite",
+	return fresh, fmt.Errorf("%q holds %s of %w: %s%s; choose another name, dir or variant, or replace it with "+
+		"--overwrite",
 		t.Dir(), how(c), ErrMismatch, strings.Join(differences, "; "), why)
 }
 
 // sayElsewhere reports a training that continues with other vector instructions than it began with.
 func (r *Runner) sayElsewhere(t *training, c *train.Checkpoint) {
 	if began := c.Elsewhere(); began != "" {
-		r.Progress.Say("distill %s: goes on with %s instructions after %s: weights will differ in their last bits from those "+
+		r.Progress.Say("distill %s: goes on with %s instructions after %s: weights will differ in their last bits from "+
+			"those "+
 			"of a training without a change", t, engine.Instructions(), began)
 	}
 }
@@ -89,15 +91,16 @@ func (t *training) differences(c *train.Checkpoint) ([]string, error) {
 	differences := now.Differences(old)
 	switch {
 	case c.Format < train.CheckpointFormat && len(made.Student.Preprocess.Resize) > 0:
-		differences = append(differences, "student.preprocess.resize gives other pixels than in the version of rkd that trained it")
+		differences = append(differences,
+			"student.preprocess.resize gives other pixels than in the version of rkd that trained it")
 	case len(differences) == 0 && c.Format == train.CheckpointFormat:
 		differences = append(differences, "the version of rkd is another")
 	}
 	return differences, nil
 }
 
-// grows says whether the training is that of a checkpoint but for a larger number of epochs, and can go on from there; where only the
-// schedule is in the way, why says so.
+// grows says whether the training is that of a checkpoint but for a larger number of epochs, and can go on from there;
+// where only the schedule is in the way, why says so.
 func (t *training) grows(c *train.Checkpoint, differences []string) (ok bool, why string) {
 	if len(differences) != 1 || !strings.HasPrefix(differences[0], "train.epochs is ") {
 		return false, ""
@@ -107,7 +110,8 @@ func (t *training) grows(c *train.Checkpoint, differences []string) (ok bool, wh
 	case c.Step > total:
 		return false, fmt.Sprintf(" (%d steps are taken already)", c.Step)
 	case t.options.Schedule.SpreadsOverAll():
-		return false, fmt.Sprintf(" (schedule %s spreads over all epochs, so more of them are another training)", t.options.Schedule.Kind)
+		return false, fmt.Sprintf(" (schedule %s spreads over all epochs, so more of them are another training)",
+			t.options.Schedule.Kind)
 	}
 	return true, ""
 }

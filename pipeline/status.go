@@ -56,8 +56,8 @@ func (r *Runner) failureFile(stage string, index int) string {
 	return filepath.Join(r.Experiment.Base.Dir, "batch", fmt.Sprintf("%s-%d.failed.json", stage, index))
 }
 
-// Failed keeps, for the status, that a task has failed; Succeeded forgets it. That this cannot be written hides no other
-// failure.
+// Failed keeps, for the status, that a task has failed; Succeeded forgets it. That this cannot be written hides no
+// other failure.
 func (r *Runner) Failed(f Failure) {
 	f.Host, _ = os.Hostname() // for people
 	data, err := json.MarshalIndent(f, "", "  ")
@@ -179,8 +179,8 @@ func (s *Status) Work(missing bool) batch.Work {
 // ErrPartial says that trainings of an experiment are missing.
 var ErrPartial = errors.New("some trainings are missing")
 
-// Collect evaluates the students that are there, exporting those that are trained only. Where trainings are not finished the
-// error is ErrPartial and names them, and the results, nil where there are none, leave them out.
+// Collect evaluates the students that are there, exporting those that are trained only. Where trainings are not
+// finished the error is ErrPartial and names them, and the results, nil where there are none, leave them out.
 func (r *Runner) Collect(ctx context.Context) (res *Results, err error) {
 	release, err := r.holdRun(ctx)
 	if err != nil {
@@ -205,7 +205,8 @@ func (r *Runner) Collect(ctx context.Context) (res *Results, err error) {
 		}
 	}
 	if len(missing) > 0 {
-		return res, fmt.Errorf("%w: %d of %d: %s", ErrPartial, len(missing), len(missing)+len(there), strings.Join(missing, "; "))
+		return res, fmt.Errorf("%w: %d of %d: %s", ErrPartial, len(missing), len(missing)+len(there),
+			strings.Join(missing, "; "))
 	}
 	return res, nil
 }

@@ -27,7 +27,8 @@ type Task struct {
 	Config     *config.Config
 }
 
-// Tasks lists the trainings of an experiment, the product of variants and seeds, variants first, of the first generation.
+// Tasks lists the trainings of an experiment, the product of variants and seeds, variants first, of the first
+// generation.
 func Tasks(e *config.Experiment) []Task {
 	var tasks []Task
 	for i := range e.Variants {
@@ -39,7 +40,8 @@ func Tasks(e *config.Experiment) []Task {
 	return tasks
 }
 
-// next returns the tasks of the generation after that of tasks: each one's student is the teacher, with a cache of its own.
+// next returns the tasks of the generation after that of tasks: each one's student is the teacher, with a cache of its
+// own.
 func next(tasks []Task) []Task {
 	following := make([]Task, len(tasks))
 	for i, t := range tasks {
@@ -129,11 +131,13 @@ func (a *about) key(c *config.Config, rows int) (string, error) {
 func describedStudent(c *train.Checkpoint, dir string) (*about, *config.Config, error) {
 	a := new(about)
 	if err := json.Unmarshal(c.About, a); err != nil {
-		return nil, nil, fmt.Errorf("%w: %q (format %d) does not describe its student: %w", train.ErrCheckpoint, dir, c.Format, err)
+		return nil, nil, fmt.Errorf("%w: %q (format %d) does not describe its student: %w", train.ErrCheckpoint,
+			dir, c.Format, err)
 	}
 	resolved, err := config.Parse(filepath.Join(dir, train.CheckpointFile), []byte(a.Config), nil)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%w: %q (format %d) holds a configuration that this version does not read: %s", train.ErrCheckpoint, dir,
+		return nil, nil, fmt.Errorf("%w: %q (format %d) holds a configuration that this version does not read: %s",
+			train.ErrCheckpoint, dir,
 			c.Format, err.Error()) // damaged input, not a wrong configuration of the user's
 	}
 	return a, &resolved.Base, nil
@@ -156,8 +160,8 @@ type student struct {
 	dir     string
 }
 
-// newNetwork fits a configuration's student to its input. hash identifies the ONNX file that it starts from; it is empty
-// without one.
+// newNetwork fits a configuration's student to its input. hash identifies the ONNX file that it starts from; it is
+// empty without one.
 func newNetwork(c *config.Config, input []int) (n *arch.Network, hash string, err error) {
 	o := c.Student
 	if o.Arch.ONNX == "" {
@@ -209,12 +213,14 @@ func readStudent(dir string) (*student, error) {
 		return nil, err
 	}
 	if start != s.about.Start {
-		return nil, fmt.Errorf("%w: %q was trained from another file than %q is now", train.ErrCheckpoint, dir, s.config.Student.Arch.ONNX)
+		return nil, fmt.Errorf("%w: %q was trained from another file than %q is now", train.ErrCheckpoint, dir,
+			s.config.Student.Arch.ONNX)
 	}
 	s.weights = s.network.Init(0, tensor.Float32)
 	tensors := *s.weights
 	if s.about.Classes > 0 {
-		if s.head, err = s.config.Student.Head.Projection(s.network.Dim, s.about.Classes, sampler.Stream(0, "head", 0)); err != nil {
+		if s.head, err = s.config.Student.Head.Projection(s.network.Dim, s.about.Classes,
+			sampler.Stream(0, "head", 0)); err != nil {
 			return nil, err
 		}
 		tensors.Params = slices.Concat(tensors.Params, train.Learned(s.head.Params()))

@@ -39,9 +39,9 @@ func (m *Model) Embed(ctx context.Context, samples ...datasets.Sample) (Embeddin
 	return m.Run(ctx, b)
 }
 
-// Run computes the embeddings of a batch of the model's Transform, 1 to Batch rows of it. With normalisation l2 each row x of the
-// embedding becomes x / max(‖x‖₂, 1e-12), so that a row of zeros stays one; logits are as the model gives them. The same
-// batch gives the same bits, on one machine with one number of threads.
+// Run computes the embeddings of a batch of the model's Transform, 1 to Batch rows of it. With normalisation l2 each
+// row x of the embedding becomes x / max(‖x‖₂, 1e-12), so that a row of zeros stays one; logits are as the model gives
+// them. The same batch gives the same bits, on one machine with one number of threads.
 //
 // It returns a *NotFiniteError for the first row with a NaN or an infinity, before normalisation.
 func (m *Model) Run(ctx context.Context, b *datasets.Batch) (Embeddings, error) {

@@ -9,8 +9,8 @@ import (
 	"rkd/models/onnx"
 )
 
-// OutputName returns the tensor that is the embedding: Output, or the model's only output that is not Logits. It returns
-// ErrOptions, listing the outputs, where there are several to choose from.
+// OutputName returns the tensor that is the embedding: Output, or the model's only output that is not Logits. It
+// returns ErrOptions, listing the outputs, where there are several to choose from.
 func (o Options) OutputName(m *onnx.Model) (string, error) {
 	if o.Output != "" {
 		return o.Output, nil
@@ -51,8 +51,8 @@ func tap(m *onnx.Model, o Options) error {
 	return nil
 }
 
-// chooseInput finds the input that takes the samples: the one that is named, or the only one that the outputs depend on.
-// Another precision than float32 is cast to inside the model.
+// chooseInput finds the input that takes the samples: the one that is named, or the only one that the outputs depend
+// on. Another precision than float32 is cast to inside the model.
 func chooseInput(m *onnx.Model, o Options) (onnx.Tensor, error) {
 	inputs := m.Inputs()
 	i := slices.IndexFunc(inputs, func(t onnx.Tensor) bool { return o.Input == "" || t.Name == o.Input })
@@ -103,8 +103,8 @@ type layout struct {
 }
 
 // fit compares the model's input with an image of the given size. Dimensions of 1 may be missing on either side, and an
-// input of two dimensions takes an image's numbers in a row. An input of pixels is laid out as the model says, where its
-// dimensions tell; a configured layout is about numbers.
+// input of two dimensions takes an image's numbers in a row. An input of pixels is laid out as the model says, where
+// its dimensions tell; a configured layout is about numbers.
 func fit(in onnx.Tensor, p datasets.Preprocess, size datasets.Image) (layout, error) {
 	elem := datasets.Float32
 	if in.Elem == onnx.Uint8 {

@@ -75,7 +75,9 @@ func TestModelsOfPixelsTakeThemAsTheyAre(t *testing.T) {
 		"NCHW":                      {[]any{"N", 3, 1, 2}, datasets.Preprocess{}, planes},
 		"NCHW, as the model says":   {[]any{"N", 3, 1, 2}, datasets.Preprocess{Layout: "NHWC"}, planes},
 		"dynamic, as is configured": {[]any{"N", "", "", ""}, datasets.Preprocess{Layout: "NHWC"}, interleaved},
-		"BGR":                       {[]any{"N", 1, 2, 3}, datasets.Preprocess{Color: "bgr"}, []float32{3, 2, 1, 252, 251, 250}},
+		"BGR": {
+			[]any{"N", 1, 2, 3}, datasets.Preprocess{Color: "bgr"}, []float32{3, 2, 1, 252, 251, 250},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := model(t, onnx.Uint8, test.dims, func(b *onnx.Builder, x string) {
@@ -132,22 +134,49 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		"missing file":         {Options{Model: filepath.Join(t.TempDir(), "no.onnx")}, fs.ErrNotExist, "no.onnx"},
 		"truncated file":       {Options{Model: truncated}, onnx.ErrFormat, truncated},
 		"two outputs, no name": {Options{Model: path}, ErrOptions, `"sum" float32 (N,2), "double" float32 (N,1,2,2)`},
-		"unknown output":       {Options{Model: path, Output: "doubl"}, onnx.ErrUnknownTensor, `unknown tensor "doubl", expected one that the graph computes: "double", `},
-		"unknown logits":       {Options{Model: path, Output: "sum", Logits: "logits"}, onnx.ErrUnknownTensor, `"logits"`},
-		"same tensor twice":    {Options{Model: path, Output: "sum", Logits: "sum"}, ErrOptions, `logits and output are both "sum"`},
-		"integers":             {Options{Model: path, Output: "largest"}, ErrOptions, `output "largest" holds int64 elements`},
-		"no row per sample":    {Options{Model: path, Output: "total"}, ErrShape, `output "total" has shape [1 1] for a batch of 2`},
-		"unknown input":        {Options{Model: path, Output: "sum", Input: "image"}, onnx.ErrUnknownTensor, `"input" float32 (N,1,2,2)`},
+		"unknown output": {
+			Options{Model: path, Output: "doubl"},
+			onnx.ErrUnknownTensor,
+			`unknown tensor "doubl", expected one that the graph computes: "double", `,
+		},
+		"unknown logits": {Options{Model: path, Output: "sum", Logits: "logits"}, onnx.ErrUnknownTensor, `"logits"`},
+		"same tensor twice": {
+			Options{Model: path, Output: "sum", Logits: "sum"},
+			ErrOptions,
+			`logits and output are both "sum"`,
+		},
+		"integers": {
+			Options{Model: path, Output: "largest"}, ErrOptions, `output "largest" holds int64 elements`,
+		},
+		"no row per sample": {
+			Options{Model: path, Output: "total"},
+			ErrShape,
+			`output "total" has shape [1 1] for a batch of 2`,
+		},
+		"unknown input": {
+			Options{Model: path, Output: "sum", Input: "image"},
+			onnx.ErrUnknownTensor,
+			`"input" float32 (N,1,2,2)`,
+		},
 		"two inputs":           {Options{Model: twoInputs}, ErrShape, `"mask" float32`},
 		"two inputs, one name": {Options{Model: twoInputs, Input: "input"}, ErrShape, `"mask" float32`},
 		"integer input":        {Options{Model: tokens}, ErrShape, `input "input" int64 (N,4)`},
 		"normalize":            {Options{Model: path, Normalize: "l1"}, ErrOptions, `normalize is "l1", expected none or l2`},
 		"batch":                {Options{Model: path, Batch: -1}, ErrOptions, "batch is -1"},
-		"gigantic batch":       {Options{Model: path, Output: "sum", Batch: math.MaxInt32}, ErrOptions, "a batch of 2147483647 samples"},
-		"threads":              {Options{Model: path, Threads: -1}, ErrOptions, "threads is -1"},
-		"preprocessing":        {Options{Model: path, Preprocess: datasets.Preprocess{Layout: "HW"}}, ErrOptions, `layout is "HW"`},
-		"crop over the edge":   {Options{Model: path, Output: "sum", Preprocess: datasets.Preprocess{Crop: datasets.Size{9}}}, ErrOptions, "9"},
-		"provider":             {Options{Model: path, Output: "sum", Provider: "abacus"}, ort.ErrProvider, `"abacus"`},
+		"gigantic batch": {
+			Options{Model: path, Output: "sum", Batch: math.MaxInt32},
+			ErrOptions,
+			"a batch of 2147483647 samples",
+		},
+		"threads": {Options{Model: path, Threads: -1}, ErrOptions, "threads is -1"},
+		"preprocessing": {
+			Options{Model: path, Preprocess: datasets.Preprocess{Layout: "HW"}}, ErrOptions, `layout is "HW"`,
+		},
+		"crop over the edge": {
+			Options{Model: path, Output: "sum", Preprocess: datasets.Preprocess{Crop: datasets.Size{9}}},
+			ErrOptions, "9",
+		},
+		"provider": {Options{Model: path, Output: "sum", Provider: "abacus"}, ort.ErrProvider, `"abacus"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(t.Context(), test.options, gray(1, 2, 3, 4))

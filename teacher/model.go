@@ -39,8 +39,8 @@ type output struct {
 // Open loads the model, taps the tensors that o names, and runs it once. sample stands for all samples: its shape after
 // preprocessing must be what the model takes. ort.Init must have been called.
 //
-// Any floating-point tensor inside the graph can be an output; other precisions than float32 are cast. An output of more
-// than two dimensions is flattened to (N,D). A batch dimension that the model fixes to B sets the batch to B.
+// Any floating-point tensor inside the graph can be an output; other precisions than float32 are cast. An output of
+// more than two dimensions is flattened to (N,D). A batch dimension that the model fixes to B sets the batch to B.
 //
 // Errors wrap ErrOptions when the configuration cannot work with the model (no name where there are several tensors, no
 // such execution provider), ErrShape when model and sample do not fit, and those of onnx.Load and onnx.Model.Tap.
@@ -91,8 +91,8 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Sam
 	return m.start(ctx, graph, sample)
 }
 
-// start makes the session and learns the shapes of its outputs from a probe. The type of a tensor inside a graph is often
-// known to the runtime only: where the probe finds that it is no float32, it is cast and the session made again.
+// start makes the session and learns the shapes of its outputs from a probe. The type of a tensor inside a graph is
+// often known to the runtime only: where the probe finds that it is no float32, it is cast and the session made again.
 func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Sample) error {
 	for again := false; ; again = true {
 		var err error

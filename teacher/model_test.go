@@ -51,7 +51,8 @@ func pair(t testing.TB, batch any) string {
 		flat := b.Node("Flatten", []string{x})
 		b.NodeTo("double", "Mul", []string{x, b.Float32("two", nil, []float32{2})})
 		total := b.Node("ReduceSum", []string{flat, b.Int64("axes", []int{1}, []int64{1})})
-		b.NodeTo("sum", "Concat", []string{total, b.Node("ReduceMax", []string{flat}, onnx.Ints("axes", 1))}, onnx.Int("axis", 1))
+		b.NodeTo("sum", "Concat", []string{total, b.Node("ReduceMax", []string{flat}, onnx.Ints("axes", 1))},
+			onnx.Int("axis", 1))
 		b.NodeTo("largest", "ArgMax", []string{flat}, onnx.Int("axis", 1))
 		b.NodeTo("wide", "Cast", []string{flat}, onnx.Int("to", int64(onnx.Float64)))
 		b.NodeTo("narrow", "Cast", []string{flat}, onnx.Int("to", int64(onnx.Float16)))
@@ -109,7 +110,11 @@ func TestTensorsAreTappedByName(t *testing.T) {
 		"inside the graph":    {Options{Output: "reducesum_1"}, []float32{10, 9, 20}, nil},
 		"of double precision": {Options{Output: "wide"}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
 		"of half precision":   {Options{Output: "narrow"}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
-		"half and double":     {Options{Output: "narrow", Logits: "wide"}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}},
+		"half and double": {
+			Options{Output: "narrow", Logits: "wide"},
+			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
+			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
+		},
 		"normalised": {
 			Options{Output: "double", Normalize: "l2"},
 			[]float32{0.18257418, 0.36514837, 0.5477226, 0.73029673, 0, 1, 0, 0, 0.5, 0.5, 0.5, 0.5},
@@ -258,7 +263,10 @@ func ExampleModel_Embed() {
 		return
 	}
 	image := datasets.Sample{Content: datasets.Image{Height: 6, Width: 6, Channels: 1, Pixels: make([]uint8, 36)}}
-	model, err := Open(context.Background(), Options{Model: "../models/onnx/testdata/conv_bn.onnx", Normalize: "l2"}, image)
+	model, err := Open(context.Background(), Options{
+		Model:     "../models/onnx/testdata/conv_bn.onnx",
+		Normalize: "l2",
+	}, image)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -32,7 +32,8 @@ type Options struct {
 	Preprocess datasets.Preprocess `yaml:"preprocess,omitempty"`
 	Normalize  string              `yaml:"normalize,omitempty"` // none (default) or l2: rows of the embedding to length 1
 
-	Batch           int               `yaml:"batch,omitempty" within:"[1,65536]"`  // samples per run; default 32; a fixed batch dimension wins
+	// samples per run; default 32; a fixed batch dimension wins
+	Batch           int               `yaml:"batch,omitempty" within:"[1,65536]"`
 	Threads         int               `yaml:"threads,omitempty" within:"[0,1024]"` // per operator; 0: one per core
 	Provider        string            `yaml:"provider,omitempty"`                  // execution provider; cpu when empty
 	ProviderOptions map[string]string `yaml:"provider_options,omitempty"`

@@ -48,8 +48,8 @@ func (l local) run(repeat int) (s sample, err error) {
 	return s, nil
 }
 
-// comparison is a case. setup makes ours and one or more peers, of which the fastest counts, from the same inputs; in their
-// first runs all must give the same value. It is nil where a file that the case needs was not named.
+// comparison is a case. setup makes ours and one or more peers, of which the fastest counts, from the same inputs; in
+// their first runs all must give the same value. It is nil where a file that the case needs was not named.
 type comparison struct {
 	name  string
 	setup func(ctx context.Context, all peers) (ours side, theirs []side, err error)
@@ -118,5 +118,6 @@ func median(sorted []float64) float64 { return stat.Quantile(0.5, stat.Empirical
 
 // spread is the distance between the quartiles as a share of the median.
 func spread(sorted []float64) float64 {
-	return (stat.Quantile(0.75, stat.Empirical, sorted, nil) - stat.Quantile(0.25, stat.Empirical, sorted, nil)) / median(sorted)
+	upper, lower := stat.Quantile(0.75, stat.Empirical, sorted, nil), stat.Quantile(0.25, stat.Empirical, sorted, nil)
+	return (upper - lower) / median(sorted)
 }

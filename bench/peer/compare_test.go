@@ -34,7 +34,8 @@ func (s *scripted) run(repeat int) (sample, error) {
 func TestAlternateTakesSamplesInTurnAndLeavesOutTheFirstRunOfEach(t *testing.T) {
 	var log []string
 	ours := &scripted{name: "ours", value: 3, millis: []float64{9, 2, 3, 4, 5, 6, 7, 8, 1, 10, 11}, log: &log}
-	peer := &scripted{name: "peer", value: 3.0001, millis: []float64{20, 20, 20, 20, 20, 80, 80, 80, 80, 80, 80}, log: &log}
+	peer := &scripted{name: "peer", value: 3.0001, log: &log}
+	peer.millis = []float64{20, 20, 20, 20, 20, 80, 80, 80, 80, 80, 80}
 	times, err := alternate(t.Context(), []side{ours, peer}, 0)
 	if err != nil {
 		t.Fatal(err)

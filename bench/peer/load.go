@@ -19,8 +19,8 @@ type row struct {
 	Embedding []float32 `parquet:"embedding,list"`
 }
 
-// load reads a cache of n embeddings of width d, every byte checked against its SHA-256. The peer is parquet-go's reader
-// of rows on the same shards, which checks nothing. The value is the last number read.
+// load reads a cache of n embeddings of width d, every byte checked against its SHA-256. The peer is parquet-go's
+// reader of rows on the same shards, which checks nothing. The value is the last number read.
 func load(dir string, n, d int) comparison {
 	return comparison{fmt.Sprintf("cache/load,N=%d,D=%d", n, d), func(ctx context.Context, _ peers) (side, []side, error) {
 		dir := filepath.Join(dir, "cache")

@@ -32,7 +32,8 @@ func main() {
 	flag.StringVar(&o.script, "script", "bench/peer.py", "the peer")
 	flag.StringVar(&o.pattern, "case", "", "run only cases whose name matches this regular expression")
 	flag.StringVar(&o.out, "out", "", "write the results to this file")
-	flag.StringVar(&o.mobilenet, "mobilenet", "", "the ONNX file of MobileNetV2 that step/mobilenet_v2 fine-tunes; without one that case is left out")
+	flag.StringVar(&o.mobilenet, "mobilenet", "",
+		"the ONNX file of MobileNetV2 that step/mobilenet_v2 fine-tunes; without one that case is left out")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	err := run(ctx, o)

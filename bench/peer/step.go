@@ -14,7 +14,8 @@ import (
 	"rkd/student/optim"
 )
 
-// rate is so small that hundreds of steps on one batch leave the network what it was: no unit dies, no gradient vanishes.
+// rate is so small that hundreds of steps on one batch leave the network what it was: no unit dies, no gradient
+// vanishes.
 const rate = 1e-6
 
 // student is a network whose training steps are timed.
@@ -27,9 +28,9 @@ type student struct {
 	teacherDim int // of the relational losses; 0 for the squared error to a target
 }
 
-// steps are whole training steps: forward, objective, backward, Adam. The objective is a squared error, which costs next
-// to nothing on either side, so that networks are compared; the step of the demo comes with the relational losses too.
-// mobilenet is a file of MobileNetV2 to be fine-tuned; without one, that case has no setup.
+// steps are whole training steps: forward, objective, backward, Adam. The objective is a squared error, which costs
+// next to nothing on either side, so that networks are compared; the step of the demo comes with the relational losses
+// too. mobilenet is a file of MobileNetV2 to be fine-tuned; without one, that case has no setup.
 func steps(mobilenet string) []comparison {
 	conv := []arch.Layer{
 		{Kind: arch.Conv, Out: 32, Pad: 1},
@@ -92,7 +93,11 @@ func (s student) setup(_ context.Context, all peers) (ours side, theirs []side, 
 		width = s.teacherDim
 	}
 	x, target := gaussian(1, s.batch*tensor.Shape(s.input).TotalSize()), gaussian(2, s.batch*width)
-	inputs := []array{{x, append([]int{s.batch}, s.input...)}, {target, []int{s.batch, width}}, {[]float32{rate}, []int{1}}}
+	inputs := []array{
+		{x, append([]int{s.batch}, s.input...)},
+		{target, []int{s.batch, width}},
+		{[]float32{rate}, []int{1}},
+	}
 	for _, p := range weights.Params {
 		inputs = append(inputs, array{p.Value.Data().([]float32), p.Value.Shape()})
 	}

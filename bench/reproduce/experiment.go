@@ -128,7 +128,8 @@ func mean(values []float64) estimate {
 // sure is how many standard errors a difference must be above 0 for a claim to hold.
 const sure = 2
 
-// verdict compares both sides of a claim: it says what the difference is in favour of the claim, and whether the claim holds.
+// verdict compares both sides of a claim: it says what the difference is in favour of the claim, and whether the claim
+// holds.
 func (e *experiment) verdict(c claim) (difference, verdict string, err error) {
 	better, err := e.row(c.better, c.metric)
 	if err != nil {
@@ -158,8 +159,8 @@ func (e *experiment) verdict(c claim) (difference, verdict string, err error) {
 	return fmt.Sprintf(format, d.mean, d.err) + unit, verdict, nil
 }
 
-// epochsTo counts, for every seed of a variant, the epochs until a metric of the test data has reached goal; one that never does
-// counts one epoch more than there are.
+// epochsTo counts, for every seed of a variant, the epochs until a metric of the test data has reached goal; one that
+// never does counts one epoch more than there are.
 func (e *experiment) epochsTo(name, metric string, goal float64) []float64 {
 	var counts []float64
 	for _, epochs := range e.curves[name] {

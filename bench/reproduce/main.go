@@ -1,6 +1,6 @@
 // Command reproduce writes docs/results.md: what the runs of examples/reproduce measured, beside what the paper claims.
-// `make reproduce` makes the runs and calls it. Every number of the page comes from a results.json, of which it keeps a copy in
-// docs/results, and every verdict from those numbers.
+// `make reproduce` makes the runs and calls it. Every number of the page comes from a results.json, of which it keeps a
+// copy in docs/results, and every verdict from those numbers.
 package main
 
 import (

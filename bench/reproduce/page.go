@@ -8,16 +8,20 @@ import (
 	"rkd/pipeline"
 )
 
-const preface = `# What the paper claims, and what comes out here
-
-Made by ` + "`make reproduce`" + `, which runs the four plans below with ` + "`rkd run`" + ` and writes this page with ` + "`bench/reproduce`" + `. Every number stands in a
-` + "`results.json`" + `, kept beside the page in [results](results). The paper is Park et al., Relational Knowledge Distillation, CVPR
-2019; its data sets are larger and harder than handwritten digits, so it is its claims that are tried here, not its figures.
-
-Tables show means ± standard deviations over seeds. Below each, the paper's claims: the difference of the two means in favour of
-the claim ± its standard error. A claim holds where the difference is more than two standard errors above 0, does not hold where it
-is as much below, and is undecided in between. The teacher is one model and has no spread.
-`
+const preface = "# What the paper claims, and what comes out here\n" +
+	"\n" +
+	"Made by `make reproduce`, which runs the four plans below with `rkd run` and writes this page with " +
+	"`bench/reproduce`. Every number stands in a\n" +
+	"`results.json`, kept beside the page in [results](results). The paper is Park et al., Relational Knowledge " +
+	"Distillation, CVPR\n" +
+	"2019; its data sets are larger and harder than handwritten digits, so it is its claims that are tried here, not " +
+	"its figures.\n" +
+	"\n" +
+	"Tables show means ± standard deviations over seeds. Below each, the paper's claims: the difference of the two " +
+	"means in favour of\n" +
+	"the claim ± its standard error. A claim holds where the difference is more than two standard errors above 0, " +
+	"does not hold where it\n" +
+	"is as much below, and is undecided in between. The teacher is one model and has no spread.\n"
 
 // page renders all experiments.
 func page(all []*experiment) []byte {
@@ -26,13 +30,14 @@ func page(all []*experiment) []byte {
 	for i, e := range all {
 		fmt.Fprintf(&w, "\n## %d. %s\n\n", i+1, e.title)
 		fmt.Fprintf(&w, "%s\n\n", e.about)
-		fmt.Fprintf(&w, "Command: `bin/rkd run %s`, results: [%s.json](results/%s.json), %d seeds, %d test images.\n\n", e.file, e.name, e.name,
+		fmt.Fprintf(&w, "Command: `bin/rkd run %s`, results: [%s.json](results/%s.json), %d seeds, %d test images.\n\n",
+			e.file, e.name, e.name,
 			len(e.results.Variants[e.results.Order[0]].Seeds), e.results.Samples)
 		e.table(&w)
 		e.judge(&w)
 		if e.curve != "" {
-			fmt.Fprintf(&w, "\n%s on the test data after every epoch, mean over the seeds (nothing is chosen by it):\n\n![%s by epoch](results/%s.svg)\n",
-				e.curve, e.curve, e.name)
+			fmt.Fprintf(&w, "\n%s on the test data after every epoch, mean over the seeds (nothing is chosen by it):\n\n"+
+				"![%s by epoch](results/%s.svg)\n", e.curve, e.curve, e.name)
 		}
 	}
 	return w.Bytes()

@@ -48,8 +48,11 @@ func TestVerdict(t *testing.T) {
 	}
 	e := &experiment{
 		results: pipeline.Results{
-			Teacher:  pipeline.ModelResult{Metrics: map[string]float64{recall: 0.85}},
-			Variants: map[string]pipeline.VariantResult{"high": values(0.9, 0.91, 0.92), "low": values(0.8, 0.81, 0.82), "wide": values(0.7, 0.92, 0.95)},
+			Teacher: pipeline.ModelResult{Metrics: map[string]float64{recall: 0.85}},
+			Variants: map[string]pipeline.VariantResult{
+				"high": values(0.9, 0.91, 0.92), "low": values(0.8, 0.81, 0.82),
+				"wide": values(0.7, 0.92, 0.95),
+			},
 		},
 		curves: curves{
 			"high": {{{recall: 0.5}, {recall: 0.81}}, {{recall: 0.9}, {recall: 0.95}}},
@@ -69,7 +72,8 @@ func TestVerdict(t *testing.T) {
 		tt.claim.metric = recall
 		difference, verdict, err := e.verdict(tt.claim)
 		if err != nil || difference != tt.difference || verdict != tt.verdict {
-			t.Errorf("%s than %s: %s %s %v, expected %s %s", tt.claim.better, tt.claim.than, difference, verdict, err, tt.difference, tt.verdict)
+			t.Errorf("%s than %s: %s %s %v, expected %s %s", tt.claim.better, tt.claim.than, difference, verdict, err,
+				tt.difference, tt.verdict)
 		}
 	}
 	if _, _, err := e.verdict(claim{metric: mapAtR, better: "high", than: "low"}); err == nil {

@@ -52,9 +52,11 @@ func newApp(out console) *cli.App {
 	return &cli.App{
 		Name:  "rkd",
 		Usage: "a big frozen embedding model in, a small good one out",
-		Description: "rkd runs a teacher (any ONNX file) over a data set once, caches its embeddings, trains a small student\n" +
+		Description: "rkd runs a teacher (any ONNX file) over a data set once, caches its embeddings, trains a small " +
+			"student\n" +
 			"against the cache with relational knowledge distillation and exports it to ONNX.\n\n" +
-			"Results go to stdout, progress and errors to stderr. With --json an error is one line of JSON, the last on stderr,\n" +
+			"Results go to stdout, progress and errors to stderr. With --json an error is one line of JSON, the last on " +
+			"stderr,\n" +
 			"with the fields code (the exit code), message and, where they are known, field and hint.\n\n" + exitCodesHelp(),
 		Version:                   version,
 		Writer:                    out.stdout,
@@ -64,8 +66,10 @@ func newApp(out console) *cli.App {
 		DisableSliceFlagSeparator: true, // --set seeds=[1,2,3] is one value
 		EnableBashCompletion:      true,
 		Commands: []*cli.Command{
-			initCommand(out), inspectCommand(out), runCommand(out), precomputeCommand(out), distillCommand(out), exportCommand(out), evalCommand(out), compareCommand(out),
-			cacheCommand(out), batchCommand(out), archCommand(out), doctorCommand(out), completionCommand(out), versionCommand(out), helpCommand(out),
+			initCommand(out), inspectCommand(out), runCommand(out), precomputeCommand(out), distillCommand(out),
+			exportCommand(out), evalCommand(out), compareCommand(out),
+			cacheCommand(out), batchCommand(out), archCommand(out), doctorCommand(out), completionCommand(out),
+			versionCommand(out), helpCommand(out),
 			docsCommand(out),
 		},
 		// Errors are told and turned into exit codes by run.

@@ -21,7 +21,8 @@ type archOptions struct {
 }
 
 func archCommand(out console) *cli.Command {
-	return group("arch", "what a configuration's student is made of", "rkd arch show examples/mnist-unseen.yaml", archShowCommand(out))
+	return group("arch", "what a configuration's student is made of", "rkd arch show examples/mnist-unseen.yaml",
+		archShowCommand(out))
 }
 
 func archShowCommand(out console) *cli.Command {

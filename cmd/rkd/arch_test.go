@@ -31,9 +31,9 @@ func TestArchShowListsLayers(t *testing.T) {
 		"arch_resnet8":   "student.arch={preset: resnet8}",
 		"arch_mobilenet": "student.arch={preset: mobilenet-small, width: 8}",
 		"arch_onnx":      "student.arch={onnx: ../../models/mnist-teacher.onnx, output: embedding_raw}",
-		"arch_layers": "student.arch={layers: [{kind: conv, out: 4, columns: {kernel: 1, pad: 0}}, {kind: concat, branches: " +
-			"[[], [{kind: gelu}]]}, {kind: conv_transpose, out: 8, groups: 8, stride: 2, output_pad: 1}, {kind: leaky_relu, slope: 0.1}, " +
-			"{kind: flatten}, {kind: layer_norm}, {kind: dropout, rate: 0.5}]}",
+		"arch_layers": "student.arch={layers: [{kind: conv, out: 4, columns: {kernel: 1, pad: 0}}, {kind: concat, " +
+			"branches: [[], [{kind: gelu}]]}, {kind: conv_transpose, out: 8, groups: 8, stride: 2, output_pad: 1}, {kind: " +
+			"leaky_relu, slope: 0.1}, {kind: flatten}, {kind: layer_norm}, {kind: dropout, rate: 0.5}]}",
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := show(t, sampleFile, "--set", set)
@@ -105,7 +105,8 @@ func TestArchShowNeedsNoDataWherePreprocessingDecidesTheShape(t *testing.T) {
 		{[]string{"wide"}, layer{"0.conv", []int{32, 32, 24}}},
 	} {
 		s := got.Students[i]
-		if !cmp.Equal(s.Variants, want.variants) || !cmp.Equal(s.Input, []int{3, 32, 24}) || !cmp.Equal(s.Layers[0], want.first) {
+		if !cmp.Equal(s.Variants, want.variants) || !cmp.Equal(s.Input, []int{3, 32, 24}) ||
+			!cmp.Equal(s.Layers[0], want.first) {
 			t.Errorf("student %d is %+v, expected variants %v, first layer %v", i, s, want.variants, want.first)
 		}
 	}
@@ -123,13 +124,24 @@ func TestArchShowRefuses(t *testing.T) {
 		code int
 		says string
 	}{
-		"no configuration":         {nil, exitUsage, "CONFIG"},
-		"unknown variant":          {[]string{config, "--variant", "c"}, exitUsage, "no training has variant [c]"},
-		"unknown preset":           {[]string{sampleFile, "--set", "student.arch={preset: vgg}"}, exitUsage, `preset is "vgg"`},
-		"layer that does not fit":  {[]string{sampleFile, "--set", "student.arch={layers: [{kind: gelu}]}"}, exitUsage, "flatten or pool"},
-		"channels last":            {[]string{sampleFile, "--set", "student.preprocess={layout: NHWC}"}, exitUsage, "expected NCHW"},
-		"shape that data decide":   {[]string{config, "--set", "student.preprocess={crop: 32}"}, exitInput, "student.preprocess leaves open"},
-		"crop wider than a resize": {[]string{config, "--set", "student.preprocess={color: gray, resize: 16, crop: 32}"}, exitInput, "leaves open"},
+		"no configuration": {nil, exitUsage, "CONFIG"},
+		"unknown variant":  {[]string{config, "--variant", "c"}, exitUsage, "no training has variant [c]"},
+		"unknown preset":   {[]string{sampleFile, "--set", "student.arch={preset: vgg}"}, exitUsage, `preset is "vgg"`},
+		"layer that does not fit": {
+			[]string{sampleFile, "--set", "student.arch={layers: [{kind: gelu}]}"},
+			exitUsage,
+			"flatten or pool",
+		},
+		"channels last": {[]string{sampleFile, "--set", "student.preprocess={layout: NHWC}"}, exitUsage, "expected NCHW"},
+		"shape that data decide": {
+			[]string{config, "--set", "student.preprocess={crop: 32}"},
+			exitInput,
+			"student.preprocess leaves open",
+		},
+		"crop wider than a resize": {
+			[]string{config, "--set", "student.preprocess={color: gray, resize: 16, crop: 32}"},
+			exitInput, "leaves open",
+		},
 	} {
 		_, err := show(t, test.args...)
 		if code, _ := exitCode(t.Context(), err); code != test.code || !strings.Contains(err.Error(), test.says) {

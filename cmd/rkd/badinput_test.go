@@ -50,7 +50,8 @@ func TestBadInput(t *testing.T) {
 		},
 		"named pipe as a folder of images": {
 			prepare: func(t *testing.T, dir string) { pipe(t, filepath.Join(dir, "images")) },
-			args:    precompute("data.train={source: folder, dir: images}"), code: exitInput, says: []string{"images", "no folder"},
+			args:    precompute("data.train={source: folder, dir: images}"), code: exitInput,
+			says: []string{"images", "no folder"},
 		},
 		"class that is not UTF-8": {
 			prepare: func(t *testing.T, dir string) { photograph(t, filepath.Join(dir, "images", "caf\xe9", "1.png"), 28) },
@@ -63,7 +64,8 @@ func TestBadInput(t *testing.T) {
 			says: []string{"1.png", "28 × 28 pixels, expected 1 to 783 (data.max_pixels)"},
 		},
 		"memory that is no number": {
-			args: precompute("data.decode_memory=plenty"), code: exitUsage, says: []string{"data.decode_memory", `"plenty"`, "MiB"},
+			args: precompute("data.decode_memory=plenty"), code: exitUsage,
+			says: []string{"data.decode_memory", `"plenty"`, "MiB"},
 		},
 		"input shape does not fit the sample": {
 			args: precompute("teacher.preprocess.resize=32"), code: exitInput, says: []string{"28", "32"},
@@ -79,14 +81,16 @@ func TestBadInput(t *testing.T) {
 				write(t, filepath.Join(dir, "images"), []byte("these are no images\n"))
 				write(t, filepath.Join(dir, "labels"), idx(t, 3, 3))
 			},
-			args: precompute("data.train={source: idx, images: images, labels: labels}"), code: exitInput, says: []string{"images", "IDX"},
+			args: precompute("data.train={source: idx, images: images, labels: labels}"), code: exitInput,
+			says: []string{"images", "IDX"},
 		},
 		"IDX with a wrong count": {
 			prepare: func(t *testing.T, dir string) {
 				write(t, filepath.Join(dir, "images"), idx(t, 4, 3, 2, 2))
 				write(t, filepath.Join(dir, "labels"), idx(t, 3, 3))
 			},
-			args: precompute("data.train={source: idx, images: images, labels: labels}"), code: exitInput, says: []string{"images", "4"},
+			args: precompute("data.train={source: idx, images: images, labels: labels}"), code: exitInput,
+			says: []string{"images", "4"},
 		},
 		"images and labels of different lengths": {
 			prepare: func(t *testing.T, dir string) {
@@ -105,16 +109,19 @@ func TestBadInput(t *testing.T) {
 				write(t, filepath.Join(dir, "images"), b.Bytes()[:b.Len()-20])
 				write(t, filepath.Join(dir, "labels"), idx(t, 40, 40))
 			},
-			args: precompute("data.train={source: idx, images: images, labels: labels}"), code: exitInput, says: []string{"images"},
+			args: precompute("data.train={source: idx, images: images, labels: labels}"), code: exitInput,
+			says: []string{"images"},
 		},
 		"broken JPEG in a folder": {
 			prepare: photographs,
-			args:    precompute("data.train={source: folder, dir: photographs}", "teacher.preprocess={resize: [28, 28], color: gray}"),
-			code:    exitInput, says: []string{"broken.jpg"},
+			args: precompute("data.train={source: folder, dir: photographs}",
+				"teacher.preprocess={resize: [28, 28], color: gray}"),
+			code: exitInput, says: []string{"broken.jpg"},
 		},
 		"folder without images": {
 			prepare: func(t *testing.T, dir string) { mkdir(t, filepath.Join(dir, "nothing")) },
-			args:    precompute("data.train={source: folder, dir: nothing}"), code: exitInput, says: []string{"nothing", "image"},
+			args:    precompute("data.train={source: folder, dir: nothing}"), code: exitInput,
+			says: []string{"nothing", "image"},
 		},
 		"unknown class": {
 			args: precompute("data.train.classes=[0, cat]"), code: exitUsage, says: []string{"cat"},
@@ -192,57 +199,69 @@ func TestBadInput(t *testing.T) {
 		},
 		"regression onto a wider teacher without a projection": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "loss={regression: {weight: 1, project: false}}"), code: exitUsage, says: []string{"loss.regression", "16", "128"},
+			args:    onSample(t, "distill", "loss={regression: {weight: 1, project: false}}"), code: exitUsage,
+			says: []string{"loss.regression", "16", "128"},
 		},
 		"HKD without logits": {
 			args: onSample(t, "distill", "loss={hkd: 16}"), code: exitUsage, says: []string{"loss.hkd", "teacher.logits"},
 		},
 		"HKD on logits of other classes": {
 			prepare: func(t *testing.T, dir string) { must(t, dir, precompute("teacher.logits=embedding_raw")...) },
-			args:    onSample(t, "distill", "loss={hkd: 16, task: {kind: cross_entropy, weight: 1}}", "teacher.logits=embedding_raw"), code: exitUsage,
+			args: onSample(t, "distill", "loss={hkd: 16, task: {kind: cross_entropy, weight: 1}}",
+				"teacher.logits=embedding_raw"), code: exitUsage,
 			says: []string{"loss.hkd", "10", "128"},
 		},
 		"batch larger than the data": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "train.batch={kind: shuffled, size: 300}"), code: exitUsage, says: []string{"size is 300", "225"},
+			args:    onSample(t, "distill", "train.batch={kind: shuffled, size: 300}"), code: exitUsage,
+			says: []string{"size is 300", "225"},
 		},
 		"episodes with more ways than classes": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "train.batch={kind: episodes, ways: 6}"), code: exitUsage, says: []string{"6 classes", "5"},
+			args:    onSample(t, "distill", "train.batch={kind: episodes, ways: 6}"), code: exitUsage,
+			says: []string{"6 classes", "5"},
 		},
 		"shuffled batches of one class for a triplet": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "loss={task: {weight: 1}}", "train={batch: {kind: shuffled, size: 2}, epochs: 1, steps_per_epoch: 50}"),
-			code:    exitUsage, says: []string{"step", "samples ["},
+			args: onSample(t, "distill", "loss={task: {weight: 1}}",
+				"train={batch: {kind: shuffled, size: 2}, epochs: 1, steps_per_epoch: 50}"),
+			code: exitUsage, says: []string{"step", "samples ["},
 		},
 		"students whose rows are all alike": {
 			prepare: precomputed,
-			args: onSample(t, "distill", "student.arch={layers: [{kind: conv, out: 2, kernel: 28}, {kind: batch_norm}, {kind: relu}, {kind: global_max_pool}]}",
+			args: onSample(t, "distill",
+				"student.arch={layers: [{kind: conv, out: 2, kernel: 28}, {kind: batch_norm}, {kind: relu}, {kind: "+
+					"global_max_pool}]}",
 				"student.preprocess={scale: 1e-30}"),
 			code: exitInput, says: []string{"step 1", "samples [", "identical"},
 		},
 		"more nearest neighbours than samples": {
 			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
-			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[knn@150]"}, code: exitInput, says: []string{"150", "149"},
+			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[knn@150]"}, code: exitInput,
+			says: []string{"150", "149"},
 		},
 		"episodes with more samples than a class has": {
 			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
-			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitInput, says: []string{"5-way-20-shot", "30 samples", "20 shots"},
+			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitInput,
+			says: []string{"5-way-20-shot", "30 samples", "20 shots"},
 		},
 		"student from a file that is missing": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "student.arch={onnx: none.onnx}"), code: exitInput, says: []string{"student.arch.onnx", "none.onnx"},
+			args:    onSample(t, "distill", "student.arch={onnx: none.onnx}"), code: exitInput,
+			says: []string{"student.arch.onnx", "none.onnx"},
 		},
 		"student from a tensor that is not there": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "student.arch={onnx: models/mnist-teacher.onnx, output: embeding}"), code: exitUsage, says: []string{`"embeding"`, "embedding"},
+			args:    onSample(t, "distill", "student.arch={onnx: models/mnist-teacher.onnx, output: embeding}"), code: exitUsage,
+			says: []string{`"embeding"`, "embedding"},
 		},
 		"student from an empty file": {
 			prepare: func(t *testing.T, dir string) {
 				precomputed(t, dir)
 				write(t, filepath.Join(dir, "empty.onnx"), nil)
 			},
-			args: onSample(t, "distill", "student.arch={onnx: empty.onnx}"), code: exitInput, says: []string{"student.arch.onnx", "empty.onnx"},
+			args: onSample(t, "distill", "student.arch={onnx: empty.onnx}"), code: exitInput,
+			says: []string{"student.arch.onnx", "empty.onnx"},
 		},
 		"student with an operator that cannot be trained": {
 			prepare: func(t *testing.T, dir string) {
@@ -258,28 +277,35 @@ func TestBadInput(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			args: onSample(t, "distill", "student.arch={onnx: cos.onnx}"), code: exitInput, says: []string{"Cos", "not supported", "Conv"},
+			args: onSample(t, "distill", "student.arch={onnx: cos.onnx}"), code: exitInput,
+			says: []string{"Cos", "not supported", "Conv"},
 		},
 		"nothing to freeze": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "student={arch: {onnx: models/mnist-teacher.onnx, output: embedding_raw}, embedding_dim: 8, freeze: [layer9]}"), code: exitUsage, says: []string{`"layer9"`},
+			args: onSample(t, "distill",
+				"student={arch: {onnx: models/mnist-teacher.onnx, output: embedding_raw}, embedding_dim: 8, freeze: [layer9]}"),
+			code: exitUsage, says: []string{`"layer9"`},
 		},
 		"freezing a student of layers": {
 			args: onSample(t, "distill", "student.freeze=[a]"), code: exitUsage, says: []string{"student.freeze", "onnx"},
 		},
 		"unknown engine": {
-			args: []string{"distill", sampleConfig, "--engine", "torch"}, code: exitUsage, says: []string{"engine", `"torch"`, "onnxruntime", "gorgonia"},
+			args: []string{"distill", sampleConfig, "--engine", "torch"}, code: exitUsage,
+			says: []string{"engine", `"torch"`, "onnxruntime", "gorgonia"},
 		},
 		"provider that the library lacks": {
 			prepare: precomputed,
-			args:    []string{"distill", sampleConfig, "--provider", "abacus"}, code: exitUsage, says: []string{`"abacus"`, "cpu"},
+			args:    []string{"distill", sampleConfig, "--provider", "abacus"}, code: exitUsage,
+			says: []string{`"abacus"`, "cpu"},
 		},
 		"provider of an engine that has none": {
-			args: []string{"distill", sampleConfig, "--engine", "gorgonia", "--provider", "cuda"}, code: exitUsage, says: []string{"provider", "onnxruntime", "gorgonia"},
+			args: []string{"distill", sampleConfig, "--engine", "gorgonia", "--provider", "cuda"}, code: exitUsage,
+			says: []string{"provider", "onnxruntime", "gorgonia"},
 		},
 		"option of a provider that takes none": {
 			prepare: precomputed,
-			args:    []string{"distill", sampleConfig, "--provider-option", "device_id=0"}, code: exitUsage, says: []string{`"cpu"`, "no options"},
+			args:    []string{"distill", sampleConfig, "--provider-option", "device_id=0"}, code: exitUsage,
+			says: []string{`"cpu"`, "no options"},
 		},
 		"crop of the student larger than its image": {
 			prepare: precomputed,
@@ -290,11 +316,13 @@ func TestBadInput(t *testing.T) {
 			args: precompute("teacher.preprocess.crop=64"), code: exitUsage, says: []string{"crop is 64 × 64", "28 × 28"},
 		},
 		"cache folder that is a file": {
-			args: precompute("cache.dir=examples/sample.yaml"), code: exitInput, says: []string{"examples/sample.yaml", "not a directory"},
+			args: precompute("cache.dir=examples/sample.yaml"), code: exitInput,
+			says: []string{"examples/sample.yaml", "not a directory"},
 		},
 		"architecture that does not fit": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "student.arch.conv=[4, 4, 4, 4, 4]"), code: exitUsage, says: []string{"student.arch", "layer"},
+			args:    onSample(t, "distill", "student.arch.conv=[4, 4, 4, 4, 4]"), code: exitUsage,
+			says: []string{"student.arch", "layer"},
 		},
 		"export without a checkpoint": {
 			args: onSample(t, "export"), code: exitInput, says: []string{"no checkpoint", "runs/sample/student/seed-1"},
@@ -512,7 +540,8 @@ static const char *version(void) { return "1.17.3"; }
 static const Base base = { api, version };
 const Base *OrtGetApiBase(void) { return &base; }
 `))
-	if out, err := exec.CommandContext(t.Context(), "cc", "-shared", "-fPIC", "-o", library, source).CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(t.Context(), "cc", "-shared", "-fPIC", "-o", library,
+		source).CombinedOutput(); err != nil {
 		t.Fatalf("compiling a stand-in library: %v\n%s", err, out)
 	}
 	return library

@@ -23,15 +23,22 @@ type batchOptions struct {
 }
 
 func batchCommand(out console) *cli.Command {
-	return group("batch", "run an experiment as jobs of a cluster", "rkd batch submit examples/mnist-unseen.yaml --engine slurm",
+	return group("batch", "run an experiment as jobs of a cluster",
+		"rkd batch submit examples/mnist-unseen.yaml --engine slurm",
 		batchRenderCommand(out), batchSubmitCommand(out), batchStatusCommand(out), batchCollectCommand(out))
 }
 
 func (o *batchOptions) flags() []cli.Flag {
 	return []cli.Flag{
-		&cli.StringFlag{Name: "engine", Usage: "`ENGINE` that runs the jobs: slurm", Value: "slurm", Destination: &o.Scheduler},
+		&cli.StringFlag{
+			Name: "engine", Usage: "`ENGINE` that runs the jobs: slurm", Value: "slurm",
+			Destination: &o.Scheduler,
+		},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` for the files, default jobs in the run directory", Destination: &o.Out},
-		&cli.BoolFlag{Name: "missing", Usage: "only what is not there yet", DisableDefaultText: true, Destination: &o.Missing},
+		&cli.BoolFlag{
+			Name: "missing", Usage: "only what is not there yet", DisableDefaultText: true,
+			Destination: &o.Missing,
+		},
 		o.setFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 	}
 }

@@ -12,7 +12,8 @@ import (
 	"rkd/pipeline"
 )
 
-// jobsConfig writes a configuration of four trainings and four tasks that runs in seconds, with more keys, and returns its name.
+// jobsConfig writes a configuration of four trainings and four tasks that runs in seconds, with more keys, and returns
+// its name.
 func jobsConfig(t *testing.T, dir, more string) string {
 	t.Helper()
 	text := string(read(t, filepath.Join("..", "..", "examples", "sample.yaml"))) + `
@@ -26,7 +27,8 @@ batch: {tasks: 4}
 	return "jobs.yaml"
 }
 
-// Tasks by index, one after the other, make what one process makes; status follows them, and collect names what is missing.
+// Tasks by index, one after the other, make what one process makes; status follows them, and collect names what is
+// missing.
 func TestTasksByIndex(t *testing.T) {
 	t.Parallel()
 	dir, whole := workplace(t), workplace(t)
@@ -87,7 +89,10 @@ func TestTasksByIndex(t *testing.T) {
 func sameRun(t *testing.T, got, want string) {
 	t.Helper()
 	files := 0
-	for _, pattern := range []string{"cache/*.parquet", "cache/manifest.json", "*/seed-*/*.safetensors", "*/seed-*/student.onnx"} {
+	for _, pattern := range []string{
+		"cache/*.parquet", "cache/manifest.json", "*/seed-*/*.safetensors",
+		"*/seed-*/student.onnx",
+	} {
 		names, err := filepath.Glob(filepath.Join(want, pattern))
 		if err != nil {
 			t.Fatal(err)
@@ -177,7 +182,8 @@ func TestBatchRefusals(t *testing.T) {
 	}
 	c := program(t, dir, "batch", "submit", file)
 	c.Env = append(c.Env, "PATH="+dir)
-	if r := finish(t, c); r.code != exitFailed || !strings.Contains(r.stderr, "sbatch is not on the path") || r.stdout != "" {
+	if r := finish(t, c); r.code != exitFailed || !strings.Contains(r.stderr, "sbatch is not on the path") ||
+		r.stdout != "" {
 		t.Errorf("without sbatch: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 	}
 }

@@ -18,8 +18,10 @@ type cacheOptions struct {
 }
 
 func cacheCommand(out console) *cli.Command {
-	return group("cache", "what a cache holds, and whether every byte of it is right", "rkd cache verify runs/mnist-unseen/cache",
-		cacheInfoCommand(out), cacheVerifyCommand(out), cacheHeadCommand(out), cacheStatusCommand(out), cacheFinalizeCommand(out), cacheGCCommand(out))
+	return group("cache", "what a cache holds, and whether every byte of it is right",
+		"rkd cache verify runs/mnist-unseen/cache",
+		cacheInfoCommand(out), cacheVerifyCommand(out), cacheHeadCommand(out), cacheStatusCommand(out),
+		cacheFinalizeCommand(out), cacheGCCommand(out))
 }
 
 func cacheInfoCommand(out console) *cli.Command {

@@ -97,6 +97,7 @@ func runCacheGC(ctx context.Context, o cacheOptions, args []string) error {
 	if o.JSON {
 		return o.printJSON(g)
 	}
-	o.printf("%s: removed %d shards, %.1f MB; %d rows of no sample stay in shards with others\n", dir, g.Shards, float64(g.Bytes)/1e6, g.Rows)
+	o.printf("%s: removed %d shards, %.1f MB; %d rows of no sample stay in shards with others\n", dir, g.Shards,
+		float64(g.Bytes)/1e6, g.Rows)
 	return nil
 }

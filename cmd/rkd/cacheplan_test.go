@@ -27,7 +27,8 @@ func TestPlanAndTasks(t *testing.T) {
 	if r := finish(t, slurm); r.code != exitDone {
 		t.Fatalf("by SLURM_ARRAY_TASK_ID: %d %s", r.code, r.stderr)
 	}
-	expectSentence(t, rkd(t, dir, "cache", "finalize", folder), exitPartial, []string{"1 of 4 shards are missing", "shard-00001-of-00004"})
+	expectSentence(t, rkd(t, dir, "cache", "finalize", folder), exitPartial,
+		[]string{"1 of 4 shards are missing", "shard-00001-of-00004"})
 	var s cache.Status
 	if err := json.Unmarshal([]byte(must(t, dir, "cache", "status", folder, "--json").stdout), &s); err != nil {
 		t.Fatal(err)
@@ -35,10 +36,13 @@ func TestPlanAndTasks(t *testing.T) {
 	if s.Complete || !cmp.Equal(s.MissingTasks, []int{1}) || s.Shards != 4 {
 		t.Errorf("status %+v, expected task 1 to be missing", s)
 	}
-	expectSentence(t, rkd(t, dir, "precompute", plan, "--task-index", "3"), exitUsage, []string{"index 3, expected 0 to 2"})
+	expectSentence(t, rkd(t, dir, "precompute", plan, "--task-index", "3"), exitUsage,
+		[]string{"index 3, expected 0 to 2"})
 	expectSentence(t, rkd(t, dir, "precompute", plan, "--task-index", "x"), exitUsage, []string{`--task-index is "x"`})
-	expectSentence(t, rkd(t, dir, "precompute", sampleConfig, "--task-index", "0", "--set", "cache.dir=nowhere"), exitInput, []string{"nowhere", "--plan"})
-	expectSentence(t, rkd(t, dir, "precompute", sampleConfig, "--task-index", "1", "--set", "teacher.normalize=none"), exitMismatch,
+	expectSentence(t, rkd(t, dir, "precompute", sampleConfig, "--task-index", "0", "--set", "cache.dir=nowhere"),
+		exitInput, []string{"nowhere", "--plan"})
+	expectSentence(t, rkd(t, dir, "precompute", sampleConfig, "--task-index", "1", "--set",
+		"teacher.normalize=none"), exitMismatch,
 		[]string{"normalize is l2, expected none"})
 
 	indexed := program(t, dir, "precompute", sampleConfig)
@@ -47,7 +51,10 @@ func TestPlanAndTasks(t *testing.T) {
 		t.Fatalf("by JOB_COMPLETION_INDEX: %d %s", r.code, r.stderr)
 	}
 	must(t, dir, "cache", "finalize", folder)
-	for _, name := range []string{"manifest.json", "shard-00000-of-00004.parquet", "shard-00001-of-00004.parquet", "shard-00003-of-00004.parquet"} {
+	for _, name := range []string{
+		"manifest.json", "shard-00000-of-00004.parquet", "shard-00001-of-00004.parquet",
+		"shard-00003-of-00004.parquet",
+	} {
 		path := filepath.Join(folder, name)
 		if string(read(t, filepath.Join(whole, path))) != string(read(t, filepath.Join(dir, path))) {
 			t.Errorf("%s differs from that of one process", name)
@@ -86,5 +93,6 @@ func TestCacheOfAFolderGrows(t *testing.T) {
 	write(t, filepath.Join(dir, "photographs/hounds/1.jpg"), append(append([]byte{}, a...), 1))
 	must(t, dir, append(args, "--plan")...)
 	write(t, filepath.Join(dir, "photographs/hounds/1.jpg"), append(append([]byte{}, a...), 2))
-	expectSentence(t, rkd(t, dir, append(args, "--task-index", "0")...), exitMismatch, []string{"1.jpg", "changed since the plan was written"})
+	expectSentence(t, rkd(t, dir, append(args, "--task-index", "0")...), exitMismatch,
+		[]string{"1.jpg", "changed since the plan was written"})
 }

@@ -41,7 +41,10 @@ func TestHelpOfEveryCommandHasAnExampleAndItsExitCodes(t *testing.T) {
 			continue // its --help is the program's
 		}
 		r := must(t, dir, append(words, "--help")...)
-		for _, part := range []string{"Example", "rkd " + strings.Join(words, " "), "Exit codes:", "0    done", "2    wrong usage"} {
+		for _, part := range []string{
+			"Example", "rkd " + strings.Join(words, " "), "Exit codes:", "0    done",
+			"2    wrong usage",
+		} {
 			if !strings.Contains(r.stdout, part) {
 				t.Errorf("help of %s lacks %q:\n%s", words, part, r.stdout)
 			}
@@ -90,10 +93,22 @@ func TestErrorsForMachines(t *testing.T) {
 		args []string
 		want failure // a message or hint that must be contained
 	}{
-		{[]string{"run", "none.yaml", "--json"}, failure{Code: exitUsage, Message: "none.yaml", Hint: "docs/configuration.md"}},
-		{[]string{"run", "--json", "--fast", "x"}, failure{Code: exitUsage, Message: "unknown flag", Field: "--fast", Hint: "rkd run --help"}},
-		{[]string{"distil", "--json"}, failure{Code: exitUsage, Message: "unknown command", Field: "distil", Hint: `"distill"`}},
-		{[]string{"cache", "info", "models", "--json"}, failure{Code: exitInput, Message: "no cache", Hint: "rkd precompute"}},
+		{
+			[]string{"run", "none.yaml", "--json"},
+			failure{Code: exitUsage, Message: "none.yaml", Hint: "docs/configuration.md"},
+		},
+		{[]string{"run", "--json", "--fast", "x"}, failure{
+			Code: exitUsage, Message: "unknown flag", Field: "--fast",
+			Hint: "rkd run --help",
+		}},
+		{[]string{"distil", "--json"}, failure{
+			Code: exitUsage, Message: "unknown command", Field: "distil",
+			Hint: `"distill"`,
+		}},
+		{
+			[]string{"cache", "info", "models", "--json"},
+			failure{Code: exitInput, Message: "no cache", Hint: "rkd precompute"},
+		},
 		{[]string{"cache", "head", "x", "-n", "0", "--json"}, failure{Code: exitUsage, Message: "0", Field: "--rows"}},
 	} {
 		r := rkd(t, dir, test.args...)
@@ -132,7 +147,13 @@ func TestFullStdout(t *testing.T) {
 	defer full.Close()
 	dir := workplace(t)
 	for _, args := range [][]string{
-		{"--help"}, {"version"}, {"version", "--json"}, {"help", "run"}, {"arch", "show", sampleConfig}, {"completion", "bash"}, {"doctor"},
+		{"--help"},
+		{"version"},
+		{"version", "--json"},
+		{"help", "run"},
+		{"arch", "show", sampleConfig},
+		{"completion", "bash"},
+		{"doctor"},
 	} {
 		c := program(t, dir, args...)
 		c.Stdout = full

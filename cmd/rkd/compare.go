@@ -32,11 +32,15 @@ func compareCommand(out console) *cli.Command {
 				Destination: &o.Config,
 			},
 			&cli.IntFlag{Name: "k", Usage: "number of neighbours whose overlap is counted", Value: 10, Destination: &o.K},
-			&cli.Uint64Flag{Name: "seed", Usage: "seed of the rows that are drawn where there are too many", Value: 1, Destination: &o.Seed},
+			&cli.Uint64Flag{
+				Name: "seed", Usage: "seed of the rows that are drawn where there are too many", Value: 1,
+				Destination: &o.Seed,
+			},
 			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runCompare(c.Context, o, c.Args().Slice()) },
-	}, onStages, "rkd compare runs/mnist-unseen/cache runs/mnist-unseen/rkd-da/seed-1/student.onnx --config examples/mnist-unseen.yaml",
+	}, onStages, "rkd compare runs/mnist-unseen/cache runs/mnist-unseen/rkd-da/seed-1/student.onnx --config "+
+		"examples/mnist-unseen.yaml",
 		"rkd compare before.npy after.npy --k 20 --json")
 }
 

@@ -24,7 +24,8 @@ func TestCompare(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	must(t, dir, "run", sampleConfig)
-	const cache, teacher, student = "runs/sample/cache", "models/mnist-teacher.onnx", "runs/sample/student/seed-1/student.onnx"
+	const cache, teacher, student = "runs/sample/cache", "models/mnist-teacher.onnx",
+		"runs/sample/student/seed-1/student.onnx"
 
 	// A cache is its own like, and that of the model that it was made with, which runs on its data: the training part.
 	for _, args := range [][]string{
@@ -43,12 +44,14 @@ func TestCompare(t *testing.T) {
 		t.Errorf("comparison with a student is of %+v", c)
 	}
 	if c.RKDDistance <= 0 || c.RKDDistance > 0.1 || c.RKDAngle <= 0 || c.RKDAngle > 0.1 ||
-		c.LinearCKA < 0.4 || c.LinearCKA > 0.999 || c.Spearman < 0.3 || c.Spearman > 0.999 || c.NeighbourOverlap < 0.1 || c.NeighbourOverlap > 0.99 {
+		c.LinearCKA < 0.4 || c.LinearCKA > 0.999 || c.Spearman < 0.3 || c.Spearman > 0.999 || c.NeighbourOverlap < 0.1 ||
+		c.NeighbourOverlap > 0.99 {
 		t.Errorf("comparison with a student says %+v", c)
 	}
 
 	// Without a cache models run on the test data of the configuration.
-	if c := comparison(t, dir, student, student, "--config", sampleConfig); c.Rows != 150 || c.A.Data != "sample/test" || c.LinearCKA != 1 {
+	if c := comparison(t, dir, student, student, "--config", sampleConfig); c.Rows != 150 || c.A.Data != "sample/test" ||
+		c.LinearCKA != 1 {
 		t.Errorf("a student beside itself: %+v", c)
 	}
 	c = comparison(t, dir, teacher, student, "--config", sampleConfig, "--set", "data.test.limit=60")
@@ -58,7 +61,8 @@ func TestCompare(t *testing.T) {
 
 	// Of a cache with views a model has the first.
 	must(t, dir, onSample(t, "precompute", "cache={dir: views, views: 2}", "data.augment.shift=2")...)
-	if c := comparison(t, dir, "views", teacher, "--config", sampleConfig); c.A.Rows != 500 || c.Rows != 250 || c.LinearCKA < 1-1e-9 {
+	if c := comparison(t, dir, "views", teacher, "--config", sampleConfig); c.A.Rows != 500 || c.Rows != 250 ||
+		c.LinearCKA < 1-1e-9 {
 		t.Errorf("cache with views beside its model: %+v", c)
 	}
 
@@ -89,7 +93,8 @@ func TestCompareBadInput(t *testing.T) {
 		},
 		"other file": {args: []string{sampleConfig, sampleConfig}, code: exitInput, says: []string{"sample.yaml", ".npy"}},
 		"model of unknown origin": {
-			args: []string{"models/mnist-teacher.onnx", "models/mnist-teacher.onnx"}, code: exitUsage, says: []string{"--config"},
+			args: []string{"models/mnist-teacher.onnx", "models/mnist-teacher.onnx"}, code: exitUsage,
+			says: []string{"--config"},
 		},
 		"unfinished cache": {
 			prepare: func(t *testing.T, dir string) { mkdir(t, filepath.Join(dir, "cache")) },
@@ -104,7 +109,8 @@ func TestCompareBadInput(t *testing.T) {
 		},
 		"more neighbours than samples": {
 			prepare: precomputed,
-			args:    []string{"runs/sample/cache", "runs/sample/cache", "--k", "250"}, code: exitInput, says: []string{"250", "249"},
+			args:    []string{"runs/sample/cache", "runs/sample/cache", "--k", "250"}, code: exitInput,
+			says: []string{"250", "249"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -17,11 +17,17 @@ type console struct {
 }
 
 func (c *console) jsonFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "json", Usage: "print the result, and an error, as JSON", DisableDefaultText: true, Destination: &c.JSON}
+	return &cli.BoolFlag{
+		Name: "json", Usage: "print the result, and an error, as JSON", DisableDefaultText: true,
+		Destination: &c.JSON,
+	}
 }
 
 func (c *console) quietFlag() cli.Flag {
-	return &cli.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress on stderr", DisableDefaultText: true, Destination: &c.Quiet}
+	return &cli.BoolFlag{
+		Name: "quiet", Aliases: []string{"q"}, Usage: "no progress on stderr", DisableDefaultText: true,
+		Destination: &c.Quiet,
+	}
 }
 
 // printJSON prints a result for machines.

@@ -68,7 +68,8 @@ func crash(t *testing.T, args []string, took time.Duration, folder, suffix strin
 		killed := c.Wait() != nil
 		timer.Stop()
 		files := strings.Join(names(t, filepath.Join(dir, folder)), " ")
-		t.Logf("killed %v after %v of %v, leaving %s", killed, after.Round(time.Millisecond), took.Round(time.Millisecond), files)
+		t.Logf("killed %v after %v of %v, leaving %s", killed, after.Round(time.Millisecond),
+			took.Round(time.Millisecond), files)
 		must(t, dir, args...)
 		got := digests(t, filepath.Join(dir, folder), suffix)
 		if len(got) != len(want) {

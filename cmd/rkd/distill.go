@@ -28,7 +28,10 @@ func distillCommand(out console) *cli.Command {
 		ArgsUsage: "CONFIG",
 		Flags: []cli.Flag{
 			o.restartFlag(), o.overwriteFlag(), o.waitFlag(),
-			&cli.BoolFlag{Name: "profile", Usage: "print where the time of a step goes", DisableDefaultText: true, Destination: &o.Profile},
+			&cli.BoolFlag{
+				Name: "profile", Usage: "print where the time of a step goes", DisableDefaultText: true,
+				Destination: &o.Profile,
+			},
 			o.variantFlag(), o.seedFlag(), o.indexFlag("training"),
 			o.setFlag(), o.engineFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},

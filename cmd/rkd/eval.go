@@ -30,7 +30,8 @@ func evalCommand(out console) *cli.Command {
 			o.setFlag(), o.waitFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runEval(c.Context, o, c.Args().Slice()) },
-	}, onFolders, "rkd eval examples/mnist-unseen.yaml", "rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx --config examples/mnist-unseen.yaml")
+	}, onFolders, "rkd eval examples/mnist-unseen.yaml",
+		"rkd eval runs/mnist-unseen/rkd-da/seed-1/student.onnx --config examples/mnist-unseen.yaml")
 }
 
 func runEval(ctx context.Context, o evalOptions, args []string) error {

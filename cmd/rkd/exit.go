@@ -57,8 +57,8 @@ var exitMeanings = []struct {
 	{exitInterrupted, "interrupted"},
 }
 
-// sentinels maps every sentinel error of the program to its exit code. An error that wraps several takes the code of the
-// first row that holds one of them. The hint says what to do where the errors' own texts do not.
+// sentinels maps every sentinel error of the program to its exit code. An error that wraps several takes the code of
+// the first row that holds one of them. The hint says what to do where the errors' own texts do not.
 var sentinels = []struct {
 	code int
 	hint string
@@ -66,8 +66,10 @@ var sentinels = []struct {
 }{
 	{exitUsage, "docs/configuration.md explains every key", []error{config.ErrConfig}},
 	{exitUsage, "", []error{
-		datasets.ErrSource, datasets.ErrViews, datasets.ErrLimits, datasets.ErrPreprocess, onnx.ErrUnknownTensor, ort.ErrProvider,
-		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions, cache.ErrPlan, cache.ErrTask,
+		datasets.ErrSource, datasets.ErrViews, datasets.ErrLimits, datasets.ErrPreprocess, onnx.ErrUnknownTensor,
+		ort.ErrProvider,
+		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions,
+		cache.ErrPlan, cache.ErrTask,
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
 	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch}},
@@ -90,7 +92,8 @@ var sentinels = []struct {
 	}},
 }
 
-// exitCode maps an error to the program's exit code, and to a hint where there is one: the one place where this is decided.
+// exitCode maps an error to the program's exit code, and to a hint where there is one: the one place where this is
+// decided.
 func exitCode(ctx context.Context, err error) (code int, hint string) {
 	var usage *usageError
 	var notFinite *teacher.NotFiniteError

@@ -27,10 +27,12 @@ func exportCommand(out console) *cli.Command {
 		ArgsUsage: "CONFIG | CHECKPOINT",
 		Flags: []cli.Flag{
 			&cli.StringFlag{
-				Name: "output", Aliases: []string{"o"}, Usage: "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
+				Name: "output", Aliases: []string{"o"},
+				Usage:       "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
 				Destination: &o.Output,
 			},
-			o.variantFlag(), o.seedFlag(), o.indexFlag("training"), o.setFlag(), o.waitFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+			o.variantFlag(), o.seedFlag(), o.indexFlag("training"), o.setFlag(), o.waitFlag(), o.libraryFlag(),
+			o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runExport(c.Context, o, c.Args().Slice()) },
 	}, onFolders, "rkd export examples/mnist-unseen.yaml", "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx")
@@ -66,7 +68,8 @@ func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Export
 			return nil, err
 		}
 		if o.Output != "" {
-			return nil, usage("--output", "--output goes with a CHECKPOINT; a CONFIG's students are written into its run directory")
+			return nil, usage("--output",
+				"--output goes with a CHECKPOINT; a CONFIG's students are written into its run directory")
 		}
 		tasks, index, err := o.chooseIndexed(r.Experiment)
 		if err != nil {

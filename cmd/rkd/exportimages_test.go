@@ -9,11 +9,12 @@ import (
 	"testing"
 )
 
-// A student whose preprocessing is baked in gets a second file that takes images of any size; how far its pixels are from
-// rkd's own is printed.
+// A student whose preprocessing is baked in gets a second file that takes images of any size; how far its pixels are
+// from rkd's own is printed.
 func TestExportTakesImagesOfAnySize(t *testing.T) {
 	t.Parallel()
-	said := regexp.MustCompile(`student_images\.onnx takes images of any size: over \d+ samples its pixels differ from rkd's by at most (\d+) levels`)
+	said := regexp.MustCompile(`student_images\.onnx takes images of any size: over \d+ samples ` +
+		`its pixels differ from rkd's by at most (\d+) levels`)
 	for name, tt := range map[string]struct {
 		preprocess string
 		levels     int // allowed; −1 where ONNX has no operator for it

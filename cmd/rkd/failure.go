@@ -12,8 +12,8 @@ import (
 	"strings"
 )
 
-// failure is what the program says about the error that ended it: a sentence for people, or with --json one line of JSON.
-// Both go to stderr and are the last thing there, so that stdout holds results alone.
+// failure is what the program says about the error that ended it: a sentence for people, or with --json one line of
+// JSON. Both go to stderr and are the last thing there, so that stdout holds results alone.
 type failure struct {
 	// Code is the exit code.
 	Code    int    `json:"code"`

@@ -15,7 +15,8 @@ import (
 
 // short is a training of the sample data that takes a moment.
 var short = []string{
-	"--set", "train.epochs=2", "--set", "train.steps_per_epoch=5", "--set", "train.checkpoint_steps=2", "--set", "eval.metrics=[recall@1]",
+	"--set", "train.epochs=2", "--set", "train.steps_per_epoch=5", "--set", "train.checkpoint_steps=2", "--set",
+	"eval.metrics=[recall@1]",
 }
 
 func shortly(command string, more ...string) []string {
@@ -50,7 +51,8 @@ func TestAHeldRunDirectoryIsRefusedOrWaitedFor(t *testing.T) {
 	must(t, dir, shortly("precompute")...) // a cache is anybody's to fill
 	for _, command := range []string{"run", "distill"} {
 		r := rkd(t, dir, shortly(command)...)
-		if r.code != exitHeld || !strings.Contains(r.stderr, "held by another process") || !strings.Contains(r.stderr, "runs/sample") {
+		if r.code != exitHeld || !strings.Contains(r.stderr, "held by another process") ||
+			!strings.Contains(r.stderr, "runs/sample") {
 			t.Errorf("%s: exit code %d, expected %d and a sentence:\n%s", command, r.code, exitHeld, r.stderr)
 		}
 	}
@@ -85,7 +87,8 @@ func TestPairsOnOneRunDirectory(t *testing.T) {
 		switch r.code {
 		case exitDone:
 			done++
-			if config := string(read(t, filepath.Join(dir, "runs/sample/config.yaml"))); !strings.Contains(config, "lr: 0.00"+rates[i][:1]) {
+			if config := string(read(t, filepath.Join(dir, "runs/sample/config.yaml"))); !strings.Contains(config,
+				"lr: 0.00"+rates[i][:1]) {
 				t.Errorf("learning rate %s exits with 0, but the run directory is another's", rates[i])
 			}
 		case exitHeld, exitMismatch: // the other one is at it, or has finished
@@ -124,7 +127,8 @@ func TestAFinishedStudentStays(t *testing.T) {
 		t.Errorf("the ways out are not named:\n%s", r.stderr)
 	}
 	must(t, dir, shortly("run", "--set", "train.lr=2e-3", "--overwrite")...)
-	if string(read(t, filepath.Join(dir, seed1, train.CheckpointFile))) == before[filepath.Join(dir, seed1, train.CheckpointFile)] {
+	if string(read(t, filepath.Join(dir, seed1, train.CheckpointFile))) ==
+		before[filepath.Join(dir, seed1, train.CheckpointFile)] {
 		t.Error("--overwrite has changed nothing")
 	}
 }
@@ -153,7 +157,10 @@ func TestMoreEpochsGoOn(t *testing.T) {
 	if r.code != exitMismatch {
 		t.Errorf("another schedule: exit code %d, expected %d", r.code, exitMismatch)
 	}
-	cosine := []string{"--set", "train.schedule={kind: cosine}", "--set", "dir=runs/cosine", "--set", "cache.dir=runs/sample/cache"}
+	cosine := []string{
+		"--set", "train.schedule={kind: cosine}", "--set", "dir=runs/cosine", "--set",
+		"cache.dir=runs/sample/cache",
+	}
 	must(t, dir, shortly("distill", cosine...)...)
 	r = rkd(t, dir, shortly("distill", append(cosine, "--set", "train.epochs=4")...)...)
 	if r.code != exitMismatch || !strings.Contains(r.stderr, "schedule cosine spreads over all epochs") {
@@ -167,7 +174,10 @@ func TestOtherPeoplesFilesStayAndLeftoversGo(t *testing.T) {
 	must(t, dir, shortly("run")...)
 	folder := filepath.Join(dir, seed1)
 	kept := []string{"pretrained.safetensors", ".last-notes", "best-of-all.safetensors", ".student.onnx.unverified.bak"}
-	swept := []string{".checkpoint.json123", ".metrics.jsonl7", ".last-00000010.safetensors55", "..student.onnx.unverified12", ".student.onnx.unverified"}
+	swept := []string{
+		".checkpoint.json123", ".metrics.jsonl7", ".last-00000010.safetensors55",
+		"..student.onnx.unverified12", ".student.onnx.unverified",
+	}
 	for _, name := range append(append([]string{}, kept...), swept...) {
 		write(t, filepath.Join(folder, name), []byte("x"))
 	}

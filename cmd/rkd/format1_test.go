@@ -16,8 +16,8 @@ import (
 	"rkd/student/train"
 )
 
-// earlier returns a workplace with testdata/format-1: a run directory of an earlier version of rkd, whose keys were hashes of
-// Go structs. Of its two seeds one is finished, the other was interrupted after step 8 of 15.
+// earlier returns a workplace with testdata/format-1: a run directory of an earlier version of rkd, whose keys were
+// hashes of Go structs. Of its two seeds one is finished, the other was interrupted after step 8 of 15.
 func earlier(t *testing.T) string {
 	t.Helper()
 	dir := workplace(t)
@@ -44,7 +44,10 @@ func TestRunOfAnEarlierVersionIsUpToDate(t *testing.T) {
 
 func TestRunOfAnEarlierVersionIsMadeAnewWhereTheConfigurationHasChanged(t *testing.T) {
 	t.Parallel()
-	for set, stages := range map[string]int{"loss.rkd_angle.weight=3": 1, "export.preprocess=false": 2, "eval.metrics=[nmi]": 3} {
+	for set, stages := range map[string]int{
+		"loss.rkd_angle.weight=3": 1, "export.preprocess=false": 2,
+		"eval.metrics=[nmi]": 3,
+	} {
 		r := must(t, earlier(t), "run", "config.yaml", "--set", set, "--overwrite")
 		if got := strings.Count(r.stderr, "up to date"); got != stages {
 			t.Errorf("--set %s: %d stages are up to date, expected %d\n%s", set, got, stages, r.stderr)
@@ -130,8 +133,8 @@ func TestCheckpointOfAnotherFormatIsRefused(t *testing.T) {
 	}
 }
 
-// The keys of an export and of results made from a fixed run directory: where they change by accident, users' students are
-// exported and measured again.
+// The keys of an export and of results made from a fixed run directory: where they change by accident, users' students
+// are exported and measured again.
 func TestKeysOfExportsAndResultsStay(t *testing.T) {
 	t.Parallel()
 	dir := earlier(t)
@@ -155,7 +158,8 @@ func TestKeysOfExportsAndResultsStay(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if key, want := m.Metadata()["rkd.export_key"], "02fa0745319125653f612735f0982ddb055df5d835c03826afe5de530cebd0af"; key != want {
+	if key, want := m.Metadata()["rkd.export_key"],
+		"02fa0745319125653f612735f0982ddb055df5d835c03826afe5de530cebd0af"; key != want {
 		t.Errorf("the key of an export is %s, expected %s", key, want)
 	}
 }

@@ -26,8 +26,14 @@ func initCommand(out console) *cli.Command {
 		Usage:     "look at a folder of images and a teacher, and write a commented configuration that runs",
 		ArgsUsage: "[DIR]",
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "model", Usage: "`MODEL.onnx`, the teacher; default the only ONNX file here or in DIR", Destination: &o.Model},
-			&cli.StringFlag{Name: "out", Aliases: []string{"o"}, Usage: "`FILE` to write, which must not exist", Value: "rkd.yaml", Destination: &o.Output},
+			&cli.StringFlag{
+				Name: "model", Usage: "`MODEL.onnx`, the teacher; default the only ONNX file here or in DIR",
+				Destination: &o.Model,
+			},
+			&cli.StringFlag{
+				Name: "out", Aliases: []string{"o"}, Usage: "`FILE` to write, which must not exist",
+				Value: "rkd.yaml", Destination: &o.Output,
+			},
 			o.jsonFlag(),
 		},
 		Action: func(c *cli.Context) error { return runInit(c.Context, o, c.Args().Slice()) },
@@ -67,7 +73,8 @@ func runInit(ctx context.Context, o initOptions, args []string) error {
 		return o.printJSON(map[string]any{"file": o.Output, "configuration": proposed.Text, "labelled": proposed.Labelled})
 	}
 	if !proposed.Labelled {
-		o.printf("%s is written; there are no classes to evaluate with, so next: rkd precompute, rkd distill and rkd export on it\n", o.Output)
+		o.printf("%s is written; there are no classes to evaluate with, so next: rkd precompute, rkd distill and rkd "+
+			"export on it\n", o.Output)
 		return nil
 	}
 	o.printf("%s is written; next: rkd run %s\n", o.Output, o.Output)
@@ -93,7 +100,8 @@ func onlyModel(dir string) (string, error) {
 		}
 	}
 	if len(found) != 1 {
-		return "", usage("--model", "%d ONNX files are here and in %q, expected one: name the teacher with --model", len(found), dir)
+		return "", usage("--model", "%d ONNX files are here and in %q, expected one: name the teacher with --model",
+			len(found), dir)
 	}
 	return found[0], nil
 }

@@ -21,7 +21,10 @@ func TestInitWritesAConfigurationThatRuns(t *testing.T) {
 		folders []string // with 6 images each
 		says    []string
 	}{
-		"train and test": {[]string{"train/a", "train/b", "test/a", "test/b"}, []string{"split: train", "split: test", "per_class: 6"}},
+		"train and test": {
+			[]string{"train/a", "train/b", "test/a", "test/b"},
+			[]string{"split: train", "split: test", "per_class: 6"},
+		},
 		"class folders": {
 			[]string{"a", "b", "c", "d", "e", "f", "g", "h", "i", "j"},
 			[]string{`classes: ["a", "b", "c", "d", "e", "f", "g", "h"]`, `classes: ["i", "j"]`},
@@ -47,14 +50,17 @@ func TestInitWritesAConfigurationThatRuns(t *testing.T) {
 				commands = []string{"precompute", "distill", "export"}
 			}
 			for _, c := range commands {
-				must(t, dir, c, "rkd.yaml", "--set", "train.epochs=1", "--set", "train.steps_per_epoch=2", "--set", "eval.metrics=[recall@1]")
+				must(t, dir, c, "rkd.yaml", "--set", "train.epochs=1", "--set", "train.steps_per_epoch=2", "--set",
+					"eval.metrics=[recall@1]")
 			}
-			expectSentence(t, rkd(t, dir, "init", "pictures", "--model", "models/mnist-teacher.onnx"), exitUsage, []string{"rkd.yaml", "--out"})
+			expectSentence(t, rkd(t, dir, "init", "pictures", "--model", "models/mnist-teacher.onnx"), exitUsage,
+				[]string{"rkd.yaml", "--out"})
 		})
 	}
 	dir := workplace(t)
 	expectSentence(t, rkd(t, dir, "init"), exitUsage, []string{"0 ONNX files", "--model"})
-	expectSentence(t, rkd(t, dir, "init", "nowhere", "--model", "models/mnist-teacher.onnx"), exitInput, []string{"nowhere"})
+	expectSentence(t, rkd(t, dir, "init", "nowhere", "--model", "models/mnist-teacher.onnx"), exitInput,
+		[]string{"nowhere"})
 }
 
 func TestInspectPutsTheEmbeddingFirst(t *testing.T) {
@@ -66,7 +72,8 @@ func TestInspectPutsTheEmbeddingFirst(t *testing.T) {
 		if err := json.Unmarshal([]byte(must(t, dir, "inspect", file, "--json").stdout), &found); err != nil {
 			t.Fatal(err)
 		}
-		if len(found.Embeddings) == 0 || found.Embeddings[0].Name != want || len(found.Inputs) != 1 || found.Parameters < 1000 {
+		if len(found.Embeddings) == 0 || found.Embeddings[0].Name != want || len(found.Inputs) != 1 ||
+			found.Parameters < 1000 {
 			t.Errorf("%s: %+v, expected %s first", model, found, want)
 		}
 		for _, part := range []string{"teacher:", "model: " + file, "output: " + want, "color: gray"} {
@@ -74,7 +81,8 @@ func TestInspectPutsTheEmbeddingFirst(t *testing.T) {
 				t.Errorf("%s: section lacks %q:\n%s", model, part, found.Section)
 			}
 		}
-		if r := must(t, dir, "inspect", file); !strings.Contains(r.stdout, "most likely first") || !strings.Contains(r.stdout, "(N,1,28,28)") {
+		if r := must(t, dir, "inspect", file); !strings.Contains(r.stdout, "most likely first") ||
+			!strings.Contains(r.stdout, "(N,1,28,28)") {
 			t.Errorf("%s:\n%s", model, r.stdout)
 		}
 	}

@@ -17,8 +17,9 @@ type inspectOptions struct {
 func inspectCommand(out console) *cli.Command {
 	o := inspectOptions{console: out}
 	return command(cli.Command{
-		Name:      "inspect",
-		Usage:     "list a model's inputs, outputs and tensors that could be an embedding, and write a teacher section for it",
+		Name: "inspect",
+		Usage: "list a model's inputs, outputs and tensors that could be an embedding, and write a teacher section for " +
+			"it",
 		ArgsUsage: "MODEL.onnx",
 		Flags: []cli.Flag{
 			&cli.BoolFlag{

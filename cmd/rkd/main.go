@@ -1,6 +1,6 @@
 // Command rkd turns a big frozen embedding model into a small one: it caches the teacher's embeddings, trains a student
-// against them with relational knowledge distillation and exports it to ONNX. Each command is a file: an options struct,
-// its flags, and a run function that makes one call into package pipeline.
+// against them with relational knowledge distillation and exports it to ONNX. Each command is a file: an options
+// struct, its flags, and a run function that makes one call into package pipeline.
 package main
 
 import (

@@ -19,7 +19,8 @@ const sampleStudent = "runs/sample/student/seed-1/student.onnx"
 func TestMetadataOfAnExportedStudent(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
-	set := []string{"dir=" + filepath.Join(dir, "runs/sample"), "teacher.model=" + filepath.Join(dir, "models/mnist-teacher.onnx")}
+	set := []string{"dir=" + filepath.Join(dir, "runs/sample"), "teacher.model=" +
+		filepath.Join(dir, "models/mnist-teacher.onnx")}
 	must(t, dir, onSample(t, "run", set...)...)
 	path := filepath.Join(dir, sampleStudent)
 	if bytes.Contains(read(t, path), []byte(dir)) {
@@ -46,8 +47,8 @@ func TestMetadataOfAnExportedStudent(t *testing.T) {
 	}
 }
 
-// Metadata describe a model and never steer: neither data nor execution provider nor threads come from there, and what does not fit
-// the model is bad input.
+// Metadata describe a model and never steer: neither data nor execution provider nor threads come from there, and what
+// does not fit the model is bad input.
 func TestMetadataDoNotSteer(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
@@ -60,20 +61,26 @@ func TestMetadataDoNotSteer(t *testing.T) {
 		return map[string]string{"rkd.student": strings.NewReplacer(replace...).Replace(m.Metadata()["rkd.student"])}
 	}
 	hostile := `{name: x, data: {train: {source: folder, dir: /nowhere}, test: {source: folder, dir: /nowhere}},
-teacher: {model: /nowhere.onnx, provider: nonsense, threads: -7}, student: {embedding_dim: 99, preprocess: {mean: [0.5]}}, loss: {}}`
+teacher: {model: /nowhere.onnx, provider: nonsense, threads: -7},
+student: {embedding_dim: 99, preprocess: {mean: [0.5]}}, loss: {}}`
 	for name, test := range map[string]struct {
 		metadata map[string]string
 		code     int
 		says     []string
 	}{
-		"of its own":                 {card(), exitDone, nil},
-		"another configuration":      {map[string]string{"rkd.student": "", "rkd.config": hostile}, exitDone, nil},
-		"a provider":                 {card(`"format":1`, `"format":1,"provider":"nonsense"`), exitInput, []string{"provider"}},
-		"an input of another model":  {card(`"input":"input"`, `"input":"image"`), exitInput, []string{`"image"`}},
-		"an output of another model": {card(`"embedding":"embedding"`, `"embedding":"other"`), exitInput, []string{`"other"`}},
-		"another format":             {card(`"format":1`, `"format":2`), exitInput, []string{"format is 2"}},
-		"damaged":                    {map[string]string{"rkd.student": "{"}, exitInput, []string{"x.onnx"}},
-		"impossible preprocessing":   {card(`"layout":"NCHW"`, `"layout":"NOPE"`), exitInput, []string{"NOPE"}},
+		"of its own":            {card(), exitDone, nil},
+		"another configuration": {map[string]string{"rkd.student": "", "rkd.config": hostile}, exitDone, nil},
+		"a provider": {
+			card(`"format":1`, `"format":1,"provider":"nonsense"`), exitInput, []string{"provider"},
+		},
+		"an input of another model": {card(`"input":"input"`, `"input":"image"`), exitInput, []string{`"image"`}},
+		"an output of another model": {
+			card(`"embedding":"embedding"`, `"embedding":"other"`), exitInput,
+			[]string{`"other"`},
+		},
+		"another format":           {card(`"format":1`, `"format":2`), exitInput, []string{"format is 2"}},
+		"damaged":                  {map[string]string{"rkd.student": "{"}, exitInput, []string{"x.onnx"}},
+		"impossible preprocessing": {card(`"layout":"NCHW"`, `"layout":"NOPE"`), exitInput, []string{"NOPE"}},
 	} {
 		m, err := onnx.Load(filepath.Join(dir, sampleStudent))
 		if err != nil {
@@ -104,5 +111,6 @@ teacher: {model: /nowhere.onnx, provider: nonsense, threads: -7}, student: {embe
 	expectSentence(t, rkd(t, dir, "eval", sampleStudent), exitUsage, []string{"--config"})
 	expectSentence(t, rkd(t, dir, "compare", sampleStudent, "runs/sample/cache"), exitUsage, []string{"--config"})
 	// The execution provider is that of the command line.
-	expectSentence(t, rkd(t, dir, "eval", sampleStudent, "--config", sampleConfig, "--provider", "nonsense"), exitUsage, []string{"nonsense"})
+	expectSentence(t, rkd(t, dir, "eval", sampleStudent, "--config", sampleConfig, "--provider", "nonsense"), exitUsage,
+		[]string{"nonsense"})
 }

@@ -31,7 +31,8 @@ func (o *experimentOptions) setFlag() cli.Flag {
 
 func (o *experimentOptions) engineFlag() cli.Flag {
 	return &cli.StringFlag{
-		Name: "engine", Usage: "`ENGINE` that trains students: onnxruntime or gorgonia; short for --set engine.kind", Destination: &o.Engine,
+		Name: "engine", Usage: "`ENGINE` that trains students: onnxruntime or gorgonia; short for --set engine.kind",
+		Destination: &o.Engine,
 	}
 }
 
@@ -60,11 +61,13 @@ func (o *experimentOptions) libraryFlag() cli.Flag {
 
 func (o *experimentOptions) waitFlag() cli.Flag {
 	return &cli.BoolFlag{
-		Name: "wait", Usage: "wait while another process holds the run directory", DisableDefaultText: true, Destination: &o.Wait,
+		Name: "wait", Usage: "wait while another process holds the run directory", DisableDefaultText: true,
+		Destination: &o.Wait,
 	}
 }
 
-// overrides lists the configuration keys that the command line replaces: those of --set, and those that flags are short for.
+// overrides lists the configuration keys that the command line replaces: those of --set, and those that flags are short
+// for.
 func (o *experimentOptions) overrides() []string {
 	list := slices.Clone(o.Set.Value())
 	if o.Engine != "" {
@@ -132,8 +135,8 @@ func (o *taskOptions) choose(e *config.Experiment) ([]pipeline.Task, error) {
 	return chosen, nil
 }
 
-// chooseIndexed is choose, or where neither flag is given the one task of --task-index or of a scheduler's index, which is returned too,
-// -1 without one.
+// chooseIndexed is choose, or where neither flag is given the one task of --task-index or of a scheduler's index, which
+// is returned too, -1 without one.
 func (o *taskOptions) chooseIndexed(e *config.Experiment) (tasks []pipeline.Task, index int, err error) {
 	if len(o.Variants.Value())+len(o.Seeds.Value()) > 0 {
 		if o.Index != "" {
@@ -150,7 +153,8 @@ func (o *taskOptions) chooseIndexed(e *config.Experiment) (tasks []pipeline.Task
 	case !named:
 		return all, -1, nil
 	case index >= len(all):
-		return nil, -1, usage("--task-index", "the index of the task is %d, expected 0 to %d: there are %d trainings, %v", index,
+		return nil, -1, usage("--task-index",
+			"the index of the task is %d, expected 0 to %d: there are %d trainings, %v", index,
 			len(all)-1, len(all), all)
 	}
 	return all[index : index+1], index, nil
@@ -163,7 +167,8 @@ type trainingOptions struct {
 
 func (o *trainingOptions) restartFlag() cli.Flag {
 	return &cli.BoolFlag{
-		Name: "restart", Usage: "train again from the first step, even what is finished", DisableDefaultText: true, Destination: &o.Restart,
+		Name: "restart", Usage: "train again from the first step, even what is finished", DisableDefaultText: true,
+		Destination: &o.Restart,
 	}
 }
 

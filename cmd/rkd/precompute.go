@@ -27,8 +27,14 @@ func precomputeCommand(out console) *cli.Command {
 		Usage:     "run the teacher over the training data, once, and cache its embeddings",
 		ArgsUsage: "CONFIG | PLAN",
 		Flags: []cli.Flag{
-			&cli.BoolFlag{Name: "plan", Usage: "only write the plan, PLAN.json in the cache folder, for tasks to carry out", Destination: &o.Plan},
-			&cli.IntFlag{Name: "tasks", Usage: "`NUMBER` of tasks of the plan; default one a shard, 1000 at most", Destination: &o.Tasks},
+			&cli.BoolFlag{
+				Name: "plan", Usage: "only write the plan, PLAN.json in the cache folder, for tasks to carry out",
+				Destination: &o.Plan,
+			},
+			&cli.IntFlag{
+				Name: "tasks", Usage: "`NUMBER` of tasks of the plan; default one a shard, 1000 at most",
+				Destination: &o.Tasks,
+			},
 			o.indexFlag("task of the plan"),
 			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
@@ -112,7 +118,8 @@ func writePlan(ctx context.Context, o precomputeOptions, r *pipeline.Runner) err
 		return o.printJSON(p)
 	}
 	dir := r.Experiment.Base.Cache.Dir
-	o.printf("%s: %d rows to compute in %d shards, %d tasks: rkd precompute %s --task-index 0 to %d, then rkd cache finalize %s\n",
+	o.printf("%s: %d rows to compute in %d shards, %d tasks: rkd precompute %s --task-index 0 to %d, then rkd cache "+
+		"finalize %s\n",
 		dir, p.Rows, p.ShardCount, p.Tasks, filepath.Join(dir, cache.PlanName), p.Tasks-1, dir)
 	return nil
 }
@@ -128,7 +135,10 @@ func runTask(ctx context.Context, o precomputeOptions, r *pipeline.Runner, task 
 	}
 	dir := r.Experiment.Base.Cache.Dir
 	if o.JSON {
-		return o.printJSON(map[string]any{"dir": dir, "plan": p.Plan, "task": task, "tasks": p.Tasks, "first_shard": from, "shards": to - from})
+		return o.printJSON(map[string]any{
+			"dir": dir, "plan": p.Plan, "task": task, "tasks": p.Tasks, "first_shard": from,
+			"shards": to - from,
+		})
 	}
 	o.printf("%s: task %d of %d is done, %d shards from %d on\n", dir, task, p.Tasks, to-from, from)
 	return nil

@@ -21,8 +21,8 @@ var (
 	indent = regexp.MustCompile(`(?m)^    (rkd .*)$`)
 )
 
-// TestReadme runs every example of the README: commands of rkd in order in a fresh folder, through a shell; configurations
-// through the parser; what `make` is asked for must be a target.
+// TestReadme runs every example of the README: commands of rkd in order in a fresh folder, through a shell;
+// configurations through the parser; what `make` is asked for must be a target.
 func TestReadme(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
@@ -107,7 +107,8 @@ func TestDocumentsMentionWhatExists(t *testing.T) {
 				if problem := mention(words[1:]); problem != "" {
 					t.Errorf("%s: %q: %s", name, m, problem)
 				}
-				if bare := regexp.MustCompile(`'[^']*'|\[flags\]|\[[A-Z]+…?\]`).ReplaceAllString(m, ""); strings.ContainsAny(bare, "[]{}*?") {
+				bare := regexp.MustCompile(`'[^']*'|\[flags\]|\[[A-Z]+…?\]`).ReplaceAllString(m, "")
+				if strings.ContainsAny(bare, "[]{}*?") {
 					t.Errorf("%s: %q is taken apart by zsh, expected quotes", name, m)
 				}
 			}
@@ -131,7 +132,8 @@ func mention(words []string) string {
 	}
 	for _, w := range words {
 		name := strings.TrimLeft(strings.Split(w, "=")[0], "-")
-		if strings.HasPrefix(w, "-") && !slices.ContainsFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) {
+		if strings.HasPrefix(w, "-") &&
+			!slices.ContainsFunc(flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) }) {
 			return "no flag " + w
 		}
 	}

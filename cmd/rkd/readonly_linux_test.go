@@ -24,7 +24,8 @@ func init() {
 		_ = unix.Prctl(unix.PR_CAPBSET_DROP, capability, 0, 0, 0)
 	}
 	env := slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, withoutOverride) })
-	fmt.Fprintln(os.Stderr, syscall.Exec("/proc/self/exe", os.Args, env)) // what is left after it takes effect with the next program
+	// what is left after it takes effect with the next program
+	fmt.Fprintln(os.Stderr, syscall.Exec("/proc/self/exe", os.Args, env))
 	os.Exit(125)
 }
 

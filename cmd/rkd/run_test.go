@@ -28,7 +28,8 @@ func TestRunMakesEverythingOnce(t *testing.T) {
 	}
 	run := filepath.Join(dir, "runs/sample")
 	for _, name := range []string{
-		"config.yaml", "results.json", "cache/manifest.json", "student/seed-1/checkpoint.json", "student/seed-1/metrics.jsonl",
+		"config.yaml", "results.json", "cache/manifest.json", "student/seed-1/checkpoint.json",
+		"student/seed-1/metrics.jsonl",
 		"student/seed-1/student.onnx",
 	} {
 		if _, err := os.Stat(filepath.Join(run, name)); err != nil {
@@ -115,7 +116,10 @@ func TestStagesOneByOneMakeWhatRunMakes(t *testing.T) {
 		must(t, parts, stage, sampleConfig)
 	}
 	must(t, parts, "eval", sampleConfig)
-	for _, name := range []string{"cache/manifest.json", "cache/shard-00000-of-00004.parquet", "student/seed-1/student.onnx"} {
+	for _, name := range []string{
+		"cache/manifest.json", "cache/shard-00000-of-00004.parquet",
+		"student/seed-1/student.onnx",
+	} {
 		path := filepath.Join("runs/sample", name)
 		if string(read(t, filepath.Join(whole, path))) != string(read(t, filepath.Join(parts, path))) {
 			t.Errorf("%s differs", name)
@@ -128,7 +132,8 @@ func TestRunOnAFolderOfPhotographs(t *testing.T) {
 	dir := workplace(t)
 	photographs(t, dir)
 	r := must(t, dir, onSample(t, "run",
-		"data={train: {source: folder, dir: photographs, on_error: skip}, test: {source: folder, dir: photographs, on_error: skip}}",
+		"data={train: {source: folder, dir: photographs, on_error: skip}, test: {source: folder, dir: photographs, "+
+			"on_error: skip}}",
 		"teacher.preprocess={resize: [28, 28], color: gray, mean: [0.5]}",
 		"train={batch: {classes: 2, per_class: 2}, epochs: 2, steps_per_epoch: 3, selection: 0}",
 	)...)
@@ -266,7 +271,8 @@ func TestInterruptLeavesACheckpoint(t *testing.T) {
 	}
 	_ = c.Wait() // an exit code other than 0 is expected
 	said := stderr.String()
-	if c.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(said, "stopped after step") || !strings.Contains(said, "checkpoint in") {
+	if c.ProcessState.ExitCode() != exitInterrupted || !strings.Contains(said, "stopped after step") ||
+		!strings.Contains(said, "checkpoint in") {
 		t.Errorf("%v, stderr %s", c.ProcessState, said)
 	}
 	if _, err := os.Stat(checkpoint); err != nil {
@@ -310,7 +316,8 @@ func TestDoctor(t *testing.T) {
 	if h.LibraryVersion == "" || len(h.Providers) == 0 || !h.MNIST || h.Cores < 1 {
 		t.Errorf("doctor finds %+v", h)
 	}
-	if r := must(t, dir, "doctor"); !strings.Contains(r.stdout, h.LibraryVersion) || !strings.Contains(r.stdout, "CPUExecutionProvider") {
+	if r := must(t, dir, "doctor"); !strings.Contains(r.stdout, h.LibraryVersion) ||
+		!strings.Contains(r.stdout, "CPUExecutionProvider") {
 		t.Errorf("doctor prints\n%s", r.stdout)
 	}
 }

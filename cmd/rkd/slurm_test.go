@@ -75,7 +75,8 @@ func submit(t *testing.T, dir string, args ...string) {
 	}
 	deadline := time.Now().Add(10 * time.Minute)
 	for {
-		left, err := exec.CommandContext(t.Context(), "squeue", "--noheader", "--jobs="+strings.Join(ids, ",")).CombinedOutput()
+		left, err := exec.CommandContext(t.Context(), "squeue", "--noheader",
+			"--jobs="+strings.Join(ids, ",")).CombinedOutput()
 		if err != nil {
 			t.Fatalf("squeue: %v\n%s", err, left)
 		}
@@ -175,12 +176,16 @@ fi`)
 fi`)
 		submit(t, dir, args...)
 		status := must(t, dir, append([]string{"batch", "status"}, args...)...).stdout
-		for _, says := range []string{"distill     3 of 4 trainings  missing 2", "export      0 of 4", "distill task 2 failed on", "exit code 3"} {
+		for _, says := range []string{
+			"distill     3 of 4 trainings  missing 2", "export      0 of 4",
+			"distill task 2 failed on", "exit code 3",
+		} {
 			if !strings.Contains(status, says) {
 				t.Errorf("status lacks %q:\n%s", says, status)
 			}
 		}
-		if all := logs(t, dir); !strings.Contains(all, "which another try would not change") || strings.Contains(all, "export-") {
+		if all := logs(t, dir); !strings.Contains(all, "which another try would not change") ||
+			strings.Contains(all, "export-") {
 			t.Errorf("logs are\n%s", all)
 		}
 		r := rkd(t, dir, append([]string{"batch", "collect"}, args...)...)
@@ -190,7 +195,8 @@ fi`)
 	})
 }
 
-// Tasks that are killed, interrupted by the time limit, or whose node dies, end with the bytes of an undisturbed process.
+// Tasks that are killed, interrupted by the time limit, or whose node dies, end with the bytes of an undisturbed
+// process.
 func TestSlurmInterrupted(t *testing.T) {
 	cluster(t)
 	set := []string{"train.steps_per_epoch=200", "train.checkpoint_steps=20", "seeds=[1]"}
@@ -214,7 +220,8 @@ fi`, set...)
 		}
 	})
 	t.Run("time limit", func(t *testing.T) {
-		// The training stands still until Slurm, which looks at time limits every half a minute, says that the time is nearly over.
+		// The training stands still until Slurm, which looks at time limits every half a minute, says that the time is nearly
+		// over.
 		dir, args := slurmPlace(t, `if [ "$1" = distill ] && [ ! -e slow ]; then
 	touch slow
 	"$rkd" "$@" &
@@ -225,10 +232,13 @@ fi`, set...)
 	wait "$task" # until the signal
 	wait "$task"
 	exit
-fi`, append([]string{"batch.stages.distill.time=00:01:00", "variants={small: {student: {embedding_dim: 8}}}"}, set...)...)
+fi`, append([]string{
+			"batch.stages.distill.time=00:01:00", "variants={small: {student: {embedding_dim: 8}}}",
+		}, set...)...)
 		submit(t, dir, args...)
 		sameTrainings(t, dir, want)
-		if all := logs(t, dir); strings.Count(all, "the time is nearly over, queued again") != 1 || strings.Contains(all, "trying again") {
+		if all := logs(t, dir); strings.Count(all, "the time is nearly over, queued again") != 1 ||
+			strings.Contains(all, "trying again") {
 			t.Errorf("logs are\n%s", all)
 		}
 	})
@@ -238,11 +248,13 @@ fi`, append([]string{"batch.stages.distill.time=00:01:00", "variants={small: {st
 	"$rkd" "$@" &
 	task=$!
 	until [ -e runs/sample/plain/seed-1/checkpoint.json ]; do sleep 0.05; done
-	kill -9 "$(<"$(dirname "$SLURM_CONF")/run/slurmd-$SLURMD_NODENAME.pid")" "$(ps -o ppid= -p $PPID | tr -d ' ')" $PPID "$task" $$
+	kill -9 "$(<"$(dirname "$SLURM_CONF")/run/slurmd-$SLURMD_NODENAME.pid")" \
+		"$(ps -o ppid= -p $PPID | tr -d ' ')" $PPID "$task" $$
 fi`, set...)
 		submit(t, dir, args...)
 		sameRun(t, filepath.Join(dir, "runs/sample"), want)
-		if state, err := exec.CommandContext(t.Context(), "sinfo", "-h", "-N", "-o", "%T").Output(); !strings.Contains(string(state), "down") {
+		if state, err := exec.CommandContext(t.Context(), "sinfo", "-h", "-N", "-o",
+			"%T").Output(); !strings.Contains(string(state), "down") {
 			t.Errorf("the nodes are\n%s (%v): none died", state, err)
 		}
 	})

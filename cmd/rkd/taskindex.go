@@ -10,8 +10,8 @@ import (
 	"rkd/pipeline"
 )
 
-// taskVariables hold the index of a task where a scheduler runs it: that of a Kubernetes Indexed Job, and that of a Slurm
-// job array.
+// taskVariables hold the index of a task where a scheduler runs it: that of a Kubernetes Indexed Job, and that of a
+// Slurm job array.
 var taskVariables = []string{"JOB_COMPLETION_INDEX", "SLURM_ARRAY_TASK_ID"}
 
 // indexOptions say which of the tasks of a batch job a command does.
@@ -44,7 +44,8 @@ func (o *indexOptions) index() (index int, named bool, err error) {
 	return index, true, nil
 }
 
-// keepOutcome keeps for `rkd batch status` how the task of an index ended. An interrupted one goes on later and has not failed.
+// keepOutcome keeps for `rkd batch status` how the task of an index ended. An interrupted one goes on later and has not
+// failed.
 func keepOutcome(ctx context.Context, r *pipeline.Runner, stage string, index int, err error) {
 	if err == nil {
 		r.Succeeded(stage, index)

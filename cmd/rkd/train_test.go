@@ -22,18 +22,44 @@ func TestLosses(t *testing.T) {
 	must(t, dir, "precompute", sampleConfig)
 	for set, terms := range map[string][]string{
 		"loss={rkd_angle: 2}": {"rkd_angle"},
-		"loss={rkd_distance: {weight: 25, normalize: both}, rkd_angle: {weight: 50, normalize: both}}":                                 {"rkd_distance", "rkd_angle"},
-		"loss={rkd_distance: {weight: 1, normalize: student}, rkd_angle: 2, task: {weight: 1, margin: 0.1}}":                           {"rkd_distance", "rkd_angle", "triplet"},
-		"loss={sp: 100, pkt: 1000, cc: 1, dark_rank: {weight: 1, normalize: teacher}}":                                                 {"sp", "pkt", "cc", "dark_rank"},
-		"loss={regression: 1, info_nce: 0.1}":                                                                                          {"regression", "info_nce"},
-		"loss={regression: {weight: 1, kind: cosine, project: true}, info_nce: {weight: 0.1, temperature: 0.2, project: true}}":        {"regression", "info_nce"},
-		"loss={cc: {weight: 1, gamma: 0.5, order: 3}, dark_rank: {weight: 1, alpha: 2, beta: 2, length: 3}}":                           {"cc", "dark_rank"},
-		"loss={rkd_angle: {weight: 2, schedule: {warmup: 1, decay: cosine, to: 3}}, rkd_distance: {weight: 1, schedule: {warmup: 2}}}": {"rkd_distance", "rkd_angle"},
-		"loss={task: [{weight: 1}, {weight: 0.5, kind: cross_entropy, smoothing: 0.1}]}":                                               {"triplet", "cross_entropy"},
-		"loss={rkd_angle: 1, task: {kind: multi_similarity, weight: 1, normalize: student, alpha: 3}}":                                 {"rkd_angle", "multi_similarity"},
-		"loss={task: {weight: 1, kind: contrastive}}":                                                                                  {"contrastive"},
-		"loss={task: {weight: 1, kind: multi_similarity}}":                                                                             {"multi_similarity"},
-		"loss={task: {weight: 1, miner: semi_hard}}":                                                                                   {"triplet"},
+		"loss={rkd_distance: {weight: 25, normalize: both}, rkd_angle: {weight: 50, normalize: both}}": {
+			"rkd_distance",
+			"rkd_angle",
+		},
+		"loss={rkd_distance: {weight: 1, normalize: student}, rkd_angle: 2, task: {weight: 1, margin: 0.1}}": {
+			"rkd_distance",
+			"rkd_angle", "triplet",
+		},
+		"loss={sp: 100, pkt: 1000, cc: 1, dark_rank: {weight: 1, normalize: teacher}}": {
+			"sp", "pkt", "cc", "dark_rank",
+		},
+		"loss={regression: 1, info_nce: 0.1}": {
+			"regression", "info_nce",
+		},
+		"loss={regression: {weight: 1, kind: cosine, project: true}, info_nce: {weight: 0.1, temperature: 0.2, project: " +
+			"true}}": {"regression", "info_nce"},
+		"loss={cc: {weight: 1, gamma: 0.5, order: 3}, dark_rank: {weight: 1, alpha: 2, beta: 2, length: 3}}": {
+			"cc",
+			"dark_rank",
+		},
+		"loss={rkd_angle: {weight: 2, schedule: {warmup: 1, decay: cosine, to: 3}}, rkd_distance: {weight: 1, schedule: " +
+			"{warmup: 2}}}": {"rkd_distance", "rkd_angle"},
+		"loss={task: [{weight: 1}, {weight: 0.5, kind: cross_entropy, smoothing: 0.1}]}": {
+			"triplet", "cross_entropy",
+		},
+		"loss={rkd_angle: 1, task: {kind: multi_similarity, weight: 1, normalize: student, alpha: 3}}": {
+			"rkd_angle",
+			"multi_similarity",
+		},
+		"loss={task: {weight: 1, kind: contrastive}}": {
+			"contrastive",
+		},
+		"loss={task: {weight: 1, kind: multi_similarity}}": {
+			"multi_similarity",
+		},
+		"loss={task: {weight: 1, miner: semi_hard}}": {
+			"triplet",
+		},
 	} {
 		must(t, dir, append(onSample(t, "distill", set, "student.embedding_dim=128"), "--overwrite")...)
 		var first struct{ Terms map[string]float64 }
@@ -52,8 +78,10 @@ func TestClassification(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	for _, head := range []string{"linear", "cosine"} {
-		r := must(t, dir, "run", "examples/reproduce/2-classification.yaml", "--json", "--set", "seeds=[1]", "--set", "dir=runs/"+head,
-			"--set", "data={train: {source: sample, split: train}, test: {source: sample, split: test}}", "--set", "student.head="+head,
+		r := must(t, dir, "run", "examples/reproduce/2-classification.yaml", "--json", "--set", "seeds=[1]", "--set",
+			"dir=runs/"+head,
+			"--set", "data={train: {source: sample, split: train}, test: {source: sample, split: test}}", "--set",
+			"student.head="+head,
 			"--set", "train.epochs=3", "--set", "eval.metrics=[top-1, top-5, knn@5]", "--set", "eval.curve=true")
 		var res pipeline.Results
 		if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
@@ -69,7 +97,8 @@ func TestClassification(t *testing.T) {
 			}
 		}
 		var last struct{ Watched map[string]float64 }
-		lines := bytes.Split(bytes.TrimSpace(read(t, filepath.Join(dir, "runs", head, "hkd/seed-1/metrics.jsonl"))), []byte("\n"))
+		lines := bytes.Split(bytes.TrimSpace(read(t, filepath.Join(dir, "runs", head, "hkd/seed-1/metrics.jsonl"))),
+			[]byte("\n"))
 		if err := json.Unmarshal(lines[len(lines)-1], &last); err != nil {
 			t.Fatal(err)
 		}
@@ -105,7 +134,8 @@ func TestFewShot(t *testing.T) {
 		}
 	}
 	if table := must(t, dir, "eval", "runs/reproduce-few-shot/prototypical/seed-1/student.onnx", "--config",
-		"examples/reproduce/3-few-shot.yaml", "--set", "data.test={source: sample, split: test, classes: [5, 6, 7, 8, 9]}"); !strings.Contains(table.stdout, "±") {
+		"examples/reproduce/3-few-shot.yaml", "--set",
+		"data.test={source: sample, split: test, classes: [5, 6, 7, 8, 9]}"); !strings.Contains(table.stdout, "±") {
 		t.Errorf("the table has no confidence interval:\n%s", table.stdout)
 	}
 }
@@ -155,7 +185,8 @@ func TestSelfDistillation(t *testing.T) {
 func TestStudentFromONNX(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
-	start := "student={arch: {onnx: models/mnist-teacher.onnx, output: embedding_raw}, embedding_dim: 16, freeze: ['*net.0*']}"
+	start := "student={arch: {onnx: models/mnist-teacher.onnx, output: embedding_raw}, embedding_dim: 16, freeze: " +
+		"['*net.0*']}"
 	must(t, dir, onSample(t, "run", start, "train.lr=1e-4")...)
 	folder := filepath.Join(dir, "runs/sample/student/seed-1")
 	exported, err := onnx.Load(filepath.Join(folder, "student.onnx"))
@@ -179,9 +210,11 @@ func TestStudentFromONNX(t *testing.T) {
 		}
 	}
 	if moved < 3 || kept < 1 {
-		t.Errorf("%d tensors of the file have moved and %d have stayed, expected most to move and the frozen ones to stay", moved, kept)
+		t.Errorf("%d tensors of the file have moved and %d have stayed, expected most to move and the frozen ones to stay",
+			moved, kept)
 	}
-	if again := must(t, dir, onSample(t, "run", start, "train.lr=1e-4")...); strings.Count(again.stderr, "up to date") != 4 {
+	if again := must(t, dir, onSample(t, "run", start, "train.lr=1e-4")...); strings.Count(again.stderr,
+		"up to date") != 4 {
 		t.Errorf("a second run says\n%s", again.stderr)
 	}
 }
@@ -228,7 +261,8 @@ func TestProfile(t *testing.T) {
 		StepMillis float64 `json:"step_ms"`
 		Profile    train.Profile
 	}
-	if err := json.Unmarshal([]byte(must(t, dir, "distill", sampleConfig, "--profile", "--json").stdout), &rows); err != nil {
+	if err := json.Unmarshal([]byte(must(t, dir, "distill", sampleConfig, "--profile", "--json").stdout),
+		&rows); err != nil {
 		t.Fatal(err)
 	}
 	if len(rows) != 1 || rows[0].Checkpoint != filepath.Join("runs", "sample", "student", "seed-1") {

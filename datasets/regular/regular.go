@@ -1,7 +1,7 @@
 // Package regular opens regular files, and nothing else.
 //
-// A named pipe, a socket or a device in the place of a file would block its reader for ever or never end. All that reads
-// data or models opens its files here.
+// A named pipe, a socket or a device in the place of a file would block its reader for ever or never end. All that
+// reads data or models opens its files here.
 package regular
 
 import (
@@ -26,7 +26,8 @@ func OpenIn(root *os.Root, name string) (*os.File, error) {
 	return open(name, root.Stat, root.OpenFile)
 }
 
-func open(path string, stat func(string) (fs.FileInfo, error), openFile func(string, int, fs.FileMode) (*os.File, error),
+func open(path string, stat func(string) (fs.FileInfo, error),
+	openFile func(string, int, fs.FileMode) (*os.File, error),
 ) (*os.File, error) {
 	// Opening alone can have effects on a device, so the first look is from outside.
 	info, err := stat(path)

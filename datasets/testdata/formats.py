@@ -2,8 +2,8 @@
 
     python3 formats.py      # Pillow 13 or newer, numpy; writes formats/ and formats_golden.json
 
-For each file: its size, a SHA-256 of the pixels as convert("RGB") gives them, one laid over white through its alpha, and
-one turned upright by ImageOps.exif_transpose. Pillow keeps 16-bit grays, whose upper 8 bits are taken here.
+For each file: its size, a SHA-256 of the pixels as convert("RGB") gives them, one laid over white through its alpha,
+and one turned upright by ImageOps.exif_transpose. Pillow keeps 16-bit grays, whose upper 8 bits are taken here.
 """
 import hashlib
 import io
@@ -88,7 +88,8 @@ def files():
             name = f"gray{depth}" + ("_interlaced" if interlaced else "")
             yield name + ".png", png(smooth(9, 13, 1, 2**depth), depth, 0, interlaced)
     for depth in (1, 2, 4, 8):
-        yield f"palette{depth}.png", png(smooth(9, 13, 1, 2**depth), depth, 3, depth == 4, rng.integers(0, 256, (2**depth, 3)))
+        yield f"palette{depth}.png", png(smooth(9, 13, 1, 2**depth), depth, 3, depth == 4,
+            rng.integers(0, 256, (2**depth, 3)))
     for depth in (8, 16):
         yield f"gray_alpha{depth}.png", png(smooth(9, 13, 2, 2**depth), depth, 4, depth == 8)
         yield f"rgb{depth}.png", png(smooth(9, 13, 3, 2**depth), depth, 2, depth == 16)
@@ -111,7 +112,8 @@ def files():
     yield "lossless_alpha.webp", saved(picture(19, 22, 4), format="WEBP", lossless=True, exact=True)
     yield "orientation6.webp", saved(picture(8, 12, 3), format="WEBP", quality=90, exif=b"Exif\0\0" + exif(6))
     frames = [picture(12, 16, 4) for _ in range(3)]
-    yield "animated.webp", saved(frames[0], format="WEBP", save_all=True, append_images=frames[1:], lossless=True, exact=True)
+    yield "animated.webp", saved(frames[0], format="WEBP", save_all=True, append_images=frames[1:], lossless=True,
+        exact=True)
     yield "bits1.bmp", saved(picture(9, 13, 1).convert("1"), format="BMP")
     yield "gray.bmp", saved(picture(9, 13, 1), format="BMP")
     yield "rgb.bmp", saved(picture(9, 13, 3), format="BMP")
@@ -175,7 +177,8 @@ def main():
             stored = plain.transpose(Image.Transpose.ROTATE_270)
             white = upright = plain
         cases.append({"file": name, "height": stored.height, "width": stored.width, "rgb": digest(stored),
-                      "white": digest(ImageOps.exif_transpose(white) if white is not plain else upright), "upright": digest(upright)})
+                      "white": digest(ImageOps.exif_transpose(white) if white is not plain else upright),
+                      "upright": digest(upright)})
     (HERE / "formats_golden.json").write_text("[\n" + ",\n".join(map(json.dumps, cases)) + "\n]\n")
 
 

@@ -1,4 +1,5 @@
-"""Writes the *.npy files beside it: one matrix in every type, byte and storage order that is read, and in versions 2 and 3.
+"""Writes the *.npy files beside it: one matrix in every type, byte and storage order that is read, and in versions 2
+and 3.
 
 Run as: python3 npy.py, in this folder.
 """

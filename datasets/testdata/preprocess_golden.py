@@ -1,8 +1,8 @@
 """Golden values of datasets.Preprocess from torchvision and Pillow.
 
 Run it with torchvision 0.14 or newer and Pillow 13 or newer: `python3 preprocess_golden.py`. It writes
-preprocess_golden.json beside itself. Pixels are hexadecimal, (H,W,C) from the top left; values are float32 in row-major order, hexadecimal too
-(little-endian), so that they are compared bit for bit.
+preprocess_golden.json beside itself. Pixels are hexadecimal, (H,W,C) from the top left; values are float32 in row-major
+order, hexadecimal too (little-endian), so that they are compared bit for bit.
 """
 
 import json

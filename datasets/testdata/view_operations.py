@@ -2,7 +2,8 @@
 
     python3 view_operations.py      # torchvision 0.29, Pillow 13, numpy
 
-Each case names a picture and holds the parameters in the form of datasets.View, and the pixels that come out or their SHA-256.
+Each case names a picture and holds the parameters in the form of datasets.View, and the pixels that come out or their
+SHA-256.
 """
 import base64
 import hashlib
@@ -57,26 +58,31 @@ def fill(image, color):
 for label, image in (("", rgb), (", gray", gray)):
     for i, j, h, w, size in ((3, 5, 12, 11, [16, 16]), (0, 0, 20, 17, [9, 13]), (2, 1, 7, 9, [7, 9])):
         record(f"resized crop {i} {j} {h} {w}{label}", image,
-               {"crop": {"top": i, "left": j, "height": h, "width": w}, "size": size}, F.resized_crop(image, i, j, h, w, size))
+               {"crop": {"top": i, "left": j, "height": h, "width": w}, "size": size}, F.resized_crop(image, i, j, h,
+                   w, size))
     record("crop" + label, image, {"crop": {"top": 1, "left": 2, "height": 9, "width": 8}}, F.crop(image, 1, 2, 9, 8))
     record("flip" + label, image, {"mirror": True}, F.hflip(image))
     for dx, dy in ((2, 3), (-4, 1), (0, -30)):
         record(f"shift {dx} {dy}{label}", image, {"shift_x": dx, "shift_y": dy},
                F.affine(image, 0, [dx, dy], 1, [0, 0], NEAREST, fill=0))
     color = (200, 30, 90)
-    for angle, dx, dy, scale, shear in ((17.5, 2, -3, 1.1, 4.0), (-120, 0, 0, 0.7, -30), (0, 3, 1, 1.25, 0), (90, 0, 0, 1, 0),
+    for angle, dx, dy, scale, shear in ((17.5, 2, -3, 1.1, 4.0), (-120, 0, 0, 0.7, -30), (0, 3, 1, 1.25, 0),
+        (90, 0, 0, 1, 0),
                                         (0.3, 0, 1, 1, 0), (180, 0, 0, 1, 0)):
         for mode in (NEAREST, BILINEAR):
             record(f"affine {angle} {mode.value}{label}", image,
-                   {"affine": {"degrees": angle, "right": dx, "down": dy, "scale": scale, "shear_x": shear, "shear_y": 0,
+                   {"affine": {"degrees": angle, "right": dx, "down": dy, "scale": scale, "shear_x": shear,
+                       "shear_y": 0,
                                "interpolation": mode.value, "fill": [color[0]] * 3 if image.mode == "L" else color}},
                    F.affine(image, angle, [dx, dy], scale, [shear, 0], mode, fill=fill(image, color)))
     for name, function in (("brightness", F.adjust_brightness), ("contrast", F.adjust_contrast),
                            ("saturation", F.adjust_saturation)):
         for factor in (0, 0.37, 0.9, 1, 1.45, 3):
-            record(f"{name} {factor}{label}", image, {"color_jitter": [{"name": name, "value": factor}]}, function(image, factor))
+            record(f"{name} {factor}{label}", image, {"color_jitter": [{"name": name, "value": factor}]},
+                function(image, factor))
     for turn in (-0.5, -0.21, 0.03, 0.4):
-        record(f"hue {turn}{label}", image, {"color_jitter": [{"name": "hue", "value": turn}]}, F.adjust_hue(image, turn))
+        record(f"hue {turn}{label}", image, {"color_jitter": [{"name": "hue", "value": turn}]},
+            F.adjust_hue(image, turn))
     record("all jitter" + label, image,
            {"color_jitter": [{"name": "contrast", "value": 1.3}, {"name": "hue", "value": 0.1},
                              {"name": "brightness", "value": 0.8}, {"name": "saturation", "value": 1.7}]},
@@ -96,7 +102,8 @@ for label, image in (("", rgb), (", gray", gray), (", flat", flat)):
     augment = T.RandAugment()
     space = augment._augmentation_space(31, (image.height, image.width))
     names = {"Identity": "identity", "ShearX": "shear_x", "ShearY": "shear_y", "TranslateX": "translate_x",
-             "TranslateY": "translate_y", "Rotate": "rotate", "Brightness": "brightness", "Color": "color", "Contrast": "contrast",
+             "TranslateY": "translate_y", "Rotate": "rotate", "Brightness": "brightness", "Color": "color",
+             "Contrast": "contrast",
              "Sharpness": "sharpness", "Posterize": "posterize", "Solarize": "solarize", "AutoContrast": "autocontrast",
              "Equalize": "equalize"}
     assert set(names) == set(space), set(space) ^ set(names)

@@ -59,9 +59,11 @@ func TestBuilderMistakesAreErrors(t *testing.T) {
 		build func(b *onnx.Builder)
 		want  string
 	}{
-		"unknown input":   {func(b *onnx.Builder) { b.NodeTo("y", "Abs", []string{"z"}) }, `input "z"`},
-		"name twice":      {func(b *onnx.Builder) { b.NodeTo("x", "Abs", []string{"x"}) }, `"x" is defined twice`},
-		"shape":           {func(b *onnx.Builder) { b.Float32("w", []int{2, 2}, make([]float32, 3)) }, "3 values for shape [2 2]"},
+		"unknown input": {func(b *onnx.Builder) { b.NodeTo("y", "Abs", []string{"z"}) }, `input "z"`},
+		"name twice":    {func(b *onnx.Builder) { b.NodeTo("x", "Abs", []string{"x"}) }, `"x" is defined twice`},
+		"shape": {
+			func(b *onnx.Builder) { b.Float32("w", []int{2, 2}, make([]float32, 3)) }, "3 values for shape [2 2]",
+		},
 		"dimension":       {func(b *onnx.Builder) { b.Output("y", onnx.Float32, 1.5) }, "is a float64"},
 		"rename unknown":  {func(b *onnx.Builder) { b.Rename("z", "w") }, "no such tensor"},
 		"rename to taken": {func(b *onnx.Builder) { b.Rename("x", "y") }, `"y" is defined twice`},

@@ -29,8 +29,8 @@ func (m *Model) CastToFloat(output string) error {
 	return nil
 }
 
-// CastFromFloat makes an input of the graph float32 and prepends a node that casts it to what the graph wants; the input
-// keeps its name. An input that is float32 already is left alone.
+// CastFromFloat makes an input of the graph float32 and prepends a node that casts it to what the graph wants; the
+// input keeps its name. An input that is float32 already is left alone.
 func (m *Model) CastFromFloat(input string) error {
 	g := m.Proto.GetGraph()
 	i := indexOf(g.GetInput(), input)

@@ -41,15 +41,27 @@ func TestCheckNamesTheFault(t *testing.T) {
 			n := m.Graph.Node
 			n[0], n[1] = n[1], n[0]
 		}, `node 0 (Mul "y"): input "a" is not defined by anything before it`},
-		"two definitions":   {func(m *ModelProto) { m.Graph.Node[1].Output[0] = "a" }, `tensor "a" is defined twice`},
-		"two initializers":  {func(m *ModelProto) { m.Graph.Initializer = append(m.Graph.Initializer, m.Graph.Initializer[0]) }, `initializer "w"`},
-		"unnamed input":     {func(m *ModelProto) { m.Graph.Input[0].Name = nil }, "no name"},
-		"too few values":    {func(m *ModelProto) { m.Graph.Initializer[0].RawData = make([]byte, 7) }, "7 values in field raw_data, expected 8"},
-		"negative size":     {func(m *ModelProto) { m.Graph.Initializer[0].Dims[0] = -2 }, "negative dimension -2"},
-		"gigantic size":     {func(m *ModelProto) { m.Graph.Initializer[0].Dims = []int64{1 << 40, 1 << 40} }, "too many elements"},
-		"no element type":   {func(m *ModelProto) { m.Graph.Initializer[0].DataType = new(int32(99)) }, "data_type is 99"},
-		"raw text":          {func(m *ModelProto) { m.Graph.Initializer[0].DataType = new(int32(StringElem)) }, "string_data"},
-		"wrong typed field": {func(m *ModelProto) { m.Graph.Initializer[0].RawData = nil }, "0 values in field float_data, expected 2"},
+		"two definitions": {func(m *ModelProto) { m.Graph.Node[1].Output[0] = "a" }, `tensor "a" is defined twice`},
+		"two initializers": {func(m *ModelProto) {
+			m.Graph.Initializer = append(m.Graph.Initializer,
+				m.Graph.Initializer[0])
+		}, `initializer "w"`},
+		"unnamed input": {func(m *ModelProto) { m.Graph.Input[0].Name = nil }, "no name"},
+		"too few values": {
+			func(m *ModelProto) { m.Graph.Initializer[0].RawData = make([]byte, 7) },
+			"7 values in field raw_data, expected 8",
+		},
+		"negative size": {func(m *ModelProto) { m.Graph.Initializer[0].Dims[0] = -2 }, "negative dimension -2"},
+		"gigantic size": {
+			func(m *ModelProto) { m.Graph.Initializer[0].Dims = []int64{1 << 40, 1 << 40} },
+			"too many elements",
+		},
+		"no element type": {func(m *ModelProto) { m.Graph.Initializer[0].DataType = new(int32(99)) }, "data_type is 99"},
+		"raw text":        {func(m *ModelProto) { m.Graph.Initializer[0].DataType = new(int32(StringElem)) }, "string_data"},
+		"wrong typed field": {
+			func(m *ModelProto) { m.Graph.Initializer[0].RawData = nil },
+			"0 values in field float_data, expected 2",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			m := chain(t)

@@ -12,8 +12,8 @@ type Computed struct {
 	Output bool
 }
 
-// Computed lists what the nodes of the main graph compute, in the graph's order, with the types and shapes that the file
-// states. Shapes are not inferred.
+// Computed lists what the nodes of the main graph compute, in the graph's order, with the types and shapes that the
+// file states. Shapes are not inferred.
 func (m *Model) Computed() []Computed {
 	g := m.Proto.GetGraph()
 	info := valueInfos(g)

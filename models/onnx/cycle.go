@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// cycle describes the first cycle among the nodes of a graph, as `"a" (Add), "b" (Relu)`, each node reading what the next
-// one makes; it is empty when there is none.
+// cycle describes the first cycle among the nodes of a graph, as `"a" (Add), "b" (Relu)`, each node reading what the
+// next one makes; it is empty when there is none.
 func cycle(g *GraphProto) string {
 	producer := make(map[string]int)
 	for i, n := range g.GetNode() {

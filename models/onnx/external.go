@@ -14,8 +14,8 @@ import (
 	"rkd/datasets/regular"
 )
 
-// ErrExternal is wrapped by errors about the files in which a model keeps its tensors outside of itself; it is a kind of
-// ErrFormat.
+// ErrExternal is wrapped by errors about the files in which a model keeps its tensors outside of itself; it is a kind
+// of ErrFormat.
 var ErrExternal = fmt.Errorf("%w: external data", ErrFormat)
 
 // externalFiles lists the locations that tensors name, each once, in the order in which they are first named.
@@ -132,10 +132,12 @@ func externalRange(t *TensorProto, size int64) (offset, bytes int64, err error) 
 	}
 	offset, length, need := number[0], number[1], ElemType(t.GetDataType()).bytes(n)
 	if length != 0 && length != need {
-		return 0, 0, fmt.Errorf("tensor %q: field length is %d, expected %d for dimensions %v", t.GetName(), length, need, t.GetDims())
+		return 0, 0, fmt.Errorf("tensor %q: field length is %d, expected %d for dimensions %v", t.GetName(), length,
+			need, t.GetDims())
 	}
 	if offset > size || need > size-offset {
-		return 0, 0, fmt.Errorf("tensor %q: %d bytes at offset %d, but the file has %d: truncated", t.GetName(), need, offset, size)
+		return 0, 0, fmt.Errorf("tensor %q: %d bytes at offset %d, but the file has %d: truncated", t.GetName(),
+			need, offset, size)
 	}
 	return offset, need, nil
 }

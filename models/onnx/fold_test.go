@@ -32,7 +32,8 @@ func TestFoldFollowsTheFormula(t *testing.T) {
 	}
 	g := m.Proto.Graph
 	if len(g.Node) != 1 || len(g.Initializer) != 2 || g.Node[0].Output[0] != "y" {
-		t.Fatalf("got %d nodes and %d initializers, want the Gemm with weights and bias alone", len(g.Node), len(g.Initializer))
+		t.Fatalf("got %d nodes and %d initializers, want the Gemm with weights and bias alone", len(g.Node),
+			len(g.Initializer))
 	}
 	var wantW, wantB []float64
 	bias := []float64{1, -1, 2}

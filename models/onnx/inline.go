@@ -11,13 +11,13 @@ import (
 // mostInlined bounds the nodes that inlining makes: nested functions multiply.
 const mostInlined = 1 << 17
 
-// Inlined is the model with every call of a model-local function replaced by the function's nodes, those of functions that
-// it calls included; m itself if it has no functions. The copy shares nodes and tensors with m, which does not change;
-// do not modify either in place. Tensors and nodes inside a function are named "call/inner", where call is the name of
-// the node that calls it.
+// Inlined is the model with every call of a model-local function replaced by the function's nodes, those of functions
+// that it calls included; m itself if it has no functions. The copy shares nodes and tensors with m, which does not
+// change; do not modify either in place. Tensors and nodes inside a function are named "call/inner", where call is the
+// name of the node that calls it.
 //
-// Errors wrap ErrFormat: a function that calls itself, is declared twice, holds a subgraph, or is written for another version
-// of the standard operator set than the model, and a call with more inputs or outputs than its function has.
+// Errors wrap ErrFormat: a function that calls itself, is declared twice, holds a subgraph, or is written for another
+// version of the standard operator set than the model, and a call with more inputs or outputs than its function has.
 func (m *Model) Inlined() (*Model, error) {
 	if len(m.Proto.GetFunctions()) == 0 {
 		return m, nil

@@ -16,7 +16,10 @@ import (
 func function(name string, inputs, outputs []string, nodes ...*onnx.NodeProto) *onnx.FunctionProto {
 	return &onnx.FunctionProto{
 		Name: proto.String(name), Domain: proto.String("local"), Input: inputs, Output: outputs, Node: nodes,
-		OpsetImport: []*onnx.OperatorSetIdProto{{Version: proto.Int64(17)}, {Domain: proto.String("local"), Version: proto.Int64(1)}},
+		OpsetImport: []*onnx.OperatorSetIdProto{
+			{Version: proto.Int64(17)},
+			{Domain: proto.String("local"), Version: proto.Int64(1)},
+		},
 	}
 }
 
@@ -29,7 +32,10 @@ func node(kind, domain string, inputs, outputs []string, attributes ...*onnx.Att
 
 // ref is an attribute that the caller of a function gives.
 func ref(name, caller string) *onnx.AttributeProto {
-	return &onnx.AttributeProto{Name: proto.String(name), RefAttrName: proto.String(caller), Type: onnx.AttributeProto_FLOAT.Enum()}
+	return &onnx.AttributeProto{
+		Name: proto.String(name), RefAttrName: proto.String(caller),
+		Type: onnx.AttributeProto_FLOAT.Enum(),
+	}
 }
 
 func float(name string, v float32) *onnx.AttributeProto {
@@ -47,12 +53,16 @@ func calling(t *testing.T, nodes []*onnx.NodeProto, functions ...*onnx.FunctionP
 		t.Fatal(err)
 	}
 	m.Proto.Graph.Node, m.Proto.Functions = nodes, functions
-	m.Proto.OpsetImport = append(m.Proto.OpsetImport, &onnx.OperatorSetIdProto{Domain: proto.String("local"), Version: proto.Int64(1)})
+	m.Proto.OpsetImport = append(m.Proto.OpsetImport, &onnx.OperatorSetIdProto{
+		Domain:  proto.String("local"),
+		Version: proto.Int64(1),
+	})
 	return m
 }
 
 func TestInlinedReplacesCalls(t *testing.T) {
-	leaky := function("Leaky", []string{"X"}, []string{"Y"}, node("LeakyRelu", "", []string{"X"}, []string{"Y"}, ref("alpha", "slope")))
+	leaky := function("Leaky", []string{"X"}, []string{"Y"}, node("LeakyRelu", "", []string{"X"}, []string{"Y"},
+		ref("alpha", "slope")))
 	leaky.AttributeProto = []*onnx.AttributeProto{float("slope", 0.25)}
 	act := function("Act", []string{"X", "B"}, []string{"Y", "S"},
 		node("Sigmoid", "", []string{"X"}, []string{"S"}), node("Leaky", "local", []string{"S"}, []string{"T"}),
@@ -72,7 +82,8 @@ func TestInlinedReplacesCalls(t *testing.T) {
 				node("Act", "local", []string{"n_y/S", "n_y/S"}, []string{"y"}),
 			},
 			[]string{
-				"n_y/S = Relu of x", "n_y/S_2 = Sigmoid of n_y/S", "n_y/T = LeakyRelu alpha=0.25 of n_y/S_2", "y = Clip of n_y/T,n_y/S",
+				"n_y/S = Relu of x", "n_y/S_2 = Sigmoid of n_y/S", "n_y/T = LeakyRelu alpha=0.25 of n_y/S_2",
+				"y = Clip of n_y/T,n_y/S",
 			},
 		},
 		"the caller's attribute": {
@@ -116,7 +127,10 @@ func TestFunctionsThatCannotBeInlined(t *testing.T) {
 	relu := node("Relu", "", []string{"X"}, []string{"Y"})
 	other := function("F", []string{"X"}, []string{"Y"}, relu)
 	other.OpsetImport[0].Version = proto.Int64(13)
-	branch := node("If", "", []string{"X"}, []string{"Y"}, &onnx.AttributeProto{Name: proto.String("then_branch"), G: &onnx.GraphProto{}})
+	branch := node("If", "", []string{"X"}, []string{"Y"}, &onnx.AttributeProto{
+		Name: proto.String("then_branch"),
+		G:    &onnx.GraphProto{},
+	})
 	// Ten functions, each calling the next one twelve times.
 	var deep []*onnx.FunctionProto
 	for i := range 10 {
@@ -130,12 +144,22 @@ func TestFunctionsThatCannotBeInlined(t *testing.T) {
 		functions []*onnx.FunctionProto
 		want      string
 	}{
-		"recursion":          {[]*onnx.FunctionProto{function("F", []string{"X"}, []string{"Y"}, node("F", "local", []string{"X"}, []string{"Y"}))}, `function "F" calls itself`},
-		"declared twice":     {[]*onnx.FunctionProto{function("F", []string{"X"}, []string{"Y"}, relu), function("F", nil, nil)}, `function "F" is declared twice`},
-		"too many inputs":    {[]*onnx.FunctionProto{function("F", nil, []string{"Y"})}, "called with 1 inputs and 1 outputs, expected at most 0 and 1"},
+		"recursion": {[]*onnx.FunctionProto{function("F", []string{"X"}, []string{"Y"},
+			node("F", "local", []string{"X"}, []string{"Y"}))}, `function "F" calls itself`},
+		"declared twice": {
+			[]*onnx.FunctionProto{function("F", []string{"X"}, []string{"Y"}, relu), function("F", nil, nil)},
+			`function "F" is declared twice`,
+		},
+		"too many inputs": {
+			[]*onnx.FunctionProto{function("F", nil, []string{"Y"})},
+			"called with 1 inputs and 1 outputs, expected at most 0 and 1",
+		},
 		"other operator set": {[]*onnx.FunctionProto{other}, "version 13 of the standard operator set, expected 17"},
-		"a subgraph":         {[]*onnx.FunctionProto{function("F", []string{"X"}, []string{"Y"}, branch)}, `node "n_Y" (If) holds a subgraph`},
-		"too many nodes":     {deep, "more than 131072 nodes"},
+		"a subgraph": {
+			[]*onnx.FunctionProto{function("F", []string{"X"}, []string{"Y"}, branch)},
+			`node "n_Y" (If) holds a subgraph`,
+		},
+		"too many nodes": {deep, "more than 131072 nodes"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := calling(t, call, test.functions...).Inlined()

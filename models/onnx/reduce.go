@@ -7,8 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// ReduceByInput gives the nodes ReduceL2, which have their axes as an attribute up to operator set 17, the form of 18: axes
-// as an input.
+// ReduceByInput gives the nodes ReduceL2, which have their axes as an attribute up to operator set 17, the form of 18:
+// axes as an input.
 func (m *Model) ReduceByInput() {
 	g := m.Proto.Graph
 	for i, n := range g.Node {

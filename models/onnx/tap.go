@@ -17,8 +17,8 @@ var ErrUnknownTensor = errors.New("unknown tensor")
 // Tap makes exactly the named tensors the outputs of the graph, in this order. Any input, and any output of a node of
 // the main graph, can be tapped. Nodes, initializers and inputs that none of them needs are removed.
 //
-// An output keeps the type that the file gives it; where the file says none it leaves without a type, which ONNX Runtime
-// infers. Errors wrap ErrUnknownTensor and list the nearest names.
+// An output keeps the type that the file gives it; where the file says none it leaves without a type, which ONNX
+// Runtime infers. Errors wrap ErrUnknownTensor and list the nearest names.
 func (m *Model) Tap(names ...string) error {
 	if len(names) == 0 {
 		return errors.New("tapping no tensor, expected at least one name")

@@ -24,7 +24,13 @@ func TestTapKeepsWhatTheTensorsNeed(t *testing.T) {
 		ops, inputs  []string
 		initializers int
 	}{
-		"inside": {"conv_bn.onnx", []string{"/Relu_output_0"}, []string{"Conv", "BatchNormalization", "Relu"}, []string{"input"}, 6},
+		"inside": {
+			"conv_bn.onnx",
+			[]string{"/Relu_output_0"},
+			[]string{"Conv", "BatchNormalization", "Relu"},
+			[]string{"input"},
+			6,
+		},
 		"two of them, in this order": {
 			"conv_bn.onnx",
 			[]string{"/linear/Gemm_output_0", "/conv/Conv_output_0"},

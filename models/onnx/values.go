@@ -10,11 +10,11 @@ import (
 	"slices"
 )
 
-// Float32s decodes the elements of one of the model's tensors: float32 as they are, float64 rounded, float16 and bfloat16
-// widened. External data are read from the model's folder.
+// Float32s decodes the elements of one of the model's tensors: float32 as they are, float64 rounded, float16 and
+// bfloat16 widened. External data are read from the model's folder.
 //
-// Errors wrap ErrFormat for elements of another type and for data that do not fit the dimensions, and ErrExternal where a
-// data file is missing, truncated or refused.
+// Errors wrap ErrFormat for elements of another type and for data that do not fit the dimensions, and ErrExternal where
+// a data file is missing, truncated or refused.
 func (m *Model) Float32s(t *TensorProto) ([]float32, error) {
 	raw, err := m.data(t)
 	if err != nil {
@@ -50,8 +50,8 @@ func (m *Model) Float32s(t *TensorProto) ([]float32, error) {
 	}
 }
 
-// Int64s decodes the elements of one of the model's tensors that are integers or truth values (0 and 1). Errors are those
-// of Float32s.
+// Int64s decodes the elements of one of the model's tensors that are integers or truth values (0 and 1). Errors are
+// those of Float32s.
 func (m *Model) Int64s(t *TensorProto) ([]int64, error) {
 	raw, err := m.data(t)
 	if err != nil {

@@ -35,23 +35,36 @@ func TestFloat32sReadsEveryWidth(t *testing.T) {
 		tensor *TensorProto
 		want   []float32
 	}{
-		"float32 raw":   {stored(Float32, []int64{2}, raw(t, []float32{1.5, -2}), nil), []float32{1.5, -2}},
-		"float32 typed": {stored(Float32, []int64{2}, nil, func(t *TensorProto) { t.FloatData = []float32{1.5, -2} }), []float32{1.5, -2}},
-		"float64 raw":   {stored(Float64, []int64{1, 2}, raw(t, []float64{0.1, -2}), nil), []float32{0.1, -2}},
-		"float64 typed": {stored(Float64, []int64{1}, nil, func(t *TensorProto) { t.DoubleData = []float64{0.1} }), []float32{0.1}},
+		"float32 raw": {stored(Float32, []int64{2}, raw(t, []float32{1.5, -2}), nil), []float32{1.5, -2}},
+		"float32 typed": {
+			stored(Float32, []int64{2}, nil, func(t *TensorProto) { t.FloatData = []float32{1.5, -2} }),
+			[]float32{1.5, -2},
+		},
+		"float64 raw": {stored(Float64, []int64{1, 2}, raw(t, []float64{0.1, -2}), nil), []float32{0.1, -2}},
+		"float64 typed": {
+			stored(Float64, []int64{1}, nil, func(t *TensorProto) { t.DoubleData = []float64{0.1} }),
+			[]float32{0.1},
+		},
 		// 1, −2, largest, smallest normal, smallest subnormal, negative zero, infinity
 		"float16 raw": {
 			stored(Float16, []int64{7}, raw(t, []uint16{0x3c00, 0xc000, 0x7bff, 0x0400, 0x0001, 0x8000, 0x7c00}), nil),
 			[]float32{1, -2, 65504, 0x1p-14, 0x1p-24, float32(math.Copysign(0, -1)), inf},
 		},
-		"float16 typed":  {stored(Float16, []int64{1}, nil, func(t *TensorProto) { t.Int32Data = []int32{0x3555} }), []float32{0.333251953125}},
-		"bfloat16 raw":   {stored(BFloat16, []int64{2}, raw(t, []uint16{0x3f80, 0xc049}), nil), []float32{1, -3.140625}},
-		"bfloat16 typed": {stored(BFloat16, []int64{1}, nil, func(t *TensorProto) { t.Int32Data = []int32{0x7f80} }), []float32{inf}},
-		"scalar":         {stored(Float32, nil, raw(t, []float32{3}), nil), []float32{3}},
-		"no elements":    {stored(Float32, []int64{0}, nil, nil), nil},
+		"float16 typed": {
+			stored(Float16, []int64{1}, nil, func(t *TensorProto) { t.Int32Data = []int32{0x3555} }),
+			[]float32{0.333251953125},
+		},
+		"bfloat16 raw": {stored(BFloat16, []int64{2}, raw(t, []uint16{0x3f80, 0xc049}), nil), []float32{1, -3.140625}},
+		"bfloat16 typed": {
+			stored(BFloat16, []int64{1}, nil, func(t *TensorProto) { t.Int32Data = []int32{0x7f80} }),
+			[]float32{inf},
+		},
+		"scalar":      {stored(Float32, nil, raw(t, []float32{3}), nil), []float32{3}},
+		"no elements": {stored(Float32, []int64{0}, nil, nil), nil},
 	} {
 		got, err := new(Model).Float32s(test.tensor)
-		if err != nil || !slices.EqualFunc(got, test.want, func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+		if err != nil || !slices.EqualFunc(got, test.want,
+			func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
 			t.Errorf("%s: %v, %v, expected %v", name, got, err, test.want)
 		}
 	}
@@ -86,13 +99,14 @@ func TestInt64sReadsEveryWidth(t *testing.T) {
 func TestValuesRefuseWhatTheyCannotRead(t *testing.T) {
 	m := new(Model)
 	for name, tensor := range map[string]*TensorProto{
-		"too short":   stored(Float32, []int64{3}, raw(t, []float32{1, 2}), nil),
-		"strings":     stored(StringElem, []int64{1}, nil, func(t *TensorProto) { t.StringData = [][]byte{[]byte("a")} }),
-		"complex":     stored(Complex64, []int64{1}, raw(t, []float32{1, 2}), nil),
-		"float8":      stored(float8First, []int64{1}, []byte{1}, nil),
-		"no type":     stored(Undefined, nil, nil, nil),
-		"negative":    stored(Float32, []int64{-1}, nil, nil),
-		"no location": stored(Float32, []int64{1}, nil, func(t *TensorProto) { t.DataLocation = TensorProto_EXTERNAL.Enum() }),
+		"too short": stored(Float32, []int64{3}, raw(t, []float32{1, 2}), nil),
+		"strings":   stored(StringElem, []int64{1}, nil, func(t *TensorProto) { t.StringData = [][]byte{[]byte("a")} }),
+		"complex":   stored(Complex64, []int64{1}, raw(t, []float32{1, 2}), nil),
+		"float8":    stored(float8First, []int64{1}, []byte{1}, nil),
+		"no type":   stored(Undefined, nil, nil, nil),
+		"negative":  stored(Float32, []int64{-1}, nil, nil),
+		"no location": stored(Float32, []int64{1}, nil,
+			func(t *TensorProto) { t.DataLocation = TensorProto_EXTERNAL.Enum() }),
 	} {
 		if got, err := m.Float32s(tensor); !errors.Is(err, ErrFormat) {
 			t.Errorf("%s: Float32s gives %v, %v, expected an error", name, got, err)
@@ -111,7 +125,8 @@ func TestFloat32sReadsExternalData(t *testing.T) {
 	w := stored(Float32, []int64{2}, nil, func(t *TensorProto) {
 		t.DataLocation = TensorProto_EXTERNAL.Enum()
 		t.ExternalData = []*StringStringEntryProto{
-			{Key: proto.String("location"), Value: proto.String("w.bin")}, {Key: proto.String("offset"), Value: proto.String("4")},
+			{Key: proto.String("location"), Value: proto.String("w.bin")},
+			{Key: proto.String("offset"), Value: proto.String("4")},
 		}
 	})
 	if got, err := m.Float32s(w); err != nil || !slices.Equal(got, []float32{2, 3}) {
@@ -135,7 +150,8 @@ func TestPartLeavesTheModelAsItIs(t *testing.T) {
 		t.Error("the model has changed")
 	}
 	if got := part.Outputs(); len(got) != 1 || got[0].Name != inside || len(part.Proto.Graph.Node) != 1 {
-		t.Errorf("the part has %d nodes and the outputs %v, expected one node and %q", len(part.Proto.Graph.Node), got, inside)
+		t.Errorf("the part has %d nodes and the outputs %v, expected one node and %q",
+			len(part.Proto.Graph.Node), got, inside)
 	}
 	if err := part.Check(); err != nil {
 		t.Error(err)

@@ -15,8 +15,8 @@ type Binding struct {
 	values  []Value // kept alive: the runtime works on their memory
 }
 
-// Bind ties inputs and outputs, both in the session's order, to the session. Every value is given and has the shape that
-// the model reads or writes; the values are the caller's to close, after the binding.
+// Bind ties inputs and outputs, both in the session's order, to the session. Every value is given and has the shape
+// that the model reads or writes; the values are the caller's to close, after the binding.
 func (s *Session) Bind(inputs, outputs []Value) (*Binding, error) {
 	if len(inputs) != len(s.inputs) || len(outputs) != len(s.outputs) {
 		return nil, fmt.Errorf("binding the model: %d inputs and %d outputs, expected %d and %d",

@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// Version is the version of ONNX Runtime that `make setup` installs, in folder onnxruntime-<Version> of the cache folder.
+// Version is the version of ONNX Runtime that `make setup` installs, in folder onnxruntime-<Version> of the cache
+// folder.
 const Version = "1.30.0"
 
 // EnvLibrary is the environment variable that names the library's file.
@@ -20,8 +21,8 @@ const EnvLibrary = "ONNXRUNTIME_LIB"
 var ErrLibraryMissing = errors.New("no usable ONNX Runtime library: run `make setup`, or name one with " +
 	"--onnxruntime-lib or $" + EnvLibrary)
 
-// CacheDir is the project's cache folder, where `make setup` puts the library and MNIST: $RKD_CACHE_DIR, or rkd in the user's
-// cache folder.
+// CacheDir is the project's cache folder, where `make setup` puts the library and MNIST: $RKD_CACHE_DIR, or rkd in the
+// user's cache folder.
 func CacheDir() (string, error) {
 	if dir := os.Getenv("RKD_CACHE_DIR"); dir != "" {
 		return dir, nil

@@ -56,9 +56,9 @@ func Init(path string) error {
 	return nil
 }
 
-// telemetryOff is the environment variable that the library looks at while it is loaded. Without it the library starts its
-// telemetry in a constructor, before any of its functions can be called: it writes a log to /tmp and a database to the home
-// folder, and looks its collector up. The program sets it whatever it was set to before.
+// telemetryOff is the environment variable that the library looks at while it is loaded. Without it the library starts
+// its telemetry in a constructor, before any of its functions can be called: it writes a log to /tmp and a database to
+// the home folder, and looks its collector up. The program sets it whatever it was set to before.
 const telemetryOff = "ORT_DISABLE_TELEMETRY"
 
 // load opens the library at path and checks its version.

@@ -106,11 +106,11 @@ func names(ts []onnx.Tensor) []string {
 // output can be incomplete; the value that Run gives has its full type.
 func (s *Session) Outputs() []onnx.Tensor { return slices.Clone(s.outputs) }
 
-// Run computes outputs from inputs, both in the session's order. An output that is nil is made by the runtime and is the
-// caller's to close; one that is a tensor of the right shape is written in place, without a copy or an allocation.
+// Run computes outputs from inputs, both in the session's order. An output that is nil is made by the runtime and is
+// the caller's to close; one that is a tensor of the right shape is written in place, without a copy or an allocation.
 //
-// When ctx ends, the runtime stops after the operator under way, which ends a model that loops for ever, and Run returns
-// ctx's error.
+// When ctx ends, the runtime stops after the operator under way, which ends a model that loops for ever, and Run
+// returns ctx's error.
 func (s *Session) Run(ctx context.Context, inputs, outputs []Value) error {
 	if len(inputs) != len(s.inputs) || len(outputs) != len(s.outputs) {
 		return fmt.Errorf("running the model: %d inputs and %d outputs, expected %d and %d",

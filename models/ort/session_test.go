@@ -252,17 +252,29 @@ func TestMistakesAreErrorsOfOneLine(t *testing.T) {
 		is   error
 		want string
 	}{
-		"wrong shape":        {s.Run(t.Context(), []Value{tensor(t, g.Input, 2, 36)}, make([]Value, 1)), nil, "running the model: "},
-		"wrong element type": {s.Run(t.Context(), []Value{tensor(t, make([]float64, 72), 2, 1, 6, 6)}, make([]Value, 1)), nil, "running the model: "},
-		"no input":           {s.Run(t.Context(), nil, make([]Value, 1)), nil, "0 inputs and 1 outputs, expected 1 and 1"},
-		"nil input":          {s.Run(t.Context(), []Value{nil}, make([]Value, 1)), nil, `no value for input "input" float32 (N,1,6,6)`},
-		"wrong output shape": {s.Run(t.Context(), []Value{in}, []Value{tensor(t, make([]float32, 6), 3, 2)}), nil, "running the model: "},
-		"unknown operator":   {broken(func(g *onnx.GraphProto) { g.Node[0].OpType = new("Convolute") }), nil, "Convolute"},
-		"no outputs":         {broken(func(g *onnx.GraphProto) { g.Output = nil }), nil, "0 outputs"},
-		"missing data file":  {externalErr, nil, "external.bin"},
-		"unknown provider":   {provider(Options{Provider: "abacus"}), ErrProvider, `"abacus" is not in ONNX Runtime 1.`},
-		"options of the CPU": {provider(Options{ProviderOptions: map[string]string{"a": "b"}}), ErrProvider, "takes no options"},
-		"negative threads":   {provider(Options{Threads: -1}), nil, "threads is -1"},
+		"wrong shape": {s.Run(t.Context(), []Value{tensor(t, g.Input, 2, 36)}, make([]Value, 1)), nil, "running the model: "},
+		"wrong element type": {
+			s.Run(t.Context(), []Value{tensor(t, make([]float64, 72), 2, 1, 6, 6)}, make([]Value, 1)), nil,
+			"running the model: ",
+		},
+		"no input": {s.Run(t.Context(), nil, make([]Value, 1)), nil, "0 inputs and 1 outputs, expected 1 and 1"},
+		"nil input": {
+			s.Run(t.Context(), []Value{nil}, make([]Value, 1)), nil,
+			`no value for input "input" float32 (N,1,6,6)`,
+		},
+		"wrong output shape": {
+			s.Run(t.Context(), []Value{in}, []Value{tensor(t, make([]float32, 6), 3, 2)}), nil,
+			"running the model: ",
+		},
+		"unknown operator":  {broken(func(g *onnx.GraphProto) { g.Node[0].OpType = new("Convolute") }), nil, "Convolute"},
+		"no outputs":        {broken(func(g *onnx.GraphProto) { g.Output = nil }), nil, "0 outputs"},
+		"missing data file": {externalErr, nil, "external.bin"},
+		"unknown provider":  {provider(Options{Provider: "abacus"}), ErrProvider, `"abacus" is not in ONNX Runtime 1.`},
+		"options of the CPU": {
+			provider(Options{ProviderOptions: map[string]string{"a": "b"}}), ErrProvider,
+			"takes no options",
+		},
+		"negative threads": {provider(Options{Threads: -1}), nil, "threads is -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if test.err == nil || !strings.Contains(test.err.Error(), test.want) || strings.Contains(test.err.Error(), "\n") {

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestTelemetryIsOff loads the library and runs a model in a process that dies when it asks for a socket, and looks at the
-// files that it leaves. The library's telemetry works in threads of its own, which begin while it is loaded, so the process
-// waits a while before it ends.
+// TestTelemetryIsOff loads the library and runs a model in a process that dies when it asks for a socket, and looks at
+// the files that it leaves. The library's telemetry works in threads of its own, which begin while it is loaded, so the
+// process waits a while before it ends.
 func TestTelemetryIsOff(t *testing.T) {
 	const variable = "RKD_TEST_TELEMETRY"
 	if home := os.Getenv(variable); home != "" {

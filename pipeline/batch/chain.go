@@ -31,8 +31,8 @@ type Chain struct {
 	Work     Work
 }
 
-// Work is what is to be done: indices, ascending, of the plan's tasks and of the experiment's trainings. Evaluation always is,
-// and costs nothing where it is done.
+// Work is what is to be done: indices, ascending, of the plan's tasks and of the experiment's trainings. Evaluation
+// always is, and costs nothing where it is done.
 type Work struct {
 	Precompute []int
 	Finalize   bool
@@ -40,8 +40,8 @@ type Work struct {
 	Export     []int
 }
 
-// stage is one link of a chain. An array runs one task for each of its indices, which may be none; without indices there is
-// one.
+// stage is one link of a chain. An array runs one task for each of its indices, which may be none; without indices
+// there is one.
 type stage struct {
 	name    string
 	about   string
@@ -89,8 +89,8 @@ func (c *Chain) stages() []stage {
 // indexWord stands in a command for the index of the task.
 const indexWord = "$index"
 
-// permanent are the exit codes after which another try ends in the same way: wrong usage or configuration, bad input, a cache or
-// folder of something else.
+// permanent are the exit codes after which another try ends in the same way: wrong usage or configuration, bad input, a
+// cache or folder of something else.
 var permanent = []int{2, 3, 4}
 
 // File is a rendered document.

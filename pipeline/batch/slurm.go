@@ -25,7 +25,8 @@ var (
 	submitText string
 
 	slurmJob    = template.Must(template.New("slurm").Parse(slurmText))
-	slurmSubmit = template.Must(template.New("submit").Funcs(template.FuncMap{"prev": func(i int) int { return i - 1 }}).Parse(submitText))
+	slurmSubmit = template.Must(template.New("submit").
+			Funcs(template.FuncMap{"prev": func(i int) int { return i - 1 }}).Parse(submitText))
 )
 
 // slurmArray is one submission of a stage: a job array with indices below Slurm's limit, or a single job.
@@ -83,7 +84,8 @@ func (c *Chain) slurmScript(s stage) map[string]any {
 		codes = append(codes, fmt.Sprint(code))
 	}
 	return map[string]any{
-		"Stage": s.name, "About": s.about, "Name": c.Name, "Array": s.array, "Job": job, "Directives": c.slurmDirectives(s.name, log),
+		"Stage": s.name, "About": s.about, "Name": c.Name, "Array": s.array, "Job": job,
+		"Directives":  c.slurmDirectives(s.name, log),
 		"Environment": environment, "Prologue": strings.TrimSpace(c.Batch.Prologue), "Command": strings.Join(command, " "),
 		"Retries": *c.Batch.Retries, "Permanent": strings.Join(codes, " | "),
 	}
@@ -93,7 +95,8 @@ func (c *Chain) slurmScript(s stage) map[string]any {
 func (c *Chain) slurmDirectives(stage, log string) []string {
 	r := c.Batch.Of(stage)
 	d := []string{
-		"--job-name=" + c.Name + "-" + stage, "--chdir=" + directive(c.WorkDir), "--output=" + directive(filepath.Join(c.logDir(), log)),
+		"--job-name=" + c.Name + "-" + stage, "--chdir=" + directive(c.WorkDir), "--output=" +
+			directive(filepath.Join(c.logDir(), log)),
 		"--open-mode=append", "--requeue", "--signal=B:TERM@60", "--kill-on-invalid-dep=yes",
 	}
 	add := func(name string, value any) {
@@ -147,7 +150,8 @@ type Job struct {
 func (c *Chain) SubmitSlurm(ctx context.Context) ([]Job, error) {
 	sbatch, err := exec.LookPath("sbatch")
 	if err != nil {
-		return nil, fmt.Errorf("sbatch is %w: submit on a machine of the cluster, there too with submit.sh of %q", ErrNoEngine, c.Dir)
+		return nil, fmt.Errorf("sbatch is %w: submit on a machine of the cluster, there too with submit.sh of %q",
+			ErrNoEngine, c.Dir)
 	}
 	var jobs []Job
 	for _, a := range c.slurmArrays() {

@@ -29,8 +29,9 @@ func upTo(n int) []int {
 func full() *batch.Chain {
 	retries := 3
 	return &batch.Chain{
-		Name: "digits", Config: "plans/my digits.yaml", Set: []string{"train.epochs=2", "seeds=[1, 2]"}, CacheDir: "runs/digits/cache",
-		Program: "rkd", WorkDir: "/home/ann/digits", Dir: "/home/ann/digits/jobs",
+		Name: "digits", Config: "plans/my digits.yaml", Set: []string{"train.epochs=2", "seeds=[1, 2]"},
+		CacheDir: "runs/digits/cache",
+		Program:  "rkd", WorkDir: "/home/ann/digits", Dir: "/home/ann/digits/jobs",
 		Batch: config.Batch{
 			Resources: config.Resources{CPUs: 4, Memory: "16G", GPUs: 1, Time: "04:00:00"},
 			Stages:    config.Stages{Distill: config.Resources{Time: "1-00:00:00"}},
@@ -46,8 +47,9 @@ func full() *batch.Chain {
 func plain() *batch.Chain {
 	retries := 2
 	return &batch.Chain{
-		Name: "sample", Config: "sample.yaml", CacheDir: "runs/sample/cache", Program: "/opt/rkd/bin/rkd", WorkDir: "/data/with space",
-		Dir: "/data/with space/jobs", Batch: config.Batch{Retries: &retries, MaxArraySize: 1001},
+		Name: "sample", Config: "sample.yaml", CacheDir: "runs/sample/cache", Program: "/opt/rkd/bin/rkd",
+		WorkDir: "/data/with space",
+		Dir:     "/data/with space/jobs", Batch: config.Batch{Retries: &retries, MaxArraySize: 1001},
 		Work: batch.Work{Distill: []int{1}, Export: []int{0, 1, 2}},
 	}
 }
@@ -137,14 +139,18 @@ func TestSubmit(t *testing.T) {
 
 // What Slurm has taken before it refuses is told, and its words come whole and once.
 func TestRefusal(t *testing.T) {
-	sbatch(t, `case "$*" in *finalize*) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1;; esac; echo 7`)
+	sbatch(t, `case "$*" in
+*finalize*) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1;;
+esac; echo 7`)
 	jobs, err := full().SubmitSlurm(t.Context())
-	if !errors.Is(err, batch.ErrRefused) || len(jobs) != 3 || strings.Count(err.Error(), "Invalid qos specification") != 1 ||
+	if !errors.Is(err, batch.ErrRefused) || len(jobs) != 3 ||
+		strings.Count(err.Error(), "Invalid qos specification") != 1 ||
 		!strings.Contains(err.Error(), "submitting finalize") {
 		t.Errorf("jobs %v, error %v", jobs, err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if _, err := full().SubmitSlurm(t.Context()); !errors.Is(err, batch.ErrNoEngine) || !strings.Contains(err.Error(), "submit.sh") {
+	if _, err := full().SubmitSlurm(t.Context()); !errors.Is(err, batch.ErrNoEngine) ||
+		!strings.Contains(err.Error(), "submit.sh") {
 		t.Errorf("without sbatch the error is %v", err)
 	}
 }

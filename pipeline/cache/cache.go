@@ -94,8 +94,8 @@ func (c *Cache) Check(key Key) error {
 // one whose bytes are not those of the manifest.
 func (c *Cache) Load(ctx context.Context) (*Table, error) { return c.load(ctx, true) }
 
-// LoadUnhashed is Load without the comparison of SHA-256, for who has called Verify and is in a hurry. Pages' checksums,
-// widths of rows, ids and views are still looked at.
+// LoadUnhashed is Load without the comparison of SHA-256, for who has called Verify and is in a hurry. Pages'
+// checksums, widths of rows, ids and views are still looked at.
 func (c *Cache) LoadUnhashed(ctx context.Context) (*Table, error) { return c.load(ctx, false) }
 
 func (c *Cache) load(ctx context.Context, hashed bool) (*Table, error) {
@@ -195,8 +195,8 @@ func (c *Cache) withShard(ctx context.Context, i int, hashed bool, read func(*sh
 	})
 }
 
-// Head returns the first n rows, or all when there are fewer, with what the shards tell of them. It reads only the pages
-// that hold them and does not hash.
+// Head returns the first n rows, or all when there are fewer, with what the shards tell of them. It reads only the
+// pages that hold them and does not hash.
 func (c *Cache) Head(ctx context.Context, n int) (*Table, error) {
 	m := &c.manifest
 	n = max(0, min(n, m.Rows))

@@ -60,7 +60,8 @@ func TestLoadReturnsWhatWasWritten(t *testing.T) {
 			if err := Verify(t.Context(), dir); err != nil {
 				t.Error(err)
 			}
-			if got := c.Manifest().Skipped; got.Count != len(tt.skipped) || tt.skipped != nil && !cmp.Equal(got.IDs, tt.skipped) {
+			if got := c.Manifest().Skipped; got.Count != len(tt.skipped) || tt.skipped != nil &&
+				!cmp.Equal(got.IDs, tt.skipped) {
 				t.Errorf("skipped %+v, want %v", got, tt.skipped)
 			}
 		})
@@ -209,7 +210,8 @@ func TestVerifyNamesEveryBadFile(t *testing.T) {
 	must(t, os.Remove(filepath.Join(dir, shardName(1, 2, 5))))
 	damage(t, filepath.Join(dir, shardName(1, 4, 5)), func(b []byte) []byte { return b[:len(b)-1] })
 	err := Verify(t.Context(), dir)
-	wantError(t, err, ErrCorrupt, shardName(1, 0, 5), "SHA-256", shardName(1, 2, 5), "missing", shardName(1, 4, 5), "bytes, expected")
+	wantError(t, err, ErrCorrupt, shardName(1, 0, 5), "SHA-256", shardName(1, 2, 5), "missing", shardName(1, 4, 5),
+		"bytes, expected")
 	for _, good := range []int{1, 3} {
 		if strings.Contains(err.Error(), shardName(1, good, 5)) {
 			t.Errorf("names shard %d, which is whole: %v", good, err)
@@ -231,7 +233,10 @@ func TestRowsFiniteNamesTheSample(t *testing.T) {
 	if err == nil || err.Error() != "embedding of sample 5 view 1 holds NaN, expected finite values" {
 		t.Errorf("%v", err)
 	}
-	r = Rows{IDs: []int64{5}, Views: []int32{0}, Embeddings: []float32{math.MaxFloat32}, Logits: []float32{float32(math.Inf(-1))}}
+	r = Rows{
+		IDs: []int64{5}, Views: []int32{0}, Embeddings: []float32{math.MaxFloat32},
+		Logits: []float32{float32(math.Inf(-1))},
+	}
 	err = r.finite(1, 1)
 	if err == nil || err.Error() != "logits of sample 5 view 0 holds -Inf, expected finite values" {
 		t.Errorf("%v", err)

@@ -49,8 +49,8 @@ func (f *finished) add(rows, planned Rows, present []bool) {
 	}
 }
 
-// withFile opens a file and calls read with it. What goes wrong, a panic of the parser included, is ErrCorrupt and names
-// the file; an error of the context or a MismatchError comes back as it is.
+// withFile opens a file and calls read with it. What goes wrong, a panic of the parser included, is ErrCorrupt and
+// names the file; an error of the context or a MismatchError comes back as it is.
 func withFile(ctx context.Context, store Store, name string, read func(File) error) error {
 	f, err := store.Open(ctx, name)
 	if err != nil {
@@ -76,9 +76,9 @@ func (w *Writer) check(ctx context.Context, i int) (*finished, error) {
 	return w.plan.check(ctx, w.store, w.old, i)
 }
 
-// check tells whether the planned shard i is there and whole. Where a manifest lists it its SHA-256 decides. Elsewhere the
-// shard's rows are held against the plan and written again: the bytes that come out must be the bytes that are there, so
-// that a change is noticed anywhere in the file, not only where Parquet has checksums.
+// check tells whether the planned shard i is there and whole. Where a manifest lists it its SHA-256 decides. Elsewhere
+// the shard's rows are held against the plan and written again: the bytes that come out must be the bytes that are
+// there, so that a change is noticed anywhere in the file, not only where Parquet has checksums.
 func (p *planned) check(ctx context.Context, store Store, known *Manifest, i int) (out *finished, err error) {
 	name := shardName(p.Plan, i, p.ShardCount)
 	err = withFile(ctx, store, name, func(f File) error {

@@ -13,8 +13,8 @@ type Garbage struct {
 	Rows   int   `json:"rows"`   // that no sample has any more and that share a shard with others, which stay
 }
 
-// Collect removes the shards of a finished cache of which the manifest names no row: samples that were removed since would
-// have to be computed again if they came back. It returns what Open returns for a cache that is not whole.
+// Collect removes the shards of a finished cache of which the manifest names no row: samples that were removed since
+// would have to be computed again if they came back. It returns what Open returns for a cache that is not whole.
 func Collect(ctx context.Context, dir string) (*Garbage, error) {
 	c, err := Open(dir)
 	if err != nil {
@@ -25,7 +25,8 @@ func Collect(ctx context.Context, dir string) (*Garbage, error) {
 		return nil, err
 	}
 	if !status.Complete {
-		return nil, fmt.Errorf("%w in %q: a further plan is not finished; its rows would be taken for nobody's", ErrIncomplete, dir)
+		return nil, fmt.Errorf("%w in %q: a further plan is not finished; its rows would be taken for nobody's",
+			ErrIncomplete, dir)
 	}
 	entries, err := c.store.List(ctx)
 	if err != nil {

@@ -22,8 +22,8 @@ func Finalize(ctx context.Context, dir string) (*Manifest, error) {
 }
 
 // Commit writes the manifest, last and atomically, and removes what interrupted writers left. Shards that other writers
-// finished since this one was opened are checked first. It returns ErrIncomplete, naming them, while shards are missing.
-// Calling it again changes nothing.
+// finished since this one was opened are checked first. It returns ErrIncomplete, naming them, while shards are
+// missing. Calling it again changes nothing.
 func (w *Writer) Commit(ctx context.Context) (*Manifest, error) {
 	if err := w.checkMissing(ctx); err != nil {
 		return nil, err
@@ -57,7 +57,8 @@ func (w *Writer) Commit(ctx context.Context) (*Manifest, error) {
 		}
 	}
 	if m.Rows == 0 {
-		return nil, fmt.Errorf("%w in %q: every one of %d samples was skipped", ErrIncomplete, w.store.Path(""), w.plan.Samples)
+		return nil, fmt.Errorf("%w in %q: every one of %d samples was skipped", ErrIncomplete, w.store.Path(""),
+			w.plan.Samples)
 	}
 	m.Skipped.IDs = slices.Compact(m.Skipped.IDs) // the views of one sample may lie in two shards
 	m.Skipped.Count = len(m.Skipped.IDs)
@@ -137,7 +138,8 @@ func (w *Writer) writeManifest(ctx context.Context, m *Manifest) error {
 	})
 }
 
-// sweep removes parts of shards, which are finished now, tables that no plan and no manifest names, and temporary files.
+// sweep removes parts of shards, which are finished now, tables that no plan and no manifest names, and temporary
+// files.
 func (w *Writer) sweep(ctx context.Context) error {
 	used := map[string]bool{}
 	for _, name := range w.files {

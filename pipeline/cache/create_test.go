@@ -26,7 +26,10 @@ func TestCreateRepairs(t *testing.T) {
 		{"a shard cut short", func(b []byte) []byte { return b[:len(b)/2] }, name},
 		{"a shard that goes on", func(b []byte) []byte { return append(b, 0) }, name},
 		{"a shard of text", func([]byte) []byte { return []byte("This is no Parquet file at all.") }, "footer"},
-		{"another shard of the plan", func([]byte) []byte { return []byte(whole[shardName(1, 1, 4)]) }, "calls itself shard 1"},
+		{
+			"another shard of the plan", func([]byte) []byte { return []byte(whole[shardName(1, 1, 4)]) },
+			"calls itself shard 1",
+		},
 	}
 	for at := 3; at < len(whole[name]); at += 97 {
 		repairs = append(repairs, repair{fmt.Sprintf("byte %d flipped", at), flip(at), name})

@@ -1,7 +1,7 @@
 // Package cache holds teacher embeddings on disk: Parquet shards and a manifest, the contract between teacher and
 // student. Writer makes a cache, resumes one that was interrupted, lets one grow and never leaves half a file under a
-// final name; Cache reads one. What embeds, what a data set is and where the numbers go next are the business of the stages
-// above: this package sees rows, and a Key that says what the rows came from. Store is its one door to storage.
+// final name; Cache reads one. What embeds, what a data set is and where the numbers go next are the business of the
+// stages above: this package sees rows, and a Key that says what the rows came from. Store is its one door to storage.
 //
 //	DIR/PLAN.json                       created before anything else, exclusively: whose folder this is, and what is to
 //	                                    be in it; PLAN-2.json and so on where the cache has grown

@@ -58,8 +58,8 @@ func oneBlock(rows Rows) blocks {
 	return func(yield func(Rows, error) bool) { yield(rows, nil) }
 }
 
-// encodeShard writes rows as a Parquet file, plain and uncompressed. The bytes depend on h and the rows alone, not on how
-// they are cut into blocks. No more than a block and a row group are in memory.
+// encodeShard writes rows as a Parquet file, plain and uncompressed. The bytes depend on h and the rows alone, not on
+// how they are cut into blocks. No more than a block and a row group are in memory.
 func encodeShard(w io.Writer, h shardHeader, rows blocks) error {
 	if h.LogitsDim == 0 {
 		return encodeRecords(w, h, rows, func(r *Rows, i int) record {

@@ -37,7 +37,8 @@ func (d Difference) String() string {
 	return fmt.Sprintf("%s is %s, expected %s", d.Field, brief(d.Have), brief(d.Want))
 }
 
-// MismatchError refuses a cache that belongs to another key, or that was laid out by another plan. It is an ErrMismatch.
+// MismatchError refuses a cache that belongs to another key, or that was laid out by another plan. It is an
+// ErrMismatch.
 type MismatchError struct {
 	Dir         string
 	Differences []Difference // at least one

@@ -114,8 +114,8 @@ func (s *Filling) Keep(ctx context.Context) error {
 }
 
 // Finish writes the shard, when all planned rows were added, and gives it its name in one step. When another writer was
-// faster its shard stays, if it is whole. When writing fails, with a full disk for example, the error names the file and
-// no half of it is left behind.
+// faster its shard stays, if it is whole. When writing fails, with a full disk for example, the error names the file
+// and no half of it is left behind.
 func (s *Filling) Finish(ctx context.Context) error {
 	if s.next < s.Planned() {
 		return fmt.Errorf("%w for shard %d: %d rows were added, expected %d", ErrRows, s.header.Shard, s.next, s.Planned())

@@ -141,7 +141,10 @@ func build(t testing.TB, plan Plan, skipped ...int64) string {
 // expected returns the table that a cache of the plan must load as.
 func expected(plan Plan, skipped ...int64) *Table {
 	plan, _ = plan.resolved()
-	return &Table{Rows: embed(drop(plan.all(), skipped...), plan.Dim, plan.LogitsDim), Dim: plan.Dim, LogitsDim: plan.LogitsDim}
+	return &Table{
+		Rows: embed(drop(plan.all(), skipped...), plan.Dim, plan.LogitsDim), Dim: plan.Dim,
+		LogitsDim: plan.LogitsDim,
+	}
 }
 
 // sameRows compares rows bit for bit and names the first difference.

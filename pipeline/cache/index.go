@@ -23,7 +23,8 @@ type indexRecord struct {
 	Row     int32    `parquet:"row,plain"`   // in the shard
 }
 
-// index fills in the manifest of a cache whose rows lie in shards of several plans, and writes the table that says where.
+// index fills in the manifest of a cache whose rows lie in shards of several plans, and writes the table that says
+// where.
 func (w *Writer) index(ctx context.Context, m *Manifest) error {
 	var plans []*PlanFile
 	for number := range w.plan.Plan {

@@ -123,5 +123,8 @@ func (h Header) validate() error {
 
 // formatDifference says that a file is of a format that this package does not read.
 func formatDifference(version int) Difference {
-	return Difference{"format_version", fmt.Sprint(version), fmt.Sprintf("%d or lower: it takes a newer rkd", FormatVersion)}
+	return Difference{
+		"format_version", fmt.Sprint(version),
+		fmt.Sprintf("%d or lower: it takes a newer rkd", FormatVersion),
+	}
 }

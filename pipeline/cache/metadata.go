@@ -23,11 +23,12 @@ func list(length int) *feature {
 	return &feature{Feature: value("float32"), Length: length, Type: "Sequence"}
 }
 
-// about is what a shard's metadata tell beside the header: what made the embeddings, in words that pandas, Polars and DuckDB
-// show, and the columns' types for the datasets library. Names come in a fixed order.
+// about is what a shard's metadata tell beside the header: what made the embeddings, in words that pandas, Polars and
+// DuckDB show, and the columns' types for the datasets library. Names come in a fixed order.
 func (h Header) about() iter.Seq2[string, string] {
 	features := map[string]*feature{ // its JSON is sorted by name
-		"id": value("int64"), "view": value("int32"), "label": value("int32"), "class": value("string"), "path": value("string"),
+		"id": value("int64"), "view": value("int32"), "label": value("int32"), "class": value("string"),
+		"path":    value("string"),
 		"content": value("binary"), "view_params": value("string"), "embedding": list(h.Dim),
 	}
 	if h.LogitsDim > 0 {

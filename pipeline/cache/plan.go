@@ -15,8 +15,9 @@ type Plan struct {
 	RowsPerShard int      // rows, not samples; at least 1
 	Dim          int      // width of an embedding
 	LogitsDim    int      // width of the logits, 0 without
-	Tasks        int      // into which the shards are divided; 0, or more than shards, is one a shard, DefaultTasks at most
-	Config       string   // the resolved configuration, for tasks
+	// into which the shards are divided; 0, or more than shards, is one a shard, DefaultTasks at most
+	Tasks  int
+	Config string // the resolved configuration, for tasks
 }
 
 // DefaultTasks is the largest number of tasks that a plan has unless it is asked for more: what an array of Slurm's

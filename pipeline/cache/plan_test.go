@@ -243,7 +243,8 @@ func TestAbandonedPlans(t *testing.T) {
 
 func TestPlanDir(t *testing.T) {
 	for file, want := range map[string]string{
-		"PLAN.json": ".", "a/b/PLAN.json": "a/b", "/PLAN-12.json": "/", "a/plan.json": "", "PLAN-1.json": "", "a/PLAN.json/b": "",
+		"PLAN.json": ".", "a/b/PLAN.json": "a/b", "/PLAN-12.json": "/", "a/plan.json": "", "PLAN-1.json": "",
+		"a/PLAN.json/b": "",
 	} {
 		if dir, ok := PlanDir(file); dir != want || ok != (want != "") {
 			t.Errorf("%s: %q, %v, want %q", file, dir, ok, want)

@@ -16,9 +16,9 @@ import (
 // maxJSON bounds what is read of a plan or a manifest.
 const maxJSON = 1 << 30
 
-// PlanFile is a plan as a cache folder holds it, in PLAN.json or, where the cache has grown, PLAN-2.json and so on. It is
-// created exclusively and never changes. Shard i holds rows [i·RowsPerShard, (i+1)·RowsPerShard) of the plan's rows, which
-// are those of its samples in order; task t makes shards [t·ShardCount/Tasks, (t+1)·ShardCount/Tasks).
+// PlanFile is a plan as a cache folder holds it, in PLAN.json or, where the cache has grown, PLAN-2.json and so on. It
+// is created exclusively and never changes. Shard i holds rows [i·RowsPerShard, (i+1)·RowsPerShard) of the plan's rows,
+// which are those of its samples in order; task t makes shards [t·ShardCount/Tasks, (t+1)·ShardCount/Tasks).
 type PlanFile struct {
 	Header
 	Samples     int    `json:"sample_count"` // that the cache is to hold
@@ -49,8 +49,8 @@ func (p PlanFile) encode() ([]byte, error) {
 	return withChecksum(&p, &p.Checksum)
 }
 
-// withChecksum returns the indented JSON of v, one of whose fields is checksum, empty now: it becomes the SHA-256 of the
-// JSON without it.
+// withChecksum returns the indented JSON of v, one of whose fields is checksum, empty now: it becomes the SHA-256 of
+// the JSON without it.
 func withChecksum(v any, checksum *string) ([]byte, error) {
 	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
@@ -140,8 +140,8 @@ func readPlan(ctx context.Context, store Store, number int) (*PlanFile, error) {
 	return p, nil
 }
 
-// ReadPlan reads the newest plan of a cache. It returns ErrNoPlan where there is none, and ErrCorrupt for one whose bytes
-// have changed.
+// ReadPlan reads the newest plan of a cache. It returns ErrNoPlan where there is none, and ErrCorrupt for one whose
+// bytes have changed.
 func ReadPlan(ctx context.Context, dir string) (*PlanFile, error) {
 	store := openStore(dir)
 	entries, err := store.List(ctx)
@@ -176,8 +176,8 @@ func newestPlan(entries []Entry) int {
 	return newest
 }
 
-// claim creates a plan's file, after its table of samples, and returns the plan of that number: ours, or that of who was
-// faster. Its bytes are whole from the moment on that its name is there.
+// claim creates a plan's file, after its table of samples, and returns the plan of that number: ours, or that of who
+// was faster. Its bytes are whole from the moment on that its name is there.
 func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable) (got *PlanFile, created bool, err error) {
 	d := newDigest()
 	if err := t.encode(d); err != nil {
@@ -207,7 +207,8 @@ func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable) (got *
 		return err
 	})
 	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, false, fmt.Errorf("writing plan %q: %w", store.Path(name), errors.Join(err, store.Remove(ctx, p.SamplesFile)))
+		return nil, false, fmt.Errorf("writing plan %q: %w", store.Path(name),
+			errors.Join(err, store.Remove(ctx, p.SamplesFile)))
 	}
 	created = err == nil
 	if got, err = readPlan(ctx, store, p.Plan); err != nil {

@@ -67,8 +67,8 @@ func (r *Rows) append(other Rows) {
 	r.About = append(r.About, other.About...)
 }
 
-// fit holds r against the rows that are planned, of which r may lack some. It returns for each planned row whether it is
-// there, and fills in what the plan knows of the rows, or says what is wrong.
+// fit holds r against the rows that are planned, of which r may lack some. It returns for each planned row whether it
+// is there, and fills in what the plan knows of the rows, or says what is wrong.
 func (r *Rows) fit(planned Rows, dim, logitsDim int) (present []bool, err error) {
 	n := len(r.IDs)
 	for _, c := range []struct {

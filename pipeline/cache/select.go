@@ -12,8 +12,8 @@ import (
 // rowAt is a row of a shard, and where in a table it goes.
 type rowAt struct{ row, to int }
 
-// Select reads some rows, by their numbers, with what the cache tells of them. Only the row groups that hold them are read,
-// and nothing is hashed.
+// Select reads some rows, by their numbers, with what the cache tells of them. Only the row groups that hold them are
+// read, and nothing is hashed.
 func (c *Cache) Select(ctx context.Context, rows []int) (*Table, error) {
 	m := &c.manifest
 	t := &Table{Rows: newRows(len(rows), m.Dim, m.LogitsDim), Dim: m.Dim, LogitsDim: m.LogitsDim}

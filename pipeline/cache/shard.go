@@ -117,8 +117,8 @@ func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
 	return s, nil
 }
 
-// read fills dst, made for n rows, with the first n rows of the shard. Columns that are nil in dst are not touched. With
-// n = s.rows it also makes sure that nothing follows.
+// read fills dst, made for n rows, with the first n rows of the shard. Columns that are nil in dst are not touched.
+// With n = s.rows it also makes sure that nothing follows.
 func (s *shardFile) read(ctx context.Context, n int, dst Rows) error {
 	from := 0
 	for i := 0; i < len(s.groups) && from < n; i++ {
@@ -228,8 +228,8 @@ func listLevels(width int) []byte {
 }
 
 // readColumn copies the leading values of a column chunk to dst, page by page. For a list column, levels are the
-// repetition levels of one row; every row must have them. When whole is set the chunk must end where dst does. A nil dst
-// is not asked for.
+// repetition levels of one row; every row must have them. When whole is set the chunk must end where dst does. A nil
+// dst is not asked for.
 func readColumn[T any](
 	ctx context.Context, chunk parquet.ColumnChunk, whole bool, levels []byte, dst []T, values func(parquet.Page) []T,
 ) (err error) {

@@ -115,11 +115,18 @@ func TestShardReaderRefuses(t *testing.T) {
 		data []byte
 		text string
 	}{
-		{"rows of different widths", write([]parquet.WriterOption{kv}, []float32{1, 2}, []float32{1, 2, 3, 4}), "not a list of 3"},
+		{
+			"rows of different widths", write([]parquet.WriterOption{kv}, []float32{1, 2}, []float32{1, 2, 3, 4}),
+			"not a list of 3",
+		},
 		{"an empty list", write([]parquet.WriterOption{kv}, []float32{1, 2, 3}, nil), "rows of 3"},
 		{"no header", write(nil, []float32{1, 2, 3}), `no "rkd" metadata`},
-		{"a header of no JSON", write([]parquet.WriterOption{parquet.KeyValueMetadata(metadataKey, "?")}), "invalid character"},
-		{"compression", write([]parquet.WriterOption{kv, parquet.Compression(&parquet.Snappy)}, []float32{1, 2, 3}), "compressed"},
+		{
+			"a header of no JSON", write([]parquet.WriterOption{parquet.KeyValueMetadata(metadataKey, "?")}),
+			"invalid character",
+		},
+		{"compression", write([]parquet.WriterOption{kv, parquet.Compression(&parquet.Snappy)},
+			[]float32{1, 2, 3}), "compressed"},
 		{"nothing", nil, "no Parquet file"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

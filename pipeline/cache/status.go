@@ -32,7 +32,8 @@ func ReadStatus(ctx context.Context, dir string) (*Status, error) {
 		return nil, fmt.Errorf("reading cache %q: %w", dir, err)
 	}
 	s := &Status{
-		Dir: dir, Rows: p.Rows, Shards: p.ShardCount, Tasks: p.Tasks, Missing: []string{}, MissingTasks: []int{}, Plan: p.Plan,
+		Dir: dir, Rows: p.Rows, Shards: p.ShardCount, Tasks: p.Tasks, Missing: []string{},
+		MissingTasks: []int{}, Plan: p.Plan,
 	}
 	present := make(map[string]bool, len(entries))
 	var names []string

@@ -12,8 +12,8 @@ import (
 	"regexp"
 )
 
-// Store is where the files of a cache lie: the one door to storage. Whatever writes is atomic: a name shows all of a file
-// or nothing.
+// Store is where the files of a cache lie: the one door to storage. Whatever writes is atomic: a name shows all of a
+// file or nothing.
 type Store interface {
 	// Path names a file, or with an empty name the store itself, in messages.
 	Path(name string) string
@@ -22,8 +22,8 @@ type Store interface {
 	List(ctx context.Context) ([]Entry, error)
 	// Open opens a file to read, or returns fs.ErrNotExist.
 	Open(ctx context.Context, name string) (File, error)
-	// Create writes a file whose name nobody has, or returns fs.ErrExist. Of several that create a name at once exactly one
-	// succeeds. It may call write again where the first attempt was lost.
+	// Create writes a file whose name nobody has, or returns fs.ErrExist. Of several that create a name at once exactly
+	// one succeeds. It may call write again where the first attempt was lost.
 	Create(ctx context.Context, name string, write func(io.Writer) error) error
 	// Replace writes a file, whoever has its name.
 	Replace(ctx context.Context, name string, write func(io.Writer) error) error

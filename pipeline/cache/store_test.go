@@ -132,7 +132,8 @@ func testStore(t *testing.T, open func(t *testing.T) func() Store) {
 			}
 			group.Wait()
 			if winners.Load() != 1 || get(t, open(), name) != winner.Load() {
-				t.Fatalf("round %d: %d winners, the last %v, and %q is there", round, winners.Load(), winner.Load(), get(t, open(), name))
+				t.Fatalf("round %d: %d winners, the last %v, and %q is there", round, winners.Load(), winner.Load(),
+					get(t, open(), name))
 			}
 		}
 	})

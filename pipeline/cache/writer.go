@@ -48,8 +48,8 @@ func (p *planned) rows(shard, from, to int) Rows {
 	return rows
 }
 
-// openPlanned reads the samples of a plan's shards [from, to). Those of all shards are held against their SHA-256; a task
-// that reads a few of a million trusts the checksums of the pages.
+// openPlanned reads the samples of a plan's shards [from, to). Those of all shards are held against their SHA-256; a
+// task that reads a few of a million trusts the checksums of the pages.
 func openPlanned(ctx context.Context, store Store, p *PlanFile, from, to int) (*planned, error) {
 	name := p.SamplesFile
 	out := &planned{PlanFile: p}
@@ -70,9 +70,9 @@ func openPlanned(ctx context.Context, store Store, p *PlanFile, from, to int) (*
 	return out, nil
 }
 
-// Create begins a cache in dir, resumes one, or lets one grow. A folder belongs to one key from its first byte on, that of
-// the plan which is created before anything else; what differs from it but in its samples and views is refused. Where
-// these have changed since the newest plan, another one follows, of the rows that no shard holds.
+// Create begins a cache in dir, resumes one, or lets one grow. A folder belongs to one key from its first byte on, that
+// of the plan which is created before anything else; what differs from it but in its samples and views is refused.
+// Where these have changed since the newest plan, another one follows, of the rows that no shard holds.
 //
 // Shards that are there are kept if they are whole: every byte of them is compared with the manifest's SHA-256 or,
 // without a manifest, with what writing their rows again gives. Broken ones count as missing, are named by Broken and
@@ -119,8 +119,8 @@ func Create(ctx context.Context, dir string, plan Plan) (*Writer, error) {
 	}
 }
 
-// Admits tells whether a cache of a key can be made in dir, or grow there: nil, or what Create returns for another key. It
-// reads plans and manifest only, and the headers of shards that belong to no plan.
+// Admits tells whether a cache of a key can be made in dir, or grow there: nil, or what Create returns for another key.
+// It reads plans and manifest only, and the headers of shards that belong to no plan.
 func Admits(ctx context.Context, dir string, key Key) error {
 	w := &Writer{store: openStore(dir)}
 	_, err := w.open(ctx, key)
@@ -311,8 +311,8 @@ func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err err
 // Describe makes the writer tell of each row how its view was drawn, as JSON.
 func (w *Writer) Describe(params func(s Sample, view int32) string) { w.plan.params = params }
 
-// Abandon gives the folder back where this writer created the plan and nothing was made of it: who failed with the first
-// row, over a wrong setting say, leaves no claim behind.
+// Abandon gives the folder back where this writer created the plan and nothing was made of it: who failed with the
+// first row, over a wrong setting say, leaves no claim behind.
 func (w *Writer) Abandon(ctx context.Context) error {
 	if !w.created {
 		return nil
@@ -388,8 +388,8 @@ func (w *Writer) Rows(shard int) Rows {
 	return w.plan.rows(shard, 0, w.plan.planned(shard))
 }
 
-// WriteShard writes a shard whose rows are in memory: those of Rows(shard), in that order, without those of samples that
-// were skipped. See Fill for what is too large, or takes long.
+// WriteShard writes a shard whose rows are in memory: those of Rows(shard), in that order, without those of samples
+// that were skipped. See Fill for what is too large, or takes long.
 func (w *Writer) WriteShard(ctx context.Context, shard int, rows Rows) error {
 	s, err := w.Fill(ctx, shard)
 	if err != nil {
@@ -400,7 +400,10 @@ func (w *Writer) WriteShard(ctx context.Context, shard int, rows Rows) error {
 	if err != nil {
 		return fmt.Errorf("%w for shard %d: %w", ErrRows, shard, err)
 	}
-	s.next, s.held = len(present), part{to: len(present), present: present, embeddings: rows.Embeddings, logits: rows.Logits}
+	s.next, s.held = len(present), part{
+		to: len(present), present: present, embeddings: rows.Embeddings,
+		logits: rows.Logits,
+	}
 	return s.Finish(ctx)
 }
 

@@ -64,7 +64,10 @@ func TestWriteShardRefusesRows(t *testing.T) {
 		change func(*Rows)
 		text   string
 	}{
-		{"of another length", func(r *Rows) { r.Embeddings = r.Embeddings[1:] }, "11 values of embeddings for 4 rows, expected 12"},
+		{
+			"of another length", func(r *Rows) { r.Embeddings = r.Embeddings[1:] },
+			"11 values of embeddings for 4 rows, expected 12",
+		},
 		{"without logits", func(r *Rows) { r.Logits = nil }, "0 values of logits for 4 rows, expected 8"},
 		{"out of order", func(r *Rows) {
 			r.IDs[0], r.IDs[1] = r.IDs[1], r.IDs[0]

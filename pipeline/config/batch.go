@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// Batch is the `batch` section: how a cluster runs the experiment. It decides no result, so no key knows it and the resolved
-// configuration does not hold it.
+// Batch is the `batch` section: how a cluster runs the experiment. It decides no result, so no key knows it and the
+// resolved configuration does not hold it.
 type Batch struct {
 	// Tasks is the number of tasks of the plan that `rkd batch` writes; 0 is one a shard, cache.DefaultTasks at most.
 	Tasks int `yaml:"tasks,omitempty"`
@@ -68,8 +68,8 @@ func (r Resources) or(general Resources) Resources {
 	return r
 }
 
-// Of returns the resources of a stage's tasks. Stages that run no model, finalize and collect, get GPUs only where they ask
-// for them themselves.
+// Of returns the resources of a stage's tasks. Stages that run no model, finalize and collect, get GPUs only where they
+// ask for them themselves.
 func (b *Batch) Of(stage string) Resources {
 	general := b.Resources
 	switch stage {

@@ -24,8 +24,8 @@ type Config struct {
 	Name string `yaml:"name"`
 	// Dir is the run directory; default runs/NAME.
 	Dir string `yaml:"dir,omitempty"`
-	// Goal is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on labels,
-	// which metrics and which score of the selection split are the defaults.
+	// Goal is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on
+	// labels, which metrics and which score of the selection split are the defaults.
 	Goal    Goal             `yaml:"task,omitempty"`
 	Data    Data             `yaml:"data"`
 	Teacher teacher.Options  `yaml:"teacher"`
@@ -42,7 +42,8 @@ type Config struct {
 	Generations int `yaml:"generations,omitempty" within:"[1,1000]"`
 	// Variants are named changes to this file, all trained from the same cache; without any there is one, "student".
 	Variants yaml.Node `yaml:"variants,omitempty"`
-	// Grid maps keys of the sections in which variants may differ to lists of values: each variant is trained with each combination.
+	// Grid maps keys of the sections in which variants may differ to lists of values: each variant is trained with each
+	// combination.
 	Grid yaml.Node `yaml:"grid,omitempty"`
 	// Batch says how a cluster runs the experiment; Parse moves it to the Experiment.
 	Batch Batch `yaml:"batch,omitempty"`
@@ -105,8 +106,8 @@ type Variant struct {
 	Config Config
 }
 
-// Load reads the configuration in file, with the values of overrides ("key.path=value") replaced. Errors are ErrConfig and
-// name file, line, key, value and what was expected.
+// Load reads the configuration in file, with the values of overrides ("key.path=value") replaced. Errors are ErrConfig
+// and name file, line, key, value and what was expected.
 func Load(file string, overrides []string) (*Experiment, error) {
 	data, err := readFile(file)
 	if err != nil {
@@ -214,7 +215,8 @@ func (c *Config) complete() error {
 		return fmt.Errorf("cache.views is %d, expected 1 or more", c.Cache.Views)
 	case c.Cache.RowsPerShard < 1:
 		return fmt.Errorf("cache.rows_per_shard is %d, expected 1 or more", c.Cache.RowsPerShard)
-	case c.Student.EmbeddingDim < 1 && (c.Student.EmbeddingDim < 0 || c.Student.Arch.ONNX == "" || c.Student.Arch.Head != arch.NoHead):
+	case c.Student.EmbeddingDim < 1 && (c.Student.EmbeddingDim < 0 || c.Student.Arch.ONNX == "" ||
+		c.Student.Arch.Head != arch.NoHead):
 		return fmt.Errorf("student.embedding_dim is %d, expected 1 or more", c.Student.EmbeddingDim)
 	case c.Student.Normalize != "none" && c.Student.Normalize != "l2":
 		return fmt.Errorf("student.normalize is %q, expected none or l2", c.Student.Normalize)

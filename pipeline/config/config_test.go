@@ -46,10 +46,12 @@ func TestVariantsAreTheFileWithTheirKeysChanged(t *testing.T) {
 		t.Fatalf("variants are %+v, expected plain and task in this order", e.Variants)
 	}
 	plain, task := e.Variants[0].Config, e.Variants[1].Config
-	if plain.Loss.RKDDistance.Term != (objective.Term{Weight: 1}) || plain.Loss.Labels[0].Weight != 0 || plain.Student.Normalize != "none" {
+	if plain.Loss.RKDDistance.Term != (objective.Term{Weight: 1}) || plain.Loss.Labels[0].Weight != 0 ||
+		plain.Student.Normalize != "none" {
 		t.Errorf("plain has %+v", plain.Loss)
 	}
-	if task.Loss.RKDDistance.Weight != 0 || task.Loss.Labels[0].Weight != 2 || task.Loss.Labels[0].Options.(*loss.TripletOptions).Margin != 0.3 || task.Student.Normalize != "l2" ||
+	if task.Loss.RKDDistance.Weight != 0 || task.Loss.Labels[0].Weight != 2 ||
+		task.Loss.Labels[0].Options.(*loss.TripletOptions).Margin != 0.3 || task.Student.Normalize != "l2" ||
 		task.Student.EmbeddingDim != 4 {
 		t.Errorf("task has %+v, %+v", task.Loss, task.Student)
 	}
@@ -57,13 +59,15 @@ func TestVariantsAreTheFileWithTheirKeysChanged(t *testing.T) {
 
 func TestOverrides(t *testing.T) {
 	e, err := config.Parse("x.yaml", []byte(text), []string{
-		"student.embedding_dim=64", "seeds=[7]", "train.schedule.kind=cosine", "data.train={source: mnist, split: test}", "name=other",
+		"student.embedding_dim=64", "seeds=[7]", "train.schedule.kind=cosine",
+		"data.train={source: mnist, split: test}", "name=other",
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := e.Variants[1].Config
-	if c.Student.EmbeddingDim != 64 || e.Base.Seeds[0] != 7 || c.Train.Schedule.Kind != "cosine" || c.Data.Train.Kind != "mnist" ||
+	if c.Student.EmbeddingDim != 64 || e.Base.Seeds[0] != 7 || c.Train.Schedule.Kind != "cosine" ||
+		c.Data.Train.Kind != "mnist" ||
 		c.Dir != filepath.Join("runs", "other") {
 		t.Errorf("overrides give %+v", c)
 	}
@@ -83,7 +87,8 @@ func TestPresetOfPreprocessing(t *testing.T) {
 	for set, want := range map[string]string{
 		"teacher.preprocess=dinov2": "resize=bicubic@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 " +
 			"mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
-		"teacher.preprocess={resize: 0, mean: [0], preset: siglip, std: [1], interpolation: box}": "resize=keep crop=keep color=rgb layout=NCHW " +
+		"teacher.preprocess={resize: 0, mean: [0], preset: siglip, std: [1], interpolation: box}": "resize=keep crop=keep " +
+			"color=rgb layout=NCHW " +
 			"scale=0.003921569 mean=0 std=1",
 	} {
 		e, err := config.Parse("x.yaml", []byte(text), []string{set})
@@ -103,8 +108,10 @@ func TestPresetOfPreprocessing(t *testing.T) {
 		}
 	}
 	for set, want := range map[string]string{
-		"teacher.preprocess={preset: vgg}":          `teacher.preprocess: preprocessing: preset is "vgg", expected one of arcface, clip,`,
-		"teacher.preprocess={alpha: green}":         `teacher.preprocess.alpha is "green", expected drop, black, white, a number,`,
+		"teacher.preprocess={preset: vgg}": `teacher.preprocess: preprocessing: preset is "vgg", ` +
+			`expected one of arcface, clip,`,
+		"teacher.preprocess={alpha: green}": `teacher.preprocess.alpha is "green", expected drop, black, ` +
+			`white, a number,`,
 		"teacher.preprocess={fill: [1, 2]}":         `expected black, white, a number, [red, green, blue] or "#rrggbb"`,
 		"teacher.preprocess={orientation: upright}": `orientation is "upright", expected exif or ignore`,
 		"teacher.preprocess={antialias: maybe}":     `teacher.preprocess.antialias is "maybe", expected true or false`,
@@ -204,48 +211,98 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 		change [2]string // text to replace, and by what
 		says   []string
 	}{
-		"no YAML":             {[2]string{"name: test", "name: [test"}, []string{"x.yaml", "line"}},
-		"unknown section":     {[2]string{"teacher:", "teecher:"}, []string{"x.yaml:6", `"teecher"`, `"teacher"`}},
-		"unknown nested key":  {[2]string{"margin", "margn"}, []string{`"loss.task.margn"`, `"margin"`}},
-		"unknown in variant":  {[2]string{"normalize: l2", "normalise: l2"}, []string{`variant "task"`, `"student.normalise"`, `"normalize"`}},
-		"key given twice":     {[2]string{"seeds: [1, 2]", "seeds: [1]\nseeds: [2]"}, []string{"seeds"}},
-		"text for a number":   {[2]string{"embedding_dim: 4", "embedding_dim: four"}, []string{"x.yaml:9", "student.embedding_dim", `"four"`, "whole number"}},
-		"number for a list":   {[2]string{"conv: [8]", "conv: 8"}, []string{"student.arch.conv", `"8"`, "a list"}},
-		"text in a list":      {[2]string{"conv: [8]", "conv: [8, x]"}, []string{"student.arch.conv[1]", `"x"`}},
-		"list for a section":  {[2]string{"{model: t.onnx}", "[t.onnx]"}, []string{"teacher", "section"}},
-		"negative seed":       {[2]string{"[1, 2]", "[-1]"}, []string{"seeds[0]", `"-1"`}},
-		"seed given twice":    {[2]string{"[1, 2]", "[1, 1]"}, []string{"seeds", "different"}},
-		"bad name":            {[2]string{"name: test", "name: a/b"}, []string{"name", `"a/b"`}},
-		"bad variant name":    {[2]string{"  plain:", "  ../x:"}, []string{`"../x"`}},
-		"variant of data":     {[2]string{"plain: {}", "plain: {data: {}}"}, []string{`variant "plain"`, `"data"`}},
-		"text for a weight":   {[2]string{"rkd_distance: 1", "rkd_distance: much"}, []string{"loss.rkd_distance.weight", `"much"`, "a number"}},
-		"unknown side":        {[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, normalize: l2}"}, []string{"rkd_distance.normalize", `"l2"`, "both"}},
-		"unknown term key":    {[2]string{"rkd_distance: 1", "rkd_distance: {wieght: 1}"}, []string{`"loss.rkd_distance.wieght"`, `"weight"`}},
-		"no loss":             {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
-		"unknown task":        {[2]string{"margin: 0.3", "kind: magic"}, []string{"loss.task.kind", `"magic"`, "triplet"}},
-		"miner elsewhere":     {[2]string{"margin: 0.3", "kind: contrastive, miner: hard"}, []string{"loss.task.miner", `"contrastive"`}},
-		"margin elsewhere":    {[2]string{"margin: 0.3", "kind: multi_similarity, margin: 1"}, []string{"loss.task.margin", `"multi_similarity"`}},
-		"HKD without logits":  {[2]string{"rkd_distance: 1", "hkd: 1"}, []string{"loss.hkd", "teacher.logits"}},
-		"negative weight":     {[2]string{"rkd_distance: 1", "cc: {weight: -1}"}, []string{"cc", "-1"}},
-		"bad gamma":           {[2]string{"rkd_distance: 1", "cc: {weight: 1, gamma: -2}"}, []string{"cc", "gamma", "-2"}},
-		"bad temperature":     {[2]string{"rkd_distance: 1", "info_nce: {weight: 1, temperature: -1}"}, []string{"info_nce", "temperature", "-1"}},
-		"unknown decay":       {[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, schedule: {decay: sudden}}"}, []string{"rkd_distance.schedule", `"sudden"`, "cosine"}},
-		"one-class batches":   {[2]string{"seeds: [1, 2]", "train: {batch: {classes: 1}}"}, []string{"task", "triplet", "2 classes"}},
-		"cut to one class":    {[2]string{"seeds: [1, 2]", "train: {batch: {classes: 4, per_class: 8, size: 8}}"}, []string{"task", "2 classes"}},
-		"batch of one":        {[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, size: 1}}"}, []string{"train", "1 rows", "2 or more"}},
-		"key of another kind": {[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, ways: 3}}"}, []string{"train", "ways", "episodes"}},
-		"no episodes":         {[2]string{"margin: 0.3", "kind: prototypical"}, []string{"task", "episodes", `"pk"`}},
-		"HKD of unit teacher": {[2]string{"rkd_distance: 1", "hkd: {weight: 0, normalize: both}"}, []string{"hkd.normalize", `"both"`}},
+		"no YAML":            {[2]string{"name: test", "name: [test"}, []string{"x.yaml", "line"}},
+		"unknown section":    {[2]string{"teacher:", "teecher:"}, []string{"x.yaml:6", `"teecher"`, `"teacher"`}},
+		"unknown nested key": {[2]string{"margin", "margn"}, []string{`"loss.task.margn"`, `"margin"`}},
+		"unknown in variant": {
+			[2]string{"normalize: l2", "normalise: l2"},
+			[]string{`variant "task"`, `"student.normalise"`, `"normalize"`},
+		},
+		"key given twice": {[2]string{"seeds: [1, 2]", "seeds: [1]\nseeds: [2]"}, []string{"seeds"}},
+		"text for a number": {
+			[2]string{"embedding_dim: 4", "embedding_dim: four"},
+			[]string{"x.yaml:9", "student.embedding_dim", `"four"`, "whole number"},
+		},
+		"number for a list":  {[2]string{"conv: [8]", "conv: 8"}, []string{"student.arch.conv", `"8"`, "a list"}},
+		"text in a list":     {[2]string{"conv: [8]", "conv: [8, x]"}, []string{"student.arch.conv[1]", `"x"`}},
+		"list for a section": {[2]string{"{model: t.onnx}", "[t.onnx]"}, []string{"teacher", "section"}},
+		"negative seed":      {[2]string{"[1, 2]", "[-1]"}, []string{"seeds[0]", `"-1"`}},
+		"seed given twice":   {[2]string{"[1, 2]", "[1, 1]"}, []string{"seeds", "different"}},
+		"bad name":           {[2]string{"name: test", "name: a/b"}, []string{"name", `"a/b"`}},
+		"bad variant name":   {[2]string{"  plain:", "  ../x:"}, []string{`"../x"`}},
+		"variant of data":    {[2]string{"plain: {}", "plain: {data: {}}"}, []string{`variant "plain"`, `"data"`}},
+		"text for a weight": {
+			[2]string{"rkd_distance: 1", "rkd_distance: much"},
+			[]string{"loss.rkd_distance.weight", `"much"`, "a number"},
+		},
+		"unknown side": {
+			[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, normalize: l2}"},
+			[]string{"rkd_distance.normalize", `"l2"`, "both"},
+		},
+		"unknown term key": {
+			[2]string{"rkd_distance: 1", "rkd_distance: {wieght: 1}"},
+			[]string{`"loss.rkd_distance.wieght"`, `"weight"`},
+		},
+		"no loss":      {[2]string{"rkd_distance: 1", "rkd_distance: 0"}, []string{"loss", "0"}},
+		"unknown task": {[2]string{"margin: 0.3", "kind: magic"}, []string{"loss.task.kind", `"magic"`, "triplet"}},
+		"miner elsewhere": {
+			[2]string{"margin: 0.3", "kind: contrastive, miner: hard"},
+			[]string{"loss.task.miner", `"contrastive"`},
+		},
+		"margin elsewhere": {
+			[2]string{"margin: 0.3", "kind: multi_similarity, margin: 1"},
+			[]string{"loss.task.margin", `"multi_similarity"`},
+		},
+		"HKD without logits": {[2]string{"rkd_distance: 1", "hkd: 1"}, []string{"loss.hkd", "teacher.logits"}},
+		"negative weight":    {[2]string{"rkd_distance: 1", "cc: {weight: -1}"}, []string{"cc", "-1"}},
+		"bad gamma":          {[2]string{"rkd_distance: 1", "cc: {weight: 1, gamma: -2}"}, []string{"cc", "gamma", "-2"}},
+		"bad temperature": {
+			[2]string{"rkd_distance: 1", "info_nce: {weight: 1, temperature: -1}"},
+			[]string{"info_nce", "temperature", "-1"},
+		},
+		"unknown decay": {
+			[2]string{"rkd_distance: 1", "rkd_distance: {weight: 1, schedule: {decay: sudden}}"},
+			[]string{"rkd_distance.schedule", `"sudden"`, "cosine"},
+		},
+		"one-class batches": {
+			[2]string{"seeds: [1, 2]", "train: {batch: {classes: 1}}"},
+			[]string{"task", "triplet", "2 classes"},
+		},
+		"cut to one class": {
+			[2]string{"seeds: [1, 2]", "train: {batch: {classes: 4, per_class: 8, size: 8}}"},
+			[]string{"task", "2 classes"},
+		},
+		"batch of one": {
+			[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, size: 1}}"},
+			[]string{"train", "1 rows", "2 or more"},
+		},
+		"key of another kind": {
+			[2]string{"seeds: [1, 2]", "train: {batch: {kind: shuffled, ways: 3}}"},
+			[]string{"train", "ways", "episodes"},
+		},
+		"no episodes": {[2]string{"margin: 0.3", "kind: prototypical"}, []string{"task", "episodes", `"pk"`}},
+		"HKD of unit teacher": {
+			[2]string{"rkd_distance: 1", "hkd: {weight: 0, normalize: both}"},
+			[]string{"hkd.normalize", `"both"`},
+		},
 		"unknown kind of job": {[2]string{"seeds: [1, 2]", "task: sorting"}, []string{"task", `"sorting"`, "few_shot"}},
 		"no generation":       {[2]string{"seeds: [1, 2]", "generations: -1"}, []string{"generations", "-1"}},
-		"unknown head":        {[2]string{"embedding_dim: 4", "embedding_dim: 4\n  head: round"}, []string{"student.head", `"round"`, "cosine"}},
-		"one way":             {[2]string{"seeds: [1, 2]", "eval: {metrics: [1-way-1-shot]}"}, []string{"eval", `"1-way-1-shot"`}},
-		"one episode":         {[2]string{"seeds: [1, 2]", "eval: {episodes: 1}"}, []string{"eval", "episodes is 1"}},
-		"unknown metric":      {[2]string{"seeds: [1, 2]", "eval: {metrics: [accuracy]}"}, []string{"eval", `"accuracy"`, "recall@K"}},
-		"unknown dtype":       {[2]string{"seeds: [1, 2]", "cache: {dtype: int8}"}, []string{"cache.dtype", `"int8"`, "float32"}},
-		"unknown normalize":   {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},
-		"unknown optimiser":   {[2]string{"seeds: [1, 2]", "train: {optimizer: lion}"}, []string{"train", `"lion"`, "adam"}},
-		"no teacher":          {[2]string{"model: t.onnx", "batch: 3"}, []string{"teacher", "model"}},
+		"unknown head": {
+			[2]string{"embedding_dim: 4", "embedding_dim: 4\n  head: round"},
+			[]string{"student.head", `"round"`, "cosine"},
+		},
+		"one way":     {[2]string{"seeds: [1, 2]", "eval: {metrics: [1-way-1-shot]}"}, []string{"eval", `"1-way-1-shot"`}},
+		"one episode": {[2]string{"seeds: [1, 2]", "eval: {episodes: 1}"}, []string{"eval", "episodes is 1"}},
+		"unknown metric": {
+			[2]string{"seeds: [1, 2]", "eval: {metrics: [accuracy]}"},
+			[]string{"eval", `"accuracy"`, "recall@K"},
+		},
+		"unknown dtype": {
+			[2]string{"seeds: [1, 2]", "cache: {dtype: int8}"}, []string{"cache.dtype", `"int8"`, "float32"},
+		},
+		"unknown normalize": {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},
+		"unknown optimiser": {[2]string{"seeds: [1, 2]", "train: {optimizer: lion}"}, []string{"train", `"lion"`, "adam"}},
+		"no teacher":        {[2]string{"model: t.onnx", "batch: 3"}, []string{"teacher", "model"}},
 	}
 	for name, test := range tests {
 		changed := strings.Replace(text, test.change[0], test.change[1], 1)
@@ -273,7 +330,8 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 			t.Errorf("%q gives %v, expected a configuration error", document, err)
 		}
 	}
-	if _, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"), nil); !isUsage(err) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := config.Load(filepath.Join(t.TempDir(), "none.yaml"), nil); !isUsage(err) ||
+		!errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a missing file gives %v", err)
 	}
 }
@@ -395,7 +453,8 @@ func FuzzParse(f *testing.F) {
 
 // How a cluster runs an experiment belongs to no training: neither variants nor the resolved file hold it.
 func TestBatch(t *testing.T) {
-	section := "\nbatch: {tasks: 3, resources: {cpus: 2, gpus: 1, time: \"01:00:00\"}, stages: {distill: {cpus: 8}, collect: {gpus: 2}}}\n"
+	section := "\nbatch: {tasks: 3, resources: {cpus: 2, gpus: 1, time: \"01:00:00\"}, stages: {distill: {cpus: 8}, " +
+		"collect: {gpus: 2}}}\n"
 	e, err := config.Parse("x.yaml", []byte(text+section), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -425,7 +484,8 @@ func TestBatch(t *testing.T) {
 	for wrong, says := range map[string]string{
 		"resources: {memory: 16}": "batch: resources.memory", "stages: {distill: {time: 4h}}": "batch: stages.distill.time",
 		"tasks: -1": "batch: tasks", "retries: -1": "batch: retries", "directives: [constraint=x]": "directives[0]",
-		"partition: a b": "partition", "environment: {A-B: c}": `"A-B"`, "max_array_size: 1": "max_array_size", "cpu: 1": "batch.cpu",
+		"partition: a b": "partition", "environment: {A-B: c}": `"A-B"`, "max_array_size: 1": "max_array_size",
+		"cpu: 1": "batch.cpu",
 	} {
 		_, err := config.Parse("x.yaml", []byte(text+"batch: {"+wrong+"}\n"), nil)
 		if !errors.Is(err, config.ErrConfig) || !strings.Contains(err.Error(), says) {
@@ -455,10 +515,12 @@ func TestGrid(t *testing.T) {
 	}
 	if len(e.Variants) != 16 || e.Variants[0].Name != "plain_embedding_dim-4_lr-1e-3_arch-1" ||
 		e.Variants[15].Name != "task_embedding_dim-8_lr-0.01_arch-2" {
-		t.Errorf("%d variants, the first %s, the last %s", len(e.Variants), e.Variants[0].Name, e.Variants[len(e.Variants)-1].Name)
+		t.Errorf("%d variants, the first %s, the last %s", len(e.Variants), e.Variants[0].Name,
+			e.Variants[len(e.Variants)-1].Name)
 	}
 	last := e.Variants[len(e.Variants)-1].Config
-	if last.Student.EmbeddingDim != 8 || last.Train.LR != 0.01 || last.Student.Normalize != "l2" || last.Loss.RKDDistance.Weight != 0 {
+	if last.Student.EmbeddingDim != 8 || last.Train.LR != 0.01 || last.Student.Normalize != "l2" ||
+		last.Loss.RKDDistance.Weight != 0 {
 		t.Errorf("the last variant has %+v, %+v", last.Student, last.Train)
 	}
 
@@ -473,17 +535,21 @@ func TestGrid(t *testing.T) {
 
 	alone, _, _ := strings.Cut(text, "variants:")
 	want := []string{"student.embedding_dim-4_train.embedding_dim-1", "student.embedding_dim-8_train.embedding_dim-1"}
-	if _, err := config.Parse("x.yaml", []byte(alone+"grid: {student.embedding_dim: [4, 8], train.embedding_dim: [1]}\n"), nil); err == nil ||
+	if _, err := config.Parse("x.yaml", []byte(alone+"grid: {student.embedding_dim: [4, 8], train.embedding_dim: [1]}\n"),
+		nil); err == nil ||
 		!strings.Contains(err.Error(), want[0]) || !strings.Contains(err.Error(), "train.embedding_dim") {
 		t.Errorf("an unknown key: %v", err)
 	}
-	if diff := cmp.Diff([]string{"embedding_dim-4", "embedding_dim-8"}, names(alone+"grid: {student.embedding_dim: [4, 8]}\n")); diff != "" {
+	if diff := cmp.Diff([]string{"embedding_dim-4", "embedding_dim-8"},
+		names(alone+"grid: {student.embedding_dim: [4, 8]}\n")); diff != "" {
 		t.Errorf("without variants (-want +got):\n%s", diff)
 	}
 
 	for wrong, says := range map[string]string{
-		"grid: [1]": "grid is", "grid: {student.embedding_dim: 8}": "a list of values", "grid: {student.embedding_dim: []}": "a list of values",
-		"grid: {teacher.batch: [1, 2]}": "variants share data", "grid: {student.embedding_dim: [8, 8]}": `lists "8" twice`,
+		"grid: [1]": "grid is", "grid: {student.embedding_dim: 8}": "a list of values",
+		"grid: {student.embedding_dim: []}":                                          "a list of values",
+		"grid: {teacher.batch: [1, 2]}":                                              "variants share data",
+		"grid: {student.embedding_dim: [8, 8]}":                                      `lists "8" twice`,
 		"grid: {student.embedding_dim: [8, x]}":                                      "a whole number",
 		"grid: {student.a: [" + numbers(200) + "], train.b: [" + numbers(200) + "]}": "more than 10000 variants",
 	} {

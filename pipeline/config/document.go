@@ -190,7 +190,10 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 		node = &yaml.Node{Kind: yaml.MappingNode, Line: node.Line}
 	}
 	if short, ok := v.Addr().Interface().(shorthand); ok && node.Kind == yaml.ScalarNode {
-		node = &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: short.Shorthand()}, node}}
+		node = &yaml.Node{
+			Kind:    yaml.MappingNode,
+			Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: short.Shorthand()}, node},
+		}
 	}
 	if node.Kind != yaml.MappingNode {
 		return d.wrong(node, path, "a section with keys")
@@ -222,7 +225,8 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 		field, ok := fields[key.Value]
 		if !ok && isKinded {
 			if kinds := section.KindsWith(key.Value); len(kinds) > 0 {
-				return fmt.Errorf("%w: %s: %s belongs to kind %s, but kind is %q", ErrConfig, d.at(key), full, strings.Join(kinds, " or "), kind)
+				return fmt.Errorf("%w: %s: %s belongs to kind %s, but kind is %q", ErrConfig, d.at(key), full,
+					strings.Join(kinds, " or "), kind)
 			}
 		}
 		if !ok {

@@ -25,8 +25,10 @@ func (e Engine) validate() error {
 		return fmt.Errorf("kind is %q, expected %s or %s", e.Kind, EngineONNXRuntime, EngineGorgonia)
 	case e.Threads < 0:
 		return fmt.Errorf("threads is %d, expected 0 or more", e.Threads)
-	case e.Kind == EngineGorgonia && (e.Threads != 0 || e.Provider != "" && e.Provider != "cpu" || len(e.ProviderOptions) > 0):
-		return fmt.Errorf("threads, provider and provider_options belong to kind %s, but kind is %s", EngineONNXRuntime, e.Kind)
+	case e.Kind == EngineGorgonia && (e.Threads != 0 || e.Provider != "" && e.Provider != "cpu" ||
+		len(e.ProviderOptions) > 0):
+		return fmt.Errorf("threads, provider and provider_options belong to kind %s, but kind is %s",
+			EngineONNXRuntime, e.Kind)
 	}
 	return nil
 }

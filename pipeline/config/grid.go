@@ -22,9 +22,9 @@ type axis struct {
 	values []*yaml.Node
 }
 
-// spread returns changes, the `variants` section, with each variant once for each combination of the grid's values, the last key's
-// changing fastest. Its name goes on with keys and values: plain_embedding_dim-8_lr-0.001. Without variants the grid alone makes
-// them.
+// spread returns changes, the `variants` section, with each variant once for each combination of the grid's values, the
+// last key's changing fastest. Its name goes on with keys and values: plain_embedding_dim-8_lr-0.001. Without variants
+// the grid alone makes them.
 func spread(doc *document, grid, changes *yaml.Node) (*yaml.Node, error) {
 	if grid.Kind == 0 || grid.Tag == "!!null" {
 		return changes, nil
@@ -65,7 +65,8 @@ func gridAxes(doc *document, grid *yaml.Node) ([]axis, error) {
 		key, values := grid.Content[i], grid.Content[i+1]
 		section, _, _ := strings.Cut(key.Value, ".")
 		if !slices.Contains(variable, section) {
-			return nil, fmt.Errorf("%w: %s: grid changes %q: variants share data, teacher and cache, and differ in %v only", ErrConfig,
+			return nil, fmt.Errorf("%w: %s: grid changes %q: variants share data, teacher and cache, and differ in %v only",
+				ErrConfig,
 				doc.at(key), key.Value, variable)
 		}
 		if values.Kind != yaml.SequenceNode || len(values.Content) == 0 {

@@ -11,9 +11,9 @@ import (
 	"slices"
 )
 
-// Key is what decides a result: values by canonical names, those of the configuration file. Two results with equal keys are
-// equal. What has its default is left out, so that a field may be added, with the default that means what was done before
-// it, without a change of any key.
+// Key is what decides a result: values by canonical names, those of the configuration file. Two results with equal keys
+// are equal. What has its default is left out, so that a field may be added, with the default that means what was done
+// before it, without a change of any key.
 type Key map[string]any
 
 // Hash returns the hexadecimal SHA-256 of the key's canonical JSON: names sorted, no spaces.
@@ -30,8 +30,8 @@ func (k Key) canonical() []byte {
 	return bytes.TrimSpace(b.Bytes())
 }
 
-// Differences lists the names under which k and old hold different values, sorted: "train.lr is 0.002, was 0.001". A value that a
-// key leaves out is called default.
+// Differences lists the names under which k and old hold different values, sorted: "train.lr is 0.002, was 0.001". A
+// value that a key leaves out is called default.
 func (k Key) Differences(old Key) []string {
 	now, before := map[string]string{}, map[string]string{}
 	flatten(now, "", map[string]any(k))
@@ -70,8 +70,8 @@ func flatten(flat map[string]string, name string, v any) {
 	}
 }
 
-// TrainingKeyVersion is part of every training's key. Raise it when an unchanged configuration trains another student: all
-// trainings then start again. (Version 1 was a hash of Go structs.)
+// TrainingKeyVersion is part of every training's key. Raise it when an unchanged configuration trains another student:
+// all trainings then start again. (Version 1 was a hash of Go structs.)
 const TrainingKeyVersion = 2
 
 // Training is what a training is made from beside its configuration.
@@ -83,8 +83,8 @@ type Training struct {
 	Seed  uint64
 }
 
-// TrainingKey returns what decides the bytes of a training: neither folders nor names, and of the options only those that
-// the weights or the figures in metrics.jsonl depend on.
+// TrainingKey returns what decides the bytes of a training: neither folders nor names, and of the options only those
+// that the weights or the figures in metrics.jsonl depend on.
 func (c *Config) TrainingKey(t Training) (Key, error) {
 	options := c.Train.WithDefaults(t.Rows)
 	options.CheckpointSteps = 0 // when checkpoints are written changes none of them

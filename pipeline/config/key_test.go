@@ -45,9 +45,9 @@ student: {arch: {conv: [8]}, embedding_dim: 4}
 loss: {rkd_distance: 1, task: {weight: 1}}
 `
 
-// A key that changes throws away users' checkpoints. Where this test fails, give the new field the default that means what
-// was done before it, and name that in keyDefaults unless it is zero. Only where all trainings shall start again, raise
-// TrainingKeyVersion and renew the golden file with -update.
+// A key that changes throws away users' checkpoints. Where this test fails, give the new field the default that means
+// what was done before it, and name that in keyDefaults unless it is zero. Only where all trainings shall start again,
+// raise TrainingKeyVersion and renew the golden file with -update.
 func TestKeysOfTrainingsStay(t *testing.T) {
 	e, err := Load("testdata/key.yaml", nil)
 	if err != nil {
@@ -77,12 +77,14 @@ func TestKeysOfTrainingsStay(t *testing.T) {
 func TestKeyOfATrainingLeavesOutDefaults(t *testing.T) {
 	want := trainingKey(t, parse(t), keyed).Hash()
 	for _, set := range []string{
-		"train.lr=0.001", "train.optimizer=adam", "train.batch={kind: pk, classes: 5}", "train.selection=0.1", "train.schedule.kind=constant",
+		"train.lr=0.001", "train.optimizer=adam", "train.batch={kind: pk, classes: 5}", "train.selection=0.1",
+		"train.schedule.kind=constant",
 		"student.normalize=none", "student.head=linear", "student.arch.norm=batch", "engine.kind=onnxruntime",
 		"loss.task={weight: 1, margin: 0.2, miner: distance_weighted}", "loss.cc={weight: 0, gamma: 3}", "loss.rkd_angle=0",
 		"loss.task=[{weight: 1}, {weight: 0, kind: contrastive}]",
 		// What no weight depends on.
-		"name=other", "dir=elsewhere", "cache.dir=elsewhere", "cache.rows_per_shard=3", "engine.threads=1", "train.checkpoint_steps=5",
+		"name=other", "dir=elsewhere", "cache.dir=elsewhere", "cache.rows_per_shard=3", "engine.threads=1",
+		"train.checkpoint_steps=5",
 		"eval.metrics=[nmi]", "eval.seed=4", "export.preprocess=true", "seeds=[3, 4]", "generations=2", "teacher.batch=3",
 	} {
 		if got := trainingKey(t, parse(t, set), keyed).Hash(); got != want {
@@ -100,11 +102,15 @@ func TestKeyOfATrainingCountsWhatWeightsDependOn(t *testing.T) {
 		seen[k.Hash()] = what
 	}
 	for _, set := range []string{
-		"student.arch.conv=[9]", "student.arch.pool=avg", "student.embedding_dim=5", "student.normalize=l2", "student.head=cosine",
-		"student.preprocess={mean: [0.5]}", "loss.rkd_distance=2", "loss.rkd_distance={weight: 1, normalize: both}", "loss.hkd=1",
+		"student.arch.conv=[9]", "student.arch.pool=avg", "student.embedding_dim=5", "student.normalize=l2",
+		"student.head=cosine",
+		"student.preprocess={mean: [0.5]}", "loss.rkd_distance=2",
+		"loss.rkd_distance={weight: 1, normalize: both}", "loss.hkd=1",
 		"loss.rkd_distance={weight: 1, schedule: {warmup: 1}}", "loss.cc={weight: 1}", "loss.cc={weight: 1, gamma: 3}",
-		"loss.task={weight: 1, margin: 0.3}", "loss.task={weight: 1, miner: hard}", "loss.task={weight: 1, kind: contrastive}",
-		"train.epochs=9", "train.steps_per_epoch=9", "train.lr=0.1", "train.optimizer=sgd", "train.selection=0", "train.clip_norm=1",
+		"loss.task={weight: 1, margin: 0.3}", "loss.task={weight: 1, miner: hard}",
+		"loss.task={weight: 1, kind: contrastive}",
+		"train.epochs=9", "train.steps_per_epoch=9", "train.lr=0.1", "train.optimizer=sgd", "train.selection=0",
+		"train.clip_norm=1",
 		"train.batch.classes=6", "train.batch.size=60", "train.batch.kind=shuffled", "train.schedule={kind: step, every: 2}",
 		"train.betas=[0.8, 0.9]", "train.weight_decay=0.1", "engine.kind=gorgonia", "eval.curve=true",
 	} {

@@ -97,7 +97,8 @@ func readPage(t *testing.T) []pageSection {
 			column := strings.TrimSpace(columns[i])
 			for _, code := range pageCode.FindAllStringSubmatch(cell, -1) {
 				name, _, option := strings.Cut(code[1], ":")
-				if strings.HasPrefix(column, "key") || column == "further keys and their defaults" || column == "options, with defaults" && option {
+				if strings.HasPrefix(column, "key") || column == "further keys and their defaults" ||
+					column == "options, with defaults" && option {
 					s.keys = append(s.keys, name)
 				}
 			}

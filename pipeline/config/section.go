@@ -8,8 +8,8 @@ import (
 	"rkd/datasets"
 )
 
-// ParseSection fills v, a pointer to a struct, from text, YAML or JSON, as strictly as a configuration is read; name serves for
-// messages.
+// ParseSection fills v, a pointer to a struct, from text, YAML or JSON, as strictly as a configuration is read; name
+// serves for messages.
 func ParseSection(name string, text []byte, v any) error {
 	doc, err := parseDocument(name, text)
 	if err != nil {

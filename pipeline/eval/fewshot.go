@@ -33,18 +33,21 @@ type FewShotScore struct {
 //	p_w      = 1/Shots Σ_{x∈S_w} x
 //	accuracy = mean over the Ways·Queries queries x of [ argmin_w ‖x − p_w‖² is x's way ]
 //
-// The score is the mean over episodes with CI95 = 1.96·s/√Episodes, s being the sample standard deviation of the accuracy
-// of episodes. Of equally near prototypes the way drawn first wins, so that embeddings which are all the same score 1/Ways.
+// The score is the mean over episodes with CI95 = 1.96·s/√Episodes, s being the sample standard deviation of the
+// accuracy of episodes. Of equally near prototypes the way drawn first wins, so that embeddings which are all the same
+// score 1/Ways.
 //
 // embeddings is (N,D), row-major, with N = n and D = d ≥ 1; labels is (N) with at least Ways classes, each of Shots +
-// Queries samples or more. Distances are computed in float64. What an episode draws is a function of Seed and its number
-// alone; results do not depend on the number of threads.
+// Queries samples or more. Distances are computed in float64. What an episode draws is a function of Seed and its
+// number alone; results do not depend on the number of threads.
 //
-// It returns ErrInput for shapes, values and options that break these rules, naming the class that is too small, and the
-// row in the case of a NaN or an infinity.
+// It returns ErrInput for shapes, values and options that break these rules, naming the class that is too small, and
+// the row in the case of a NaN or an infinity.
 //
 // Source: Snell et al., NeurIPS 2017 (arXiv:1703.05175), eq. 1 and section 3.1.
-func FewShot(ctx context.Context, embeddings []float32, n, d int, labels []int32, o FewShotOptions) (FewShotScore, error) {
+func FewShot(ctx context.Context, embeddings []float32, n, d int, labels []int32,
+	o FewShotOptions,
+) (FewShotScore, error) {
 	if err := checkFewShot(embeddings, n, d, labels, o); err != nil {
 		return FewShotScore{}, fmt.Errorf("%w: %w", ErrInput, err)
 	}

@@ -162,7 +162,11 @@ func TestFewShotRefuses(t *testing.T) {
 		{"no queries", x, y, FewShotOptions{2, 1, 0, 2, 0}, "0 queries, expected at least 1"},
 		{"one episode", x, y, FewShotOptions{2, 1, 1, 1, 0}, "1 episodes, expected at least 2"},
 		{"too many ways", x, y, FewShotOptions{3, 1, 1, 2, 0}, "2 classes for episodes of 3 ways"},
-		{"a small class", x, y, FewShotOptions{2, 1, 3, 2, 0}, "class 3 has 3 samples, expected at least 1 shots and 3 queries"},
+		{
+			"a small class", x, y,
+			FewShotOptions{2, 1, 3, 2, 0},
+			"class 3 has 3 samples, expected at least 1 shots and 3 queries",
+		},
 		{"a number that overflows", x, y, FewShotOptions{2, math.MaxInt, 1, 2, 0}, "class 3 has 3 samples"},
 		{"too few labels", x, y[1:], FewShotOptions{2, 1, 1, 2, 0}, "6 labels for 7 samples"},
 		{"a NaN", []float32{1, 2, 3, 4, 5, nan, 7}, y, FewShotOptions{2, 1, 1, 2, 0}, "row 5 of the embeddings holds NaN"},

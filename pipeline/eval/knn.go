@@ -6,21 +6,22 @@ import (
 	"slices"
 )
 
-// KNN predicts the class of each sample from the K nearest of all the others and returns, by K, the share of right ones,
+// KNN predicts the class of each sample from the K nearest of all the others and returns, by K, the share of right
+// ones,
 //
 //	accuracy@K = mean_q [ argmax_c |{ i ≤ K : the i-th nearest of q has class c }| is q's class ]
 //
 // which is leave-one-out accuracy of k-nearest-neighbour classification with equal votes. Of classes with equally many
-// votes the one whose nearest member is nearest wins; of equal distances the lower row comes first. A sample that is alone
-// in its class is scored, and never right.
+// votes the one whose nearest member is nearest wins; of equal distances the lower row comes first. A sample that is
+// alone in its class is scored, and never right.
 //
-// embeddings is (N,D), row-major, with N = n ≥ 2 and D = d ≥ 1; labels is (N) with at least two classes; each K of ks is in
-// [1, N−1]. Distances are those of [Retrieval], and so are memory and the independence of threads.
+// embeddings is (N,D), row-major, with N = n ≥ 2 and D = d ≥ 1; labels is (N) with at least two classes; each K of ks
+// is in [1, N−1]. Distances are those of [Retrieval], and so are memory and the independence of threads.
 //
 // It returns ErrInput for shapes and values that break these rules, naming the row in the case of a NaN or an infinity.
 //
-// Source: Cover and Hart, IEEE Trans. Inf. Theory 13 (1967). Deviation: scikit-learn breaks ties of the vote by the order
-// of the classes.
+// Source: Cover and Hart, IEEE Trans. Inf. Theory 13 (1967). Deviation: scikit-learn breaks ties of the vote by the
+// order of the classes.
 func KNN(ctx context.Context, embeddings []float32, n, d int, labels []int32, ks []int) (map[int]float64, error) {
 	if err := checkKNN(embeddings, n, d, labels, ks); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)

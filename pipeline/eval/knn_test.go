@@ -66,7 +66,8 @@ func TestKNNByHand(t *testing.T) {
 			map[int]float64{1: 1, 2: 1, 3: 0},
 		},
 		{
-			// Neighbours of 0: 1, 3, 4 of classes 0, 1, 1; of 1: 0, 3, 4 of 0, 1, 1; of 3: 4, 1, 0 of 1, 0, 0; of 4: 3, 1, 0 of 1, 0, 0.
+			// Neighbours of 0: 1, 3, 4 of classes 0, 1, 1; of 1: 0, 3, 4 of 0, 1, 1; of 3: 4, 1, 0 of 1, 0, 0; of 4: 3, 1, 0 of
+			// 1, 0, 0.
 			"a tied vote goes to the class of the nearest",
 			[]float32{0, 1, 3, 4},
 			[]int32{0, 0, 1, 1},

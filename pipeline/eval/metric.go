@@ -106,7 +106,8 @@ func parseMetric(name string) (Metric, error) {
 func Measure(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions) (Figures, error) {
 	f := Figures{Values: map[string]float64{}}
 	for _, family := range families {
-		wanted := slices.DeleteFunc(slices.Clone(metrics), func(m Metric) bool { return !slices.Contains(family.forms, m.form) })
+		wanted := slices.DeleteFunc(slices.Clone(metrics),
+			func(m Metric) bool { return !slices.Contains(family.forms, m.form) })
 		if len(wanted) == 0 {
 			continue
 		}

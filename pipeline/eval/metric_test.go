@@ -30,7 +30,10 @@ func TestMeasureNamesFiguresAsTheyWereAskedFor(t *testing.T) {
 		t.Errorf("figures of %v, expected those of %v", got, names)
 	}
 	// The nearest of 0, 1, 2.5, 2, 10, 12 are 1, 0, 2, 2.5, 12, 10: right but for the two in the middle.
-	for name, want := range map[string]float64{"recall@1": 4. / 6, "knn@1": 4. / 6, "recall@5": 1, "top-1": 4. / 6, "top-2": 1} {
+	for name, want := range map[string]float64{
+		"recall@1": 4. / 6, "knn@1": 4. / 6, "recall@5": 1,
+		"top-1": 4. / 6, "top-2": 1,
+	} {
 		if f.Values[name] != want {
 			t.Errorf("%s is %g, expected %g", name, f.Values[name], want)
 		}

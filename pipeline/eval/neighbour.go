@@ -58,8 +58,9 @@ func newSpace(embeddings []float32, n, d int) *space {
 	return s
 }
 
-// centreOf returns a point near the mean of the rows: each coordinate is rounded to a power of two not above its standard
-// deviation. Rows of whole numbers, or of other values of few bits, so stay such rows, and equal distances equal.
+// centreOf returns a point near the mean of the rows: each coordinate is rounded to a power of two not above its
+// standard deviation. Rows of whole numbers, or of other values of few bits, so stay such rows, and equal distances
+// equal.
 func centreOf(embeddings []float32, n, d int) []float64 {
 	centre, variance := make([]float64, d), make([]float64, d)
 	for i := range n {
@@ -123,7 +124,8 @@ func (s *space) eachQuery(ctx context.Context, visit func(q *query)) error {
 	return group.Wait()
 }
 
-// eachBlock calls body for the blocks [from, to) of at most size indices that make up [0, n), from all cores, in no order.
+// eachBlock calls body for the blocks [from, to) of at most size indices that make up [0, n), from all cores, in no
+// order.
 func eachBlock(ctx context.Context, n, size int, body func(from, to int)) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))

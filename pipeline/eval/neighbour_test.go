@@ -19,7 +19,10 @@ func TestNearestIsTheStartOfAFullSort(t *testing.T) {
 		{"ascending", func(i int) float64 { return float64(i) }},
 		{"all the same", func(int) float64 { return 7 }},
 		{"few places", func(int) float64 { return float64(rng.IntN(4)) }},
-		{"an outlier, which leaves one bucket for the rest", func(i int) float64 { return rng.Float64() + 1e9*float64(max(0, i-255)) }},
+		{
+			"an outlier, which leaves one bucket for the rest",
+			func(i int) float64 { return rng.Float64() + 1e9*float64(max(0, i-255)) },
+		},
 		{"nearly the same", func(int) float64 { return 1 + 1e-7*float64(rng.IntN(3)) }},
 		{"tiny", func(int) float64 { return 1e-38 * rng.Float64() }},
 	} {

@@ -15,18 +15,18 @@ import (
 //
 // It is 1 if each cluster is a class, and near 0 if clusters say nothing about classes.
 //
-// k-means starts from k-means++ seeds and goes on until no row changes its cluster, or for 100 iterations; the best of 5
-// starts, the one with the least sum of squared distances to the clusters' means, counts. What is drawn is a function of
-// seed alone, and results do not depend on the number of threads. A cluster that loses its last row keeps its mean; of
-// equally near means the first counts. Embeddings with fewer different rows than classes make fewer clusters.
+// k-means starts from k-means++ seeds and goes on until no row changes its cluster, or for 100 iterations; the best of
+// 5 starts, the one with the least sum of squared distances to the clusters' means, counts. What is drawn is a function
+// of seed alone, and results do not depend on the number of threads. A cluster that loses its last row keeps its mean;
+// of equally near means the first counts. Embeddings with fewer different rows than classes make fewer clusters.
 //
 // embeddings is (N,D), row-major, with N = n ≥ 2 and D = d ≥ 1; labels is (N) with C ≥ 2 classes. Distances have
 // float32's precision, see [Retrieval]; means are computed in float64. Memory is O(N·D), time O(N·C·D) an iteration.
 //
 // It returns ErrInput for shapes and values that break these rules, naming the row in the case of a NaN or an infinity.
 //
-// Source: Sohn, NIPS 2016, section 4.2; Arthur and Vassilvitskii, SODA 2007 (k-means++). The mean in the denominator is the
-// arithmetic one, as in scikit-learn.
+// Source: Sohn, NIPS 2016, section 4.2; Arthur and Vassilvitskii, SODA 2007 (k-means++). The mean in the denominator is
+// the arithmetic one, as in scikit-learn.
 func NMI(ctx context.Context, embeddings []float32, n, d int, labels []int32, seed uint64) (float64, error) {
 	sizes, err := checkNMI(embeddings, n, d, labels)
 	if err != nil {

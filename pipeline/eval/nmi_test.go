@@ -78,7 +78,12 @@ func TestNMI(t *testing.T) {
 		{"clusters are classes", []float32{0, 0.1, 9, 9.1, 9.2}, []int32{5, 5, 2, 2, 2}, 1},
 		{"clusters say nothing of classes", []float32{0, 0.1, 9, 9.1}, []int32{0, 1, 0, 1}, 0},
 		{"all rows are the same, which makes one cluster", []float32{2, 2, 2, 2}, []int32{0, 0, 1, 1}, 0},
-		{"two different rows for three classes", []float32{2, 2, 7, 7}, []int32{0, 0, 1, 2}, 2 * math.Ln2 / (math.Ln2 + 1.5*math.Ln2)},
+		{
+			"two different rows for three classes",
+			[]float32{2, 2, 7, 7},
+			[]int32{0, 0, 1, 2},
+			2 * math.Ln2 / (math.Ln2 + 1.5*math.Ln2),
+		},
 		{"as many classes as rows", []float32{1, 2, 4}, []int32{0, 1, 2}, 1},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -21,17 +21,18 @@ const MaxPairwiseRows = 2000
 //	ρ = Σ_p (r_p − r̄)(s_p − s̄) / √(Σ_p (r_p − r̄)² · Σ_p (s_p − s̄)²)
 //
 // over the pairs p of two rows each, where r_p is the rank of the pair's distance among the distances of A and s_p that
-// among those of B. Equal distances share the mean of their ranks. It is in [−1,1], and 1 where both sets order all pairs
-// alike.
+// among those of B. Equal distances share the mean of their ranks. It is in [−1,1], and 1 where both sets order all
+// pairs alike.
 //
 // A is (N,DA) and B (N,DB), 3 ≤ N ≤ 2,000: callers with more take a sample of rows. Distances are in float64; those
 // between equal rows are equal. Ranks are added up as integers, so that neither threads nor rounding leave a trace.
 // Time is O(N²·(DA+DB) + N²·log N), memory O(N²).
 //
-// It returns ErrInput for shapes that do not fit, for values that are not finite, naming the row, and where all distances
-// of one set are equal, and the context's error.
+// It returns ErrInput for shapes that do not fit, for values that are not finite, naming the row, and where all
+// distances of one set are equal, and the context's error.
 //
-// Source: Kriegeskorte et al., Representational similarity analysis, Frontiers in Systems Neuroscience 2008; Spearman 1904.
+// Source: Kriegeskorte et al., Representational similarity analysis, Frontiers in Systems Neuroscience 2008;
+// Spearman 1904.
 func PairwiseSpearman(ctx context.Context, p Pair) (float64, error) {
 	if err := p.check(3); err != nil {
 		return 0, err

@@ -1,7 +1,7 @@
-// Package eval scores embeddings and logits (retrieval, nearest neighbours, clustering, top-K, few-shot episodes), says how
-// alike two sets of embeddings are, and summarises scores over seeds. Everything here is a pure function of matrices and
-// labels, on all cores, whose bits do not depend on their number. Where embeddings come from, which of them are compared
-// and how results are printed is the business of the stages above.
+// Package eval scores embeddings and logits (retrieval, nearest neighbours, clustering, top-K, few-shot episodes), says
+// how alike two sets of embeddings are, and summarises scores over seeds. Everything here is a pure function of
+// matrices and labels, on all cores, whose bits do not depend on their number. Where embeddings come from, which of
+// them are compared and how results are printed is the business of the stages above.
 package eval
 
 import (

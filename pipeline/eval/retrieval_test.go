@@ -108,8 +108,8 @@ func TestRetrievalByHand(t *testing.T) {
 			Scores{Recall: map[int]float64{1: 0, 2: 0.5, 3: 1}, MAPAtR: 0, Queries: 4},
 		},
 		{
-			// Of the two nearest of the three of class 0, (1,0), (1,0) and (0,1) are of class 0: AP ½, ½ and ½·½. The lone one is a
-			// reference of the others, but no query.
+			// Of the two nearest of the three of class 0, (1,0), (1,0) and (0,1) are of class 0: AP ½, ½ and ½·½. The lone one
+			// is a reference of the others, but no query.
 			"a lone sample",
 			[]float32{0, 1, 4, 2.4},
 			[]int32{0, 0, 0, 7},
@@ -256,12 +256,26 @@ func TestRetrievalRefuses(t *testing.T) {
 		{"too few values", []float32{1, 2, 3}, 2, 2, []int32{0, 1}, nil, "3 values of embeddings, expected 2×2"},
 		{"too few labels", []float32{1, 2}, 2, 1, []int32{0}, nil, "1 labels for 2 samples"},
 		{"K of 0", []float32{1, 2, 3}, 3, 1, []int32{0, 0, 1}, []int{0}, "recall@0 of 3 samples"},
-		{"K of N", []float32{1, 2, 3}, 3, 1, []int32{0, 0, 1}, []int{1, 3}, "recall@3 of 3 samples, expected K between 1 and 2"},
+		{
+			"K of N",
+			[]float32{1, 2, 3},
+			3, 1,
+			[]int32{0, 0, 1},
+			[]int{1, 3},
+			"recall@3 of 3 samples, expected K between 1 and 2",
+		},
 		{"one class", []float32{1, 2, 3}, 3, 1, []int32{4, 4, 4}, nil, "all 3 samples have class 4"},
 		{"no pair", []float32{1, 2, 3}, 3, 1, []int32{1, 2, 3}, nil, "a class of its own"},
 		{"a NaN", []float32{1, 2, 3, 4, nan, 6}, 3, 2, []int32{0, 0, 1}, nil, "row 2 of the embeddings holds NaN"},
 		{"an infinity", []float32{1, inf, 3, 4}, 2, 2, []int32{0, 1}, nil, "a class of its own"},
-		{"an infinity in a pair", []float32{1, 2, inf, 4, 5, 6}, 3, 2, []int32{0, 0, 1}, nil, "row 1 of the embeddings holds +Inf"},
+		{
+			"an infinity in a pair",
+			[]float32{1, 2, inf, 4, 5, 6},
+			3, 2,
+			[]int32{0, 0, 1},
+			nil,
+			"row 1 of the embeddings holds +Inf",
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := Retrieval(t.Context(), tt.embeddings, tt.n, tt.d, tt.labels, tt.ks)

@@ -28,7 +28,8 @@ func (p Pair) sides() [2]side {
 	return [2]side{{"first", p.A, p.N, p.DA}, {"second", p.B, p.N, p.DB}}
 }
 
-// check returns ErrInput unless both sets have the sizes that the pair says, minRows rows or more, and finite values only.
+// check returns ErrInput unless both sets have the sizes that the pair says, minRows rows or more, and finite values
+// only.
 func (p Pair) check(minRows int) error {
 	if p.N < minRows {
 		return fmt.Errorf("%w: %d samples, expected at least %d", ErrInput, p.N, minRows)
@@ -52,9 +53,9 @@ func (p Pair) check(minRows int) error {
 // rotated, reflected, translated or scaled by one number, 0 where no column of one correlates with any of the other.
 // With fewer rows than columns it is high for whatever is compared.
 //
-// It computes in float64 in the space of features, in O(N·(DA+DB)²) and on all cores; memory is O((DA+DB)²) whatever N is.
-// It returns ErrInput for shapes that do not fit, for values that are not finite, naming the row, and where all rows of
-// one set are equal, and the context's error.
+// It computes in float64 in the space of features, in O(N·(DA+DB)²) and on all cores; memory is O((DA+DB)²) whatever N
+// is. It returns ErrInput for shapes that do not fit, for values that are not finite, naming the row, and where all
+// rows of one set are equal, and the context's error.
 //
 // Source: Kornblith et al., Similarity of Neural Network Representations Revisited, ICML 2019, eq. 3 and table 1.
 func LinearCKA(ctx context.Context, p Pair) (float64, error) {
@@ -146,12 +147,12 @@ func sumOfSquares(m blas64.General) float64 {
 //
 //	overlap@K = 1/N Σ_i |N_A(i) ∩ N_B(i)| / K
 //
-// where N_A(i) are the K rows of A that are nearest to row i, itself left out. It is in [0,1]; of unrelated sets it is about
-// K/(N−1). A is (N,DA) and B (N,DB), N ≥ 2, 1 ≤ K ≤ N−1. Distances are those of [Retrieval], and so are ties and the
-// independence of threads. Memory is that of Retrieval and O(N·K).
+// where N_A(i) are the K rows of A that are nearest to row i, itself left out. It is in [0,1]; of unrelated sets it is
+// about K/(N−1). A is (N,DA) and B (N,DB), N ≥ 2, 1 ≤ K ≤ N−1. Distances are those of [Retrieval], and so are ties and
+// the independence of threads. Memory is that of Retrieval and O(N·K).
 //
-// It returns ErrInput for shapes and values that break these rules, naming the row that is not finite, and the context's
-// error.
+// It returns ErrInput for shapes and values that break these rules, naming the row that is not finite, and the
+// context's error.
 //
 // Source: mutual k-nearest neighbours in Huh et al., The Platonic Representation Hypothesis, ICML 2024, appendix A.
 func NeighbourOverlap(ctx context.Context, p Pair, k int) (float64, error) {

@@ -7,8 +7,8 @@ import "fmt"
 //	top-K accuracy = mean_i [ |{ c ≠ y_i : logits_ic ≥ logits_i,y_i }| < K ]
 //
 // logits is (N,C), row-major, with N = n ≥ 1 and C = c ≥ 2; labels is (N) with values in [0, C−1]; each K of ks is in
-// [1, C]. Another class with a logit equal to the own one's counts as ahead of it, so that a model which gives all classes
-// the same is never right below K = C.
+// [1, C]. Another class with a logit equal to the own one's counts as ahead of it, so that a model which gives all
+// classes the same is never right below K = C.
 //
 // It returns ErrInput for shapes and values that break these rules, naming the row in the case of a label outside the
 // classes, a NaN or an infinity.

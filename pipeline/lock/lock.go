@@ -56,8 +56,8 @@ type Lock struct {
 }
 
 // Hold takes hold of dir, which it makes if need be. The hold ends with Release or with the process, however that ends:
-// it is an advisory lock of the operating system (flock), which network file systems carry to other hosts: NFS version 4,
-// CephFS, GPFS, Lustre when mounted with flock.
+// it is an advisory lock of the operating system (flock), which network file systems carry to other hosts: NFS version
+// 4, CephFS, GPFS, Lustre when mounted with flock.
 //
 // Errors wrap ErrHeld, naming the other process, and ErrUnsupported.
 func Hold(dir string, mode Mode) (*Lock, error) {

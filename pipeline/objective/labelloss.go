@@ -21,8 +21,8 @@ const (
 	Prototypical    = "prototypical"
 )
 
-// labelKinds is the table of the losses on labels: a kind, what it is computed on, its settings where nothing is given, and
-// what it asks of batches.
+// labelKinds is the table of the losses on labels: a kind, what it is computed on, its settings where nothing is given,
+// and what it asks of batches.
 var labelKinds = []labelKind{
 	newLabelKind(Triplet, onRows, loss.TripletOptions{Margin: 0.2, Miner: loss.MinerDistanceWeighted}, severalClasses),
 	newLabelKind(Contrastive, onRows, loss.ContrastiveOptions{Margin: 1}, severalClasses),
@@ -89,7 +89,8 @@ func (l LabelLosses) name(i int) string {
 
 // LabelLoss is a loss on labels.
 type LabelLoss struct {
-	// Kind is triplet, contrastive, multi_similarity, cross_entropy or prototypical; the default is the experiment's goal's.
+	// Kind is triplet, contrastive, multi_similarity, cross_entropy or prototypical; the default is the experiment's
+	// goal's.
 	Kind string `yaml:"kind,omitempty"`
 	Term `yaml:",inline"`
 	// Options are a pointer to the settings of the kind, whose keys are the section's.

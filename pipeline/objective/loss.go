@@ -13,8 +13,8 @@ import (
 // ErrOptions reports a `loss` or `student.head` section that cannot be used.
 var ErrOptions = errors.New("objective")
 
-// Losses is the `loss` section: the losses that are added up. It is the table of the losses between student and teacher: the
-// type of a field says what the loss is computed on, and which keys it has of its own.
+// Losses is the `loss` section: the losses that are added up. It is the table of the losses between student and
+// teacher: the type of a field says what the loss is computed on, and which keys it has of its own.
 type Losses struct {
 	RKDDistance OnRows[loss.DistanceOptions]         `yaml:"rkd_distance,omitempty"`
 	RKDAngle    OnRows[loss.AngleOptions]            `yaml:"rkd_angle,omitempty"`

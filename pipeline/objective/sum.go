@@ -58,9 +58,11 @@ func (t term) validate() error {
 	if t.sides().teacher {
 		switch {
 		case t.kind != "":
-			return fmt.Errorf("%s: normalize is %q, expected none or student: a loss on labels has no teacher", t.name, t.Normalize)
+			return fmt.Errorf("%s: normalize is %q, expected none or student: a loss on labels has no teacher",
+				t.name, t.Normalize)
 		case t.input == onTeacherLogits:
-			return fmt.Errorf("%s.normalize is %q, expected none or student: it is about embeddings, and the teacher's side are logits",
+			return fmt.Errorf("%s.normalize is %q, expected none or student: it is about embeddings, and the teacher's side "+
+				"are logits",
 				t.name, t.Normalize)
 		}
 	}
@@ -100,7 +102,8 @@ func (l Losses) Build(w Widths, head Head, seed uint64) (*Objective, error) {
 		switch t.input {
 		case onLogits, onTeacherLogits:
 			if t.input == onTeacherLogits && w.Logits != w.Classes {
-				return nil, fmt.Errorf("%w: loss.%s compares logits of the training data's %d classes with the teacher's %d, expected as many",
+				return nil, fmt.Errorf("%w: loss.%s compares logits of the training data's %d classes with the teacher's %d, "+
+					"expected as many",
 					ErrOptions, t.name, w.Classes, w.Logits)
 			}
 			if o.Head == nil {
@@ -118,7 +121,8 @@ func (l Losses) Build(w Widths, head Head, seed uint64) (*Objective, error) {
 			of = loss.NewProjected(p, of)
 		case onEqualRows:
 			if w.Student != w.Teacher {
-				return nil, fmt.Errorf("%w: loss.%s without a projection needs a student as wide as its teacher, but student.embedding_dim is %d and the cache has %d",
+				return nil, fmt.Errorf("%w: loss.%s without a projection needs a student as wide as its teacher, but "+
+					"student.embedding_dim is %d and the cache has %d",
 					ErrOptions, t.name, w.Student, w.Teacher)
 			}
 		case onRows:

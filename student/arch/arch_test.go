@@ -61,11 +61,13 @@ func TestShortForms(t *testing.T) {
 		parameters int
 	}{
 		// 9·8 + 2·8, 72·16 + 2·16, 144·32 + 2·32, (288+1)·16
-		"demo student":    {arch.Config{Conv: []int{8, 16, 32}}, []int{1, 28, 28}, 16, false, 88 + 1184 + 4672 + 4624},
-		"without norm":    {arch.Config{Conv: []int{8}, Norm: "none"}, []int{1, 4, 4}, 2, true, 80 + (32+1)*2},
-		"global pooling":  {arch.Config{Conv: []int{8}, Head: "avg", Pool: "avg"}, []int{3, 8, 8}, 4, false, 216 + 16 + 36},
-		"no pool, max":    {arch.Config{Conv: []int{8}, Head: "max", Pool: "none"}, []int{3, 8, 8}, 4, false, 216 + 16 + 36},
-		"mlp":             {arch.Config{MLP: []int{512, 256}}, []int{1, 28, 28}, 64, false, 784*512 + 1024 + 512*256 + 512 + 257*64},
+		"demo student":   {arch.Config{Conv: []int{8, 16, 32}}, []int{1, 28, 28}, 16, false, 88 + 1184 + 4672 + 4624},
+		"without norm":   {arch.Config{Conv: []int{8}, Norm: "none"}, []int{1, 4, 4}, 2, true, 80 + (32+1)*2},
+		"global pooling": {arch.Config{Conv: []int{8}, Head: "avg", Pool: "avg"}, []int{3, 8, 8}, 4, false, 216 + 16 + 36},
+		"no pool, max":   {arch.Config{Conv: []int{8}, Head: "max", Pool: "none"}, []int{3, 8, 8}, 4, false, 216 + 16 + 36},
+		"mlp": {
+			arch.Config{MLP: []int{512, 256}}, []int{1, 28, 28}, 64, false, 784*512 + 1024 + 512*256 + 512 + 257*64,
+		},
 		"mlp on features": {arch.Config{MLP: []int{4}, Norm: "none"}, []int{10}, 2, false, 44 + 10},
 		"no hidden layer": {arch.Config{MLP: []int{}}, []int{10}, 2, false, 22},
 	}
@@ -106,7 +108,8 @@ func TestInitFollowsTheSeed(t *testing.T) {
 			t.Errorf("%s is the same for another seed", a.Params[i].Name)
 		}
 	}
-	if limit := 1 / math.Sqrt(2*9); slices.Max(floats(a.Params[0])) > float32(limit) || slices.Min(floats(a.Params[0])) < float32(-limit) {
+	if limit := 1 / math.Sqrt(2*9); slices.Max(floats(a.Params[0])) > float32(limit) ||
+		slices.Min(floats(a.Params[0])) < float32(-limit) {
 		t.Errorf("first weight leaves ±1/√fan_in = ±%g", limit)
 	}
 }
@@ -164,16 +167,22 @@ func TestArchitectureThatCannotBeBuilt(t *testing.T) {
 		input  []int
 		says   string
 	}{
-		"nothing given":         {arch.Config{}, image, "expected one"},
-		"ONNX beside a form":    {arch.Config{Conv: []int{4}, ONNX: "m.onnx"}, image, "2 of conv, mlp, layers, preset and onnx"},
-		"ONNX without Import":   {arch.Config{ONNX: "m.onnx"}, image, "imported"},
-		"output without ONNX":   {arch.Config{Conv: []int{4}, Output: "y"}, image, "output and batch_norm belong to onnx"},
-		"two forms":             {arch.Config{Conv: []int{4}, MLP: []int{4}}, image, "2 of conv, mlp, layers, preset and onnx"},
-		"unknown norm":          {arch.Config{Conv: []int{4}, Norm: "group"}, image, `norm is "group"`},
-		"unknown pool":          {arch.Config{Conv: []int{4}, Pool: "min"}, image, `pool is "min"`},
-		"unknown head":          {arch.Config{Conv: []int{4}, Head: "min"}, image, `head is "min"`},
-		"pool of mlp":           {arch.Config{MLP: []int{4}, Pool: "max"}, image, "belong to conv"},
-		"norm of layers":        {arch.Config{Layers: []arch.Layer{{Kind: arch.Flatten}}, Norm: "batch"}, image, "short forms"},
+		"nothing given": {arch.Config{}, image, "expected one"},
+		"ONNX beside a form": {
+			arch.Config{Conv: []int{4}, ONNX: "m.onnx"}, image, "2 of conv, mlp, layers, preset and onnx",
+		},
+		"ONNX without Import": {arch.Config{ONNX: "m.onnx"}, image, "imported"},
+		"output without ONNX": {arch.Config{Conv: []int{4}, Output: "y"}, image, "output and batch_norm belong to onnx"},
+		"two forms": {
+			arch.Config{Conv: []int{4}, MLP: []int{4}}, image, "2 of conv, mlp, layers, preset and onnx",
+		},
+		"unknown norm": {arch.Config{Conv: []int{4}, Norm: "group"}, image, `norm is "group"`},
+		"unknown pool": {arch.Config{Conv: []int{4}, Pool: "min"}, image, `pool is "min"`},
+		"unknown head": {arch.Config{Conv: []int{4}, Head: "min"}, image, `head is "min"`},
+		"pool of mlp":  {arch.Config{MLP: []int{4}, Pool: "max"}, image, "belong to conv"},
+		"norm of layers": {
+			arch.Config{Layers: []arch.Layer{{Kind: arch.Flatten}}, Norm: "batch"}, image, "short forms",
+		},
 		"unknown kind":          {arch.Config{Layers: []arch.Layer{{Kind: "attention"}}}, image, "layer 0 (attention)"},
 		"too many pools":        {arch.Config{Conv: []int{4, 4, 4, 4}}, image, "do not fit"},
 		"width 0":               {arch.Config{Conv: []int{0}}, image, "0 out"},
@@ -186,31 +195,42 @@ func TestArchitectureThatCannotBeBuilt(t *testing.T) {
 			image,
 			"expected equal shapes",
 		},
-		"unknown preset":          {arch.Config{Preset: "resnet50"}, image, `preset is "resnet50", expected conv4`},
-		"width below 0":           {arch.Config{Preset: "conv4", Width: -1}, image, "width is -1"},
-		"width without preset":    {arch.Config{MLP: []int{4}, Width: 8}, image, "width belongs to preset"},
-		"norm of preset":          {arch.Config{Preset: "conv4", Norm: "none"}, image, "short forms"},
-		"image too small":         {arch.Config{Preset: "conv4"}, image, "do not fit an input of [64 1 1]"},
-		"width without end":       {arch.Config{Preset: "conv4", Width: 1 << 40}, image, "expected 1 to 4096"},
-		"channels without end":    {one(arch.Layer{Kind: arch.Conv, Out: 1 << 62}), image, "expected at most"},
-		"weights without end":     {arch.Config{MLP: []int{1 << 29, 1 << 29}}, image, "expected at most"},
-		"windows without end":     {one(arch.Layer{Kind: arch.Conv, Out: 1, Dilation: 1 << 62}), image, "do not fit"},
-		"pad without end":         {one(arch.Layer{Kind: arch.Pad, Pad: 1 << 62}), image, "expected 0 to 65536"},
-		"stride without end":      {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, Stride: 1 << 16}), image, "expected at most"},
-		"slope":                   {one(arch.Layer{Kind: arch.LeakyReLU, Slope: 2}), image, "slope is 2"},
-		"rate":                    {one(arch.Layer{Kind: arch.Dropout}), image, "rate is 0"},
-		"softmax of an image":     {one(arch.Layer{Kind: arch.Softmax}), image, "expected (features)"},
-		"negative pad":            {one(arch.Layer{Kind: arch.Pad, Pad: -1}), image, "pad is -1"},
-		"pad of features":         {one(arch.Layer{Kind: arch.Pad, Pad: 1}), []int{10}, "expected (channels,height,width)"},
-		"output_pad of stride 1":  {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, OutputPad: 1}), image, "output_pad 1"},
-		"output_pad of conv":      {one(arch.Layer{Kind: arch.Conv, Out: 1, OutputPad: 1}), image, "output_pad 1"},
-		"groups of transposed":    {one(arch.Layer{Kind: arch.ConvTranspose, Out: 4, Groups: 3}), image, "3 groups"},
-		"padding leaves nothing":  {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, Kernel: 1, Pad: 4}), image, "pad 4"},
-		"columns too wide":        {one(arch.Layer{Kind: arch.MaxPool, Columns: &arch.Window{Kernel: 9}}), image, "along the width kernel 9"},
-		"dilated pooling":         {one(arch.Layer{Kind: arch.MaxPool, Columns: &arch.Window{Dilation: 2}}), image, "dilation 2"},
-		"one branch":              {one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}}}), image, "1 branches"},
-		"branches of two sizes":   {one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}, {{Kind: arch.MaxPool}}}}), image, "branch 1 [1 4 4]"},
-		"layer of a branch":       {one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}, {{Kind: "x"}}}}), image, "0.concat.branches.1.0 (x)"},
+		"unknown preset":       {arch.Config{Preset: "resnet50"}, image, `preset is "resnet50", expected conv4`},
+		"width below 0":        {arch.Config{Preset: "conv4", Width: -1}, image, "width is -1"},
+		"width without preset": {arch.Config{MLP: []int{4}, Width: 8}, image, "width belongs to preset"},
+		"norm of preset":       {arch.Config{Preset: "conv4", Norm: "none"}, image, "short forms"},
+		"image too small":      {arch.Config{Preset: "conv4"}, image, "do not fit an input of [64 1 1]"},
+		"width without end":    {arch.Config{Preset: "conv4", Width: 1 << 40}, image, "expected 1 to 4096"},
+		"channels without end": {one(arch.Layer{Kind: arch.Conv, Out: 1 << 62}), image, "expected at most"},
+		"weights without end":  {arch.Config{MLP: []int{1 << 29, 1 << 29}}, image, "expected at most"},
+		"windows without end":  {one(arch.Layer{Kind: arch.Conv, Out: 1, Dilation: 1 << 62}), image, "do not fit"},
+		"pad without end":      {one(arch.Layer{Kind: arch.Pad, Pad: 1 << 62}), image, "expected 0 to 65536"},
+		"stride without end": {
+			one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, Stride: 1 << 16}), image, "expected at most",
+		},
+		"slope":                  {one(arch.Layer{Kind: arch.LeakyReLU, Slope: 2}), image, "slope is 2"},
+		"rate":                   {one(arch.Layer{Kind: arch.Dropout}), image, "rate is 0"},
+		"softmax of an image":    {one(arch.Layer{Kind: arch.Softmax}), image, "expected (features)"},
+		"negative pad":           {one(arch.Layer{Kind: arch.Pad, Pad: -1}), image, "pad is -1"},
+		"pad of features":        {one(arch.Layer{Kind: arch.Pad, Pad: 1}), []int{10}, "expected (channels,height,width)"},
+		"output_pad of stride 1": {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, OutputPad: 1}), image, "output_pad 1"},
+		"output_pad of conv":     {one(arch.Layer{Kind: arch.Conv, Out: 1, OutputPad: 1}), image, "output_pad 1"},
+		"groups of transposed":   {one(arch.Layer{Kind: arch.ConvTranspose, Out: 4, Groups: 3}), image, "3 groups"},
+		"padding leaves nothing": {one(arch.Layer{Kind: arch.ConvTranspose, Out: 1, Kernel: 1, Pad: 4}), image, "pad 4"},
+		"columns too wide": {
+			one(arch.Layer{Kind: arch.MaxPool, Columns: &arch.Window{Kernel: 9}}), image,
+			"along the width kernel 9",
+		},
+		"dilated pooling": {one(arch.Layer{Kind: arch.MaxPool, Columns: &arch.Window{Dilation: 2}}), image, "dilation 2"},
+		"one branch":      {one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}}}), image, "1 branches"},
+		"branches of two sizes": {
+			one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}, {{Kind: arch.MaxPool}}}}),
+			image, "branch 1 [1 4 4]",
+		},
+		"layer of a branch": {
+			one(arch.Layer{Kind: arch.Concat, Branches: [][]arch.Layer{{}, {{Kind: "x"}}}}), image,
+			"0.concat.branches.1.0 (x)",
+		},
 		"input of two dimensions": {arch.Config{MLP: []int{4}}, []int{8, 8}, "samples of shape"},
 	}
 	for name, test := range tests {

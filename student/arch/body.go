@@ -11,7 +11,8 @@ import (
 	"rkd/student/op"
 )
 
-// Body is the part of a network before its head that is not a list of layers; student/importer makes one of an ONNX file.
+// Body is the part of a network before its head that is not a list of layers; student/importer makes one of an ONNX
+// file.
 type Body interface {
 	// Tensors lists parameters and buffers. Param and Buffer of a Builder count each kind apart, in this order.
 	Tensors() []TensorSpec
@@ -31,8 +32,8 @@ type TensorSpec struct {
 	Values []float32 // the first values
 }
 
-// Head ends a network that has a Body: global average pooling of a (C,H,W) output, a linear layer to Dim features with fresh
-// weights, L2 normalisation if Normalize is set.
+// Head ends a network that has a Body: global average pooling of a (C,H,W) output, a linear layer to Dim features with
+// fresh weights, L2 normalisation if Normalize is set.
 type Head struct {
 	// None leaves the linear layer out: the body's (pooled) output is the embedding. Dim is then its width, or 0.
 	None      bool
@@ -40,8 +41,8 @@ type Head struct {
 	Normalize bool
 }
 
-// FromBody makes a network of a body and a head, for samples of shape input. The head's tensors are called "head.…", with as
-// many underscores behind "head" as keep them apart from the body's.
+// FromBody makes a network of a body and a head, for samples of shape input. The head's tensors are called "head.…",
+// with as many underscores behind "head" as keep them apart from the body's.
 //
 // It returns ErrConfig for a Dim below 1, or one that a network without a linear layer does not have.
 func FromBody(body Body, input []int, head Head) (*Network, error) {
@@ -91,8 +92,8 @@ type Normalization struct {
 	Epsilon        float64
 }
 
-// BatchNorm normalises x, (N,C) or (N,C,H,W), in training with the statistics of the batch, which then move the running ones
-// (Graph.Stats), otherwise with the running statistics.
+// BatchNorm normalises x, (N,C) or (N,C,H,W), in training with the statistics of the batch, which then move the running
+// ones (Graph.Stats), otherwise with the running statistics.
 func (b *Builder) BatchNorm(x *gorgonia.Node, o Normalization) (*gorgonia.Node, error) {
 	gamma, beta := b.params[o.Weight], b.params[o.Bias]
 	if !b.training {

@@ -9,8 +9,9 @@ import (
 // ErrConfig reports an architecture that cannot be built.
 var ErrConfig = errors.New("architecture")
 
-// Config is the `student.arch` section of a configuration: exactly one of a list of layers, the short forms conv and mlp,
-// the name of a preset, and an ONNX file. The embedding layer (linear, to embedding_dim) is added behind all of them.
+// Config is the `student.arch` section of a configuration: exactly one of a list of layers, the short forms conv and
+// mlp, the name of a preset, and an ONNX file. The embedding layer (linear, to embedding_dim) is added behind all of
+// them.
 type Config struct {
 	// Conv lists the widths of 3×3 convolutions with padding 1, each followed by Norm, ReLU and 2×2 Pool.
 	Conv []int `yaml:"conv,flow,omitempty"`
@@ -18,8 +19,9 @@ type Config struct {
 	MLP []int `yaml:"mlp,flow,omitempty"`
 	// Layers lists the layers one by one.
 	Layers []Layer `yaml:"layers,omitempty"`
-	// Preset names a network of the literature: conv4, resnet8, resnet14, resnet20 or mobilenet-small. Width is the number of
-	// channels of its first convolution, by default 64 for conv4 and 16 for the others; all widths change in proportion.
+	// Preset names a network of the literature: conv4, resnet8, resnet14, resnet20 or mobilenet-small. Width is the number
+	// of channels of its first convolution, by default 64 for conv4 and 16 for the others; all widths change in
+	// proportion.
 	Preset string `yaml:"preset,omitempty"`
 	Width  int    `yaml:"width,omitempty" within:"[1,65536]"`
 	// ONNX is a model file whose nodes up to the tensor Output, by default its only output, and whose weights the student
@@ -34,8 +36,8 @@ type Config struct {
 	Norm string `yaml:"norm,omitempty"`
 	// Pool of the conv form: max (default), avg or none.
 	Pool string `yaml:"pool,omitempty"`
-	// Head of the conv form, between the last block and the embedding layer: flatten (default), avg or max (global pooling).
-	// Head of onnx: none leaves the embedding layer out, the tensor Output is the embedding.
+	// Head of the conv form, between the last block and the embedding layer: flatten (default), avg or max (global
+	// pooling). Head of onnx: none leaves the embedding layer out, the tensor Output is the embedding.
 	Head string `yaml:"head,omitempty"`
 }
 
@@ -70,7 +72,8 @@ const (
 // kinds lists them all.
 func kinds() []string {
 	return []string{
-		Conv, ConvTranspose, Linear, BatchNorm, LayerNorm, ReLU, ReLU6, LeakyReLU, GELU, SiLU, HardSwish, Sigmoid, Tanh, Softmax,
+		Conv, ConvTranspose, Linear, BatchNorm, LayerNorm, ReLU, ReLU6, LeakyReLU, GELU, SiLU, HardSwish,
+		Sigmoid, Tanh, Softmax,
 		Dropout, MaxPool, AvgPool, GlobalAvgPool, GlobalMaxPool, Pad, Flatten, L2Normalize, Residual, Concat,
 	}
 }
@@ -81,8 +84,8 @@ type Layer struct {
 	// Out is the number of output channels (conv, conv_transpose) or features (linear).
 	Out int `yaml:"out,omitempty" within:"[1,16777216]"`
 	// Kernel, Stride and Pad of conv and conv_transpose (defaults 3, 1, 0) and of max_pool and avg_pool (defaults 2, the
-	// kernel, 0), the same for height and width unless Columns are given. Dilation (1) of both convolutions, OutputPad (0) of
-	// conv_transpose. Pad of pad is the border of zeros.
+	// kernel, 0), the same for height and width unless Columns are given. Dilation (1) of both convolutions, OutputPad (0)
+	// of conv_transpose. Pad of pad is the border of zeros.
 	Kernel    int `yaml:"kernel,omitempty" within:"[1,65536]"`
 	Stride    int `yaml:"stride,omitempty" within:"[1,65536]"`
 	Pad       int `yaml:"pad,omitempty" within:"[0,65536]"`

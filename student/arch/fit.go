@@ -35,7 +35,8 @@ func (n *Network) fit(list []Layer, prefix string, shape []int) ([]layer, []int,
 			return nil, nil, fmt.Errorf("%w: layer %s%d (%s): %w", ErrConfig, prefix, i, l.Kind, err)
 		}
 		if tooLarge(fitted.out) {
-			return nil, nil, fmt.Errorf("%w: layer %s%d (%s): output has shape %v, expected at most %d numbers", ErrConfig, prefix, i,
+			return nil, nil, fmt.Errorf("%w: layer %s%d (%s): output has shape %v, expected at most %d numbers",
+				ErrConfig, prefix, i,
 				l.Kind, fitted.out, maxElements)
 		}
 		layers = append(layers, fitted)
@@ -146,7 +147,8 @@ func (f *layer) fitGroups() error {
 	f.Groups = or(f.Groups, 1)
 	c := f.in[0]
 	if f.Out < 1 || f.Groups < 1 || c%f.Groups != 0 || f.Out%f.Groups != 0 {
-		return fmt.Errorf("%d channels in, %d out, %d groups: expected out above 0 and both divisible by groups", c, f.Out, f.Groups)
+		return fmt.Errorf("%d channels in, %d out, %d groups: expected out above 0 and both divisible by groups", c,
+			f.Out, f.Groups)
 	}
 	return nil
 }

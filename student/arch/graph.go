@@ -24,8 +24,8 @@ type Graph struct {
 	Step *gorgonia.Node
 }
 
-// RunningUpdate says which running statistics a batch's own statistics move: Node is (2,C), batch mean and biased variance
-// over Count values a channel; Mean and Variance are places in Weights.Buffers.
+// RunningUpdate says which running statistics a batch's own statistics move: Node is (2,C), batch mean and biased
+// variance over Count values a channel; Mean and Variance are places in Weights.Buffers.
 type RunningUpdate struct {
 	Node           *gorgonia.Node
 	Count          int
@@ -43,9 +43,9 @@ type Builder struct {
 	training bool
 }
 
-// Build adds the network to the graph of x, which is (N,Input...). The weights' memory becomes the value of the parameter
-// nodes, so a change of the weights is seen by the next run. In training mode batch normalisation uses the batch's
-// statistics and reports them in Stats; otherwise it uses the running ones.
+// Build adds the network to the graph of x, which is (N,Input...). The weights' memory becomes the value of the
+// parameter nodes, so a change of the weights is seen by the next run. In training mode batch normalisation uses the
+// batch's statistics and reports them in Stats; otherwise it uses the running ones.
 func (n *Network) Build(x *gorgonia.Node, w *Weights, training bool) (*Graph, error) {
 	b := &Builder{g: x.Graph(), batch: x.Shape()[0], graph: new(Graph), seed: w.Seed, training: training}
 	for _, t := range w.Params {
@@ -97,7 +97,10 @@ func (b *Builder) layer(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 	case Linear:
 		return op.Linear(x, b.params[l.weight], b.bias(l))
 	case BatchNorm:
-		return b.BatchNorm(x, Normalization{Weight: l.weight, Bias: l.bias, Mean: l.mean, Variance: l.variance, Epsilon: epsilon})
+		return b.BatchNorm(x, Normalization{
+			Weight: l.weight, Bias: l.bias, Mean: l.mean, Variance: l.variance,
+			Epsilon: epsilon,
+		})
 	case LayerNorm:
 		return op.LayerNorm(x, b.params[l.weight], b.params[l.bias], epsilon)
 	case Dropout:
@@ -198,7 +201,8 @@ func (b *Builder) dropout(l layer, x *gorgonia.Node) (*gorgonia.Node, error) {
 func (l layer) conv() op.ConvOptions {
 	h, w := l.windows[0], l.windows[1]
 	return op.ConvOptions{
-		Stride: [2]int{h.Stride, w.Stride}, Pad: [2]int{h.Pad, w.Pad}, Dilation: [2]int{h.Dilation, w.Dilation}, Groups: l.Groups,
+		Stride: [2]int{h.Stride, w.Stride}, Pad: [2]int{h.Pad, w.Pad}, Dilation: [2]int{h.Dilation, w.Dilation},
+		Groups: l.Groups,
 	}
 }
 

@@ -44,8 +44,8 @@ type spec struct {
 	values []float32 // or these numbers
 }
 
-// New fits an architecture to samples of shape input, (C,H,W) or (I). It returns ErrConfig, naming the layer, where a layer
-// does not fit the shape that reaches it.
+// New fits an architecture to samples of shape input, (C,H,W) or (I). It returns ErrConfig, naming the layer, where a
+// layer does not fit the shape that reaches it.
 func New(c Config, input []int, embeddingDim int, normalize bool) (*Network, error) {
 	list, err := c.layers(embeddingDim, normalize)
 	if err != nil {
@@ -93,9 +93,9 @@ type Weights struct {
 // All returns the parameters, then the buffers.
 func (w *Weights) All() []Tensor { return slices.Concat(w.Params, w.Buffers) }
 
-// Init makes the first weights in element type dt (tensor.Float32 or tensor.Float64): weights and biases of convolutions
-// and linear layers uniform in ±1/√fan_in, normalisations with weight 1, bias 0, mean 0, variance 1. The same seed gives the
-// same weights.
+// Init makes the first weights in element type dt (tensor.Float32 or tensor.Float64): weights and biases of
+// convolutions and linear layers uniform in ±1/√fan_in, normalisations with weight 1, bias 0, mean 0, variance 1. The
+// same seed gives the same weights.
 //
 // Source: PyTorch's defaults (kaiming_uniform with a = √5; He et al. 2015).
 func (n *Network) Init(seed uint64, dt tensor.Dtype) *Weights {

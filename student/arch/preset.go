@@ -22,7 +22,8 @@ func (c Config) preset() ([]Layer, error) {
 	case "mobilenet-small":
 		return mobileNetSmall(or(c.Width, 16)), nil
 	}
-	return nil, fmt.Errorf("%w: preset is %q, expected conv4, resnet8, resnet14, resnet20 or mobilenet-small", ErrConfig, c.Preset)
+	return nil, fmt.Errorf("%w: preset is %q, expected conv4, resnet8, resnet14, resnet20 or mobilenet-small",
+		ErrConfig, c.Preset)
 }
 
 // normed is a convolution, batch normalisation and, unless activation is empty, an activation.
@@ -49,12 +50,12 @@ func conv4(width int) []Layer {
 }
 
 // resnet is the residual network for CIFAR with 6n + 2 layers, the embedding layer among them: a 3×3 convolution, three
-// stages of n blocks of two 3×3 convolutions with width, 2·width and 4·width channels, halving the image at the second and
-// the third, and global average pooling.
+// stages of n blocks of two 3×3 convolutions with width, 2·width and 4·width channels, halving the image at the second
+// and the third, and global average pooling.
 //
-// Source: He et al., arXiv:1512.03385, section 4.2. Deviation: where shapes change the shortcut is a 1×1 convolution with
-// batch normalisation (option B); the paper's CIFAR networks pad with zero channels (option A), which saves 1 % of the
-// parameters of resnet20.
+// Source: He et al., arXiv:1512.03385, section 4.2. Deviation: where shapes change the shortcut is a 1×1 convolution
+// with batch normalisation (option B); the paper's CIFAR networks pad with zero channels (option A), which saves 1 % of
+// the parameters of resnet20.
 func resnet(n, width int) []Layer {
 	layers := normed(Layer{Kind: Conv, Out: width, Kernel: 3, Pad: 1}, ReLU)
 	for stage := range 3 {
@@ -74,9 +75,10 @@ func resnet(n, width int) []Layer {
 	return append(layers, Layer{Kind: GlobalAvgPool})
 }
 
-// mobileNetSmall is a network of inverted residuals for images of 28 to 96 pixels: a block widens its input by expansion with
-// a 1×1 convolution, filters every channel with a 3×3 convolution of its own, and narrows the result to out channels
-// with another 1×1 convolution that has no activation. A block that keeps the shape adds its input. For width 16:
+// mobileNetSmall is a network of inverted residuals for images of 28 to 96 pixels: a block widens its input by
+// expansion with a 1×1 convolution, filters every channel with a 3×3 convolution of its own, and narrows the result to
+// out channels with another 1×1 convolution that has no activation. A block that keeps the shape adds its input. For
+// width 16:
 //
 //	layer            expansion  out  stride  activation
 //	3×3 convolution             16   2       hard-swish
@@ -89,11 +91,11 @@ func resnet(n, width int) []Layer {
 //	1×1 convolution            256   1       hard-swish
 //	global average pooling
 //
-// The image is halved three times, a 28×28 one to 4×4: MobileNetV2, made for 224 pixels, halves five times. Every convolution
-// has batch normalisation.
+// The image is halved three times, a 28×28 one to 4×4: MobileNetV2, made for 224 pixels, halves five times. Every
+// convolution has batch normalisation.
 //
-// Source: blocks of Sandler et al., arXiv:1801.04381; hard-swish in the deeper half as in Howard et al., arXiv:1905.02244,
-// without its squeeze-and-excitation. The table is our own.
+// Source: blocks of Sandler et al., arXiv:1801.04381; hard-swish in the deeper half as in Howard et al.,
+// arXiv:1905.02244, without its squeeze-and-excitation. The table is our own.
 func mobileNetSmall(width int) []Layer {
 	scaled := func(out int) int { return max(1, (out*width+8)/16) }
 	channels := scaled(16)

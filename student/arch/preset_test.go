@@ -28,7 +28,8 @@ func TestPresetsHaveTheParametersOfTheLiterature(t *testing.T) {
 		// Of its table.
 		"mobilenet-small": {arch.Config{Preset: "mobilenet-small"}, []int{3, 96, 96}, 64, 84896, 17678848},
 		// All but the first convolution have a quarter of the weights.
-		"half of conv4": {arch.Config{Preset: "conv4", Width: 32}, []int{3, 84, 84}, 64, 27*32 + 27648 + 256 + 51264, 27390464},
+		"half of conv4": {arch.Config{Preset: "conv4", Width: 32}, []int{3, 84, 84}, 64, 27*32 + 27648 + 256 +
+			51264, 27390464},
 	}
 	for name, test := range tests {
 		n, err := arch.New(test.config, test.input, test.dim, false)
@@ -52,7 +53,10 @@ func TestPresetsHaveTheParametersOfTheLiterature(t *testing.T) {
 
 func TestPresetsLearn(t *testing.T) {
 	const batch, dim, rate = 8, 4, 0.05
-	for name, side := range map[string]int{"conv4": 16, "resnet8": 12, "resnet14": 12, "resnet20": 12, "mobilenet-small": 28} {
+	for name, side := range map[string]int{
+		"conv4": 16, "resnet8": 12, "resnet14": 12, "resnet20": 12,
+		"mobilenet-small": 28,
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			n, err := arch.New(arch.Config{Preset: name, Width: 8}, []int{1, side, side}, dim, false)

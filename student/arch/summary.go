@@ -9,8 +9,9 @@ type Summary struct {
 	Kind   string `json:"kind"`
 	Input  []int  `json:"input"`
 	Output []int  `json:"output"`
-	// Parameters is the number of trained numbers. MultiplyAdds is that of multiplications in convolutions and linear layers;
-	// biases, normalisation, activations and pooling count as none, as usual. A residual or concat has none of its own.
+	// Parameters is the number of trained numbers. MultiplyAdds is that of multiplications in convolutions and linear
+	// layers; biases, normalisation, activations and pooling count as none, as usual. A residual or concat has none of its
+	// own.
 	Parameters   int64 `json:"parameters"`
 	MultiplyAdds int64 `json:"multiply_adds"`
 }

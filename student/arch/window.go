@@ -38,8 +38,8 @@ func (w Window) places(size int) int {
 	return (size+2*w.Pad-w.span())/w.Stride + 1
 }
 
-// spread is the size that a transposed convolution makes of a side, 0 or less where it does not fit. OutputPad is below the
-// stride: the convolution must give the side back.
+// spread is the size that a transposed convolution makes of a side, 0 or less where it does not fit. OutputPad is below
+// the stride: the convolution must give the side back.
 func (w Window) spread(size int) int {
 	if !w.valid() || w.OutputPad < 0 || w.OutputPad >= w.Stride {
 		return 0

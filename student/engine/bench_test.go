@@ -23,8 +23,8 @@ func convNet() arch.Config {
 	}}
 }
 
-// BenchmarkStep measures forward and backward of bench/peer's networks, without losses and optimiser; the gradients' norm is
-// computed.
+// BenchmarkStep measures forward and backward of bench/peer's networks, without losses and optimiser; the gradients'
+// norm is computed.
 func BenchmarkStep(b *testing.B) {
 	for _, c := range []struct {
 		name   string

@@ -18,21 +18,21 @@ var ErrNotFinite = errors.New("not finite")
 // ErrState reports a State that does not belong to the engine's network and optimiser.
 var ErrState = errors.New("training state")
 
-// Engine trains a student and runs it, in float32. It owns what training changes: parameters, running statistics and the
-// optimiser's moments. They may lie on another device; the host sees them through State. An Engine is not safe for
+// Engine trains a student and runs it, in float32. It owns what training changes: parameters, running statistics and
+// the optimiser's moments. They may lie on another device; the host sees them through State. An Engine is not safe for
 // concurrent use.
 type Engine interface {
 	// Optimize sets how Step updates the parameters. Before it has been called, Step updates running statistics alone. It
 	// returns optim.ErrOptions for options out of range.
 	Optimize(u Update) error
-	// Step trains on x, (N,Input...), N being the batch of the engine: forward, the objective, backward, one clipping of all
-	// gradients, the optimiser at the given learning rate, and the running statistics of batch normalisation.
+	// Step trains on x, (N,Input...), N being the batch of the engine: forward, the objective, backward, one clipping of
+	// all gradients, the optimiser at the given learning rate, and the running statistics of batch normalisation.
 	//
-	// It returns ErrInput for another number of samples, an error of the objective as it is, and ErrNotFinite, together with
-	// loss and norm, where one of them is not finite. After an error everything in State is as before the step.
+	// It returns ErrInput for another number of samples, an error of the objective as it is, and ErrNotFinite, together
+	// with loss and norm, where one of them is not finite. After an error everything in State is as before the step.
 	Step(x []float32, rate float64, objective Objective) (Result, error)
-	// Embed appends the embeddings of x, (n,Input...), to dst, in inference mode; n is free. It returns ErrInput for a number
-	// of values that is no whole number of samples, and the error of ctx when that ends.
+	// Embed appends the embeddings of x, (n,Input...), to dst, in inference mode; n is free. It returns ErrInput for a
+	// number of values that is no whole number of samples, and the error of ctx when that ends.
 	Embed(ctx context.Context, dst, x []float32) ([]float32, error)
 	// State copies what training has changed to the host, where it does not lie there. It is valid until the next Step.
 	State() (State, error)
@@ -42,8 +42,8 @@ type Engine interface {
 	Close() error
 }
 
-// Objective computes a loss and its gradient at the embeddings. Both slices are (N,Dim), row-major, and host memory; gradient
-// comes in zeroed.
+// Objective computes a loss and its gradient at the embeddings. Both slices are (N,Dim), row-major, and host memory;
+// gradient comes in zeroed.
 type Objective func(embedding, gradient []float32) (loss float64, err error)
 
 // Update says how a step changes the parameters.

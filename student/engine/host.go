@@ -106,8 +106,8 @@ func (h *host) moveStatistics() error {
 	return nil
 }
 
-// Gradients returns dL/dw of the last step, as the optimiser got it, one slice for each of the weights' Params. The next step
-// overwrites them.
+// Gradients returns dL/dw of the last step, as the optimiser got it, one slice for each of the weights' Params. The
+// next step overwrites them.
 func (h *host) Gradients() [][]float32 { return h.grads }
 
 // State implements Engine. The tensors are the engine's own memory.

@@ -15,8 +15,8 @@ import (
 // ErrOperator reports a node whose operator has no ONNX counterpart.
 var ErrOperator = errors.New("operator cannot be lowered to ONNX")
 
-// ToONNX adds the inference graph of net to b: input names the tensor with the samples, (N,Input...) float32 with any N; it
-// returns the name of the embedding, (N,Dim). The weights become initializers under their own names.
+// ToONNX adds the inference graph of net to b: input names the tensor with the samples, (N,Input...) float32 with any
+// N; it returns the name of the embedding, (N,Dim). The weights become initializers under their own names.
 func ToONNX(b *onnx.Builder, input string, net *arch.Network, weights *arch.Weights) (string, error) {
 	shape := append(tensor.Shape{1}, net.Input...)
 	x := gorgonia.NewTensor(gorgonia.NewGraph(), tensor.Float32, len(shape), gorgonia.WithShape(shape...),

@@ -75,7 +75,9 @@ func TestLoweredNetworkComputesTheSame(t *testing.T) {
 	}
 }
 
-func runLowered(t *testing.T, network *arch.Network, weights *arch.Weights, input []int, x []float32, n int, fold bool) []float32 {
+func runLowered(t *testing.T, network *arch.Network, weights *arch.Weights, input []int, x []float32, n int,
+	fold bool,
+) []float32 {
 	t.Helper()
 	b := onnx.NewBuilder("student", 17)
 	dims := []any{"N"}

@@ -26,9 +26,9 @@ type Options struct {
 
 // ONNXRuntime is the Engine on ONNX Runtime.
 //
-// The training graph and its gradients (gorgonia.Backpropagate from a gradient on the embedding) are divided into as few ONNX
-// models as possible; operators without a fast ONNX form run their own kernels between them. All work on the same memory,
-// weights and samples included, bound once.
+// The training graph and its gradients (gorgonia.Backpropagate from a gradient on the embedding) are divided into as
+// few ONNX models as possible; operators without a fast ONNX form run their own kernels between them. All work on the
+// same memory, weights and samples included, bound once.
 type ONNXRuntime struct {
 	host
 	net *arch.Network
@@ -51,8 +51,8 @@ type ONNXRuntime struct {
 // NewONNXRuntime compiles net for training steps of batch samples and for inference. The engine works on the memory of
 // weights: a step reads the parameters there and writes them there. ort.Init must have loaded ONNX Runtime.
 //
-// Errors wrap ErrOperator for a node that can neither be lowered nor be run, and ort.ErrProvider when the library lacks the
-// provider.
+// Errors wrap ErrOperator for a node that can neither be lowered nor be run, and ort.ErrProvider when the library lacks
+// the provider.
 func NewONNXRuntime(net *arch.Network, weights *arch.Weights, batch int, o Options) (*ONNXRuntime, error) {
 	team := parallel.NewTeam(o.Threads)
 	e := &ONNXRuntime{host: host{weights: weights}, net: net, team: team, products: newProducts()}

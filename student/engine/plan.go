@@ -151,7 +151,8 @@ func shapes(nodes []*gorgonia.Node) []tensor.Shape {
 	return list
 }
 
-// schedule groups the operations into runs: for each stage its kernels, one run each, then all other operations as one model.
+// schedule groups the operations into runs: for each stage its kernels, one run each, then all other operations as one
+// model.
 func (p *plan) schedule() {
 	for phase := range p.phases {
 		var stages [][2][]*operation

@@ -33,7 +33,8 @@ func TestInputsWithoutAValueAreNamed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := newPlan(gorgonia.Nodes{y}, nil, true); !errors.Is(err, ErrOperator) || !strings.Contains(err.Error(), "lonely") {
+	if _, err := newPlan(gorgonia.Nodes{y}, nil, true); !errors.Is(err, ErrOperator) ||
+		!strings.Contains(err.Error(), "lonely") {
 		t.Errorf("error is %v, expected ErrOperator with the name of the input", err)
 	}
 }
@@ -90,8 +91,8 @@ func operators(p *plan) map[string]int {
 	return count
 }
 
-// What follows a batch normalisation is computed with it, forward and backward, and so is what surrounds a ReLU: no pass over
-// memory is left for ReLU, but for the one whose gradient comes from pooling alone.
+// What follows a batch normalisation is computed with it, forward and backward, and so is what surrounds a ReLU: no
+// pass over memory is left for ReLU, but for the one whose gradient comes from pooling alone.
 func TestTrainingPlansFuseWhatFollowsNormalisation(t *testing.T) {
 	for name, c := range map[string]struct {
 		config arch.Config

@@ -98,9 +98,11 @@ type model struct {
 	team    *parallel.Team
 }
 
-// newModel lowers the operations of one run. Values computed by other runs are its inputs, those that other runs read its
-// outputs.
-func newModel(operations []*operation, users map[*value][]*operation, time int, o ort.Options, team *parallel.Team) (_ *model, err error) {
+// newModel lowers the operations of one run. Values computed by other runs are its inputs, those that other runs read
+// its outputs.
+func newModel(operations []*operation, users map[*value][]*operation, time int, o ort.Options,
+	team *parallel.Team,
+) (_ *model, err error) {
 	m := &model{team: team}
 	defer func() {
 		if err != nil {

@@ -29,7 +29,10 @@ func newUpdated(t *testing.T, build maker) *updated {
 		{Kind: arch.Linear, Out: 8}, {Kind: arch.BatchNorm}, {Kind: arch.ReLU}, {Kind: arch.Dropout, Rate: 0.5},
 	}}, []int{6}, 3, updatedBatch)
 	values := tensor.New(tensor.WithShape(3), tensor.WithBacking([]float32{1, -2, 0.5}))
-	return &updated{e, weights, engine.Learned{Tensor: arch.Tensor{Name: "scale", Value: values}, Grad: make([]float32, 3)}}
+	return &updated{e, weights, engine.Learned{
+		Tensor: arch.Tensor{Name: "scale", Value: values},
+		Grad:   make([]float32, 3),
+	}}
 }
 
 // objective is the mean of (scale·e)².
@@ -136,9 +139,15 @@ func TestStepThatFailsChangesNothing(t *testing.T) {
 		spoil func(u *updated, gradient []float32, loss *float64) error
 		want  error
 	}{
-		"loss is NaN":      {func(_ *updated, _ []float32, loss *float64) error { *loss = math.NaN(); return nil }, engine.ErrNotFinite},
-		"loss is infinite": {func(_ *updated, _ []float32, loss *float64) error { *loss = math.Inf(1); return nil }, engine.ErrNotFinite},
-		"gradient is NaN":  {func(_ *updated, g []float32, _ *float64) error { g[1] = nan; return nil }, engine.ErrNotFinite},
+		"loss is NaN": {
+			func(_ *updated, _ []float32, loss *float64) error { *loss = math.NaN(); return nil },
+			engine.ErrNotFinite,
+		},
+		"loss is infinite": {
+			func(_ *updated, _ []float32, loss *float64) error { *loss = math.Inf(1); return nil },
+			engine.ErrNotFinite,
+		},
+		"gradient is NaN": {func(_ *updated, g []float32, _ *float64) error { g[1] = nan; return nil }, engine.ErrNotFinite},
 		"gradient of the objective's parameter is NaN": {
 			func(u *updated, _ []float32, _ *float64) error { u.scale.Grad[2] = nan; return nil }, engine.ErrNotFinite,
 		},
@@ -185,7 +194,10 @@ func clone(s engine.State) engine.State {
 		}
 		return copies
 	}
-	c := engine.State{Steps: s.Steps, Params: tensors(s.Params), Buffers: tensors(s.Buffers), Moments: map[string][][]float32{}}
+	c := engine.State{
+		Steps: s.Steps, Params: tensors(s.Params), Buffers: tensors(s.Buffers),
+		Moments: map[string][][]float32{},
+	}
 	for name, moments := range s.Moments {
 		for _, values := range moments {
 			c.Moments[name] = append(c.Moments[name], slices.Clone(values))

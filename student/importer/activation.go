@@ -79,9 +79,11 @@ func (c *call) prelu() ([]value, error) {
 		return nil, err
 	}
 	slopes, ok := k.channels(x.shape)
-	if last := len(k.shape) - 1; !ok && last >= 0 && k.size() == k.shape[last] && k.size() == x.shape[0] && len(x.shape) == 3 {
+	if last := len(k.shape) - 1; !ok && last >= 0 && k.size() == k.shape[last] && k.size() == x.shape[0] &&
+		len(x.shape) == 3 {
 		return nil, fmt.Errorf("slope %q of shape %v lies along the width of an input %s, which is %w: "+
-			"expected shape [%d 1 1], one number for each channel", clip(k.name), k.shape, samples(x.shape), errImport, x.shape[0])
+			"expected shape [%d 1 1], one number for each channel", clip(k.name), k.shape, samples(x.shape),
+			errImport, x.shape[0])
 	}
 	if !ok {
 		return nil, fmt.Errorf("slope %q of shape %v with an input %s is %w: expected one number, or one a channel",

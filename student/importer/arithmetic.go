@@ -35,7 +35,8 @@ func (c *call) operands() (x, y value, k *constant, err error) {
 // trained node it is preprocessing, and a single number is part of a formula.
 func (c *call) perChannel(x value, k *constant, how string, f func(float32) float32) (argument, error) {
 	if len(x.shape) != 1 && len(x.shape) != 3 {
-		return argument{}, fmt.Errorf("a constant with an input %s is %w: expected 2 or 4 dimensions", samples(x.shape), errImport)
+		return argument{}, fmt.Errorf("a constant with an input %s is %w: expected 2 or 4 dimensions",
+			samples(x.shape), errImport)
 	}
 	values, ok := k.channels(x.shape)
 	if !ok {
@@ -78,7 +79,8 @@ func (c *call) sum() ([]value, error) {
 			continue
 		}
 		if !slices.Equal(total.shape, v.shape) {
-			return nil, fmt.Errorf("the sum of %s and %s is %w: expected equal shapes", samples(total.shape), samples(v.shape), errImport)
+			return nil, fmt.Errorf("the sum of %s and %s is %w: expected equal shapes", samples(total.shape),
+				samples(v.shape), errImport)
 		}
 		out, err := c.two(op.Add, total, v)
 		if err != nil {
@@ -87,7 +89,8 @@ func (c *call) sum() ([]value, error) {
 		total = out[0]
 	}
 	if values == 0 {
-		return nil, fmt.Errorf("the sum of %d constants is %w: expected an input that depends on data", len(constants), errImport)
+		return nil, fmt.Errorf("the sum of %d constants is %w: expected an input that depends on data",
+			len(constants), errImport)
 	}
 	for _, k := range constants {
 		b, err := c.perChannel(total, k, "", same)

@@ -40,25 +40,40 @@ func single(tb testing.TB, kind string, attrs ...onnx.Attr) *onnx.Model {
 func TestImportRefuses(t *testing.T) {
 	filter := func(b *onnx.Builder) string { return b.Float32("w", []int{2, 3, 3, 3}, make([]float32, 54)) }
 	approximate := single(t, "Gelu")
-	approximate.Proto.Graph.Node[0].Attribute = []*onnx.AttributeProto{{Name: proto.String("approximate"), S: []byte("sigmoid")}}
+	approximate.Proto.Graph.Node[0].Attribute = []*onnx.AttributeProto{{
+		Name: proto.String("approximate"),
+		S:    []byte("sigmoid"),
+	}}
 	tests := map[string]struct {
 		model *onnx.Model
 		want  string // part of the error
 	}{
-		"unknown operator": {single(t, "Einsum"), `node "einsum_1" (Einsum): the operator is not supported, expected one of Add, AveragePool, BatchNormalization,`},
-		"control flow":     {single(t, "If"), `node "if_1" (If): control flow is not supported, expected one of Add,`},
-		"loop":             {single(t, "Loop"), `(Loop): control flow is not supported`},
-		"quantised":        {single(t, "DequantizeLinear"), `(DequantizeLinear): quantised arithmetic is not supported`},
-		"quantised conv":   {single(t, "QLinearConv"), `(QLinearConv): quantised arithmetic is not supported`},
+		"unknown operator": {
+			single(t, "Einsum"),
+			`node "einsum_1" (Einsum): the operator is not supported, expected one of Add, AveragePool, BatchNormalization,`,
+		},
+		"control flow":   {single(t, "If"), `node "if_1" (If): control flow is not supported, expected one of Add,`},
+		"loop":           {single(t, "Loop"), `(Loop): control flow is not supported`},
+		"quantised":      {single(t, "DequantizeLinear"), `(DequantizeLinear): quantised arithmetic is not supported`},
+		"quantised conv": {single(t, "QLinearConv"), `(QLinearConv): quantised arithmetic is not supported`},
 		"size from data": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Reshape", []string{x, b.Node("NonZero", []string{x})})
 		}), `(NonZero): the operator is not supported`},
-		"shape from data": {built(t, func(b *onnx.Builder, x string) string { return b.Node("Reshape", []string{x, x}) }), `(Reshape): input "x" is computed from data, which is not supported`},
+		"shape from data": {
+			built(t, func(b *onnx.Builder, x string) string { return b.Node("Reshape", []string{x, x}) }),
+			`(Reshape): input "x" is computed from data, which is not supported`,
+		},
 		"samples mixed": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Reshape", []string{x, b.Int64("s", []int{2}, []int64{192, -1})})
 		}), `(Reshape): the shape begins with 192, which is not supported: expected the number of samples`},
-		"samples joined": {built(t, func(b *onnx.Builder, x string) string { return b.Node("Concat", []string{x, x}, onnx.Int("axis", 0)) }), `(Concat): axis is 0, which is not supported: expected 1`},
-		"samples moved":  {single(t, "Transpose", onnx.Ints("perm", 1, 0, 2, 3)), `(Transpose): perm is [1 0 2 3], which is not supported`},
+		"samples joined": {built(t, func(b *onnx.Builder, x string) string {
+			return b.Node("Concat", []string{x, x},
+				onnx.Int("axis", 0))
+		}), `(Concat): axis is 0, which is not supported: expected 1`},
+		"samples moved": {
+			single(t, "Transpose", onnx.Ints("perm", 1, 0, 2, 3)),
+			`(Transpose): perm is [1 0 2 3], which is not supported`,
+		},
 		"wrong shape": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Reshape", []string{x, b.Int64("s", []int{2}, []int64{0, 191})})
 		}), `(Reshape): the shape [191] does not fit [3 8 8]`},
@@ -68,7 +83,10 @@ func TestImportRefuses(t *testing.T) {
 		"other channels": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Conv", []string{x, b.Float32("w", []int{1, 4, 1, 1}, make([]float32, 4))})
 		}), `(Conv): Conv2D`},
-		"weights computed": {built(t, func(b *onnx.Builder, x string) string { return b.Node("Conv", []string{x, x}) }), `(Conv): input "x" is computed from data`},
+		"weights computed": {
+			built(t, func(b *onnx.Builder, x string) string { return b.Node("Conv", []string{x, x}) }),
+			`(Conv): input "x" is computed from data`,
+		},
 		"weight integers": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Conv", []string{x, b.Int64("w", []int{1, 3, 1, 1}, make([]int64, 3))})
 		}), `(Conv): input "w" holds integers, expected floating-point numbers`},
@@ -84,13 +102,20 @@ func TestImportRefuses(t *testing.T) {
 		"negative pads": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Conv", []string{x, filter(b)}, onnx.Ints("pads", -1, 0, 0, 0))
 		}), `(Conv): pads is -1`},
-		"dilated pool":    {single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("dilations", 2, 2)), `(MaxPool): dilations of [2 2] are not supported`},
-		"pool of padding": {single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("pads", 0, 0, 2, 2)), `(MaxPool): pooling with`},
+		"dilated pool": {
+			single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("dilations", 2, 2)),
+			`(MaxPool): dilations of [2 2] are not supported`,
+		},
+		"pool of padding": {
+			single(t, "MaxPool", onnx.Ints("kernel_shape", 2, 2), onnx.Ints("pads", 0, 0, 2, 2)),
+			`(MaxPool): pooling with`,
+		},
 		"slope along the width": {built(t, func(b *onnx.Builder, x string) string {
 			w := b.Float32("w", []int{8, 3, 3, 3}, make([]float32, 216))
 			c := b.Node("Conv", []string{x, w}, onnx.Ints("pads", 1, 1, 1, 1))
 			return b.Node("PRelu", []string{c, b.Float32("s", []int{8}, make([]float32, 8))})
-		}), `(PRelu): slope "s" of shape [8] lies along the width of an input (N,8,8,8), which is not supported: expected shape [8 1 1]`},
+		}), `(PRelu): slope "s" of shape [8] lies along the width of an input (N,8,8,8), which is not supported: ` +
+			`expected shape [8 1 1]`},
 		"length of rows alone": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Relu", []string{b.Node("ReduceL2", []string{b.Node("Flatten", []string{x})}, onnx.Ints("axes", 1))})
 		}), `is the length of rows, which is not supported here: expected a Div by it`},
@@ -105,8 +130,10 @@ func TestImportRefuses(t *testing.T) {
 		}), `(Sum): the sum of (N,3,8,8) and (N,3,1,1) is not supported: expected equal shapes`},
 		"training statistics": {built(t, func(b *onnx.Builder, x string) string {
 			one := func(name string) string { return b.Float32(name, []int{3}, []float32{1, 1, 1}) }
-			return b.Node("BatchNormalization", []string{x, one("g"), one("b"), one("m"), one("v")}, onnx.Int("training_mode", 1))
-		}), `(BatchNormalization): training_mode is 1, which is not supported with frozen statistics: expected batch_norm: train`},
+			return b.Node("BatchNormalization", []string{x, one("g"), one("b"), one("m"), one("v")},
+				onnx.Int("training_mode", 1))
+		}), `(BatchNormalization): training_mode is 1, which is not supported with frozen statistics: expected ` +
+			`batch_norm: train`},
 		"pool without": {single(t, "MaxPool"), `(MaxPool): no kernel_shape, expected two numbers`},
 		"other clip": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Clip", []string{x, b.Float32("l", nil, []float32{-1}), b.Float32("h", nil, []float32{1})})
@@ -120,11 +147,18 @@ func TestImportRefuses(t *testing.T) {
 		"constant a pixel": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Add", []string{x, b.Float32("c", []int{8, 8}, make([]float32, 64))})
 		}), `(Add): constant "c" of shape [8 8] with an input (N,3,8,8) is not supported`},
-		"other approximation": {approximate, `(Gelu): approximate is "sigmoid", which is not supported: expected none or tanh`},
+		"other approximation": {
+			approximate,
+			`(Gelu): approximate is "sigmoid", which is not supported: expected none or tanh`,
+		},
 		"slope a pixel": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("PRelu", []string{x, b.Float32("s", []int{8, 8}, make([]float32, 64))})
-		}), `(PRelu): slope "s" of shape [8 8] with an input (N,3,8,8) is not supported: expected one number, or one a channel`},
-		"alpha of zero": {single(t, "Elu", onnx.Float("alpha", 0)), `(Elu): ELU{alpha=0}: attribute out of range: alpha is 0, expected a positive number`},
+		}), `(PRelu): slope "s" of shape [8 8] with an input (N,3,8,8) is not supported: expected one number, or ` +
+			`one a channel`},
+		"alpha of zero": {
+			single(t, "Elu", onnx.Float("alpha", 0)),
+			`(Elu): ELU{alpha=0}: attribute out of range: alpha is 0, expected a positive number`,
+		},
 		"fourth power": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Pow", []string{x, b.Float32("p", nil, []float32{4})})
 		}), `(Pow): an exponent of 4 is not supported: expected 2 or 3`},
@@ -134,15 +168,22 @@ func TestImportRefuses(t *testing.T) {
 		"divisor of zero": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Div", []string{x, b.Float32("c", nil, []float32{0})})
 		}), `(Div): constant "c" contains 0, expected a divisor`},
-		"gemm of images": {built(t, func(b *onnx.Builder, x string) string { return b.Node("Gemm", []string{x, filter(b)}) }), `(Gemm): input "x" is (N,3,8,8), which is not supported: expected [2] dimensions`},
+		"gemm of images": {
+			built(t, func(b *onnx.Builder, x string) string { return b.Node("Gemm", []string{x, filter(b)}) }),
+			`(Gemm): input "x" is (N,3,8,8), which is not supported: expected [2] dimensions`,
+		},
 		"gemm too narrow": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Gemm", []string{b.Node("Flatten", []string{x}), b.Float32("w", []int{191, 2}, make([]float32, 382))})
 		}), `weight "w" takes 191 features, but the input has 192`},
 		"read in two ways": {built(t, func(b *onnx.Builder, x string) string {
 			w := b.Float32("w", []int{192, 192}, make([]float32, 192*192))
-			return b.Node("Gemm", []string{b.Node("Gemm", []string{b.Node("Flatten", []string{x}), w}), w}, onnx.Int("transB", 1))
+			return b.Node("Gemm", []string{b.Node("Gemm", []string{b.Node("Flatten", []string{x}), w}), w},
+				onnx.Int("transB", 1))
 		}), `weight "w" is read in two ways by different nodes`},
-		"a constant": {built(t, func(b *onnx.Builder, x string) string { return b.Node("Shape", []string{x}) }), `tensor "y" is a constant, expected one that depends on the input`},
+		"a constant": {
+			built(t, func(b *onnx.Builder, x string) string { return b.Node("Shape", []string{x}) }),
+			`tensor "y" is a constant, expected one that depends on the input`,
+		},
 		"three dimensions": {built(t, func(b *onnx.Builder, x string) string {
 			return b.Node("Reshape", []string{x, b.Int64("s", []int{3}, []int64{0, 3, 64})})
 		}), `tensor "y" is (N,3,64), expected (N,D) or (N,C,H,W)`},
@@ -175,17 +216,22 @@ func TestImportRefusesGraphsThatAreNone(t *testing.T) {
 
 	domain := single(t, "Relu")
 	domain.Proto.Graph.Node[0].Domain = proto.String("com.microsoft")
-	domain.Proto.OpsetImport = append(domain.Proto.OpsetImport, &onnx.OperatorSetIdProto{Domain: proto.String("com.microsoft"), Version: proto.Int64(1)})
-	expectRefused(t, importError(domain, "y"), `operators of domain "com.microsoft" are not supported, expected standard ones`)
+	domain.Proto.OpsetImport = append(domain.Proto.OpsetImport,
+		&onnx.OperatorSetIdProto{Domain: proto.String("com.microsoft"), Version: proto.Int64(1)})
+	expectRefused(t, importError(domain, "y"),
+		`operators of domain "com.microsoft" are not supported, expected standard ones`)
 
 	dropped := single(t, "Dropout")
 	dropped.Proto.Graph.Node[0].Output = append(dropped.Proto.Graph.Node[0].Output, "mask")
-	dropped.Proto.Graph.Node = append(dropped.Proto.Graph.Node, &onnx.NodeProto{OpType: proto.String("Cast"), Input: []string{"mask"}, Output: []string{"z"}})
-	expectRefused(t, importError(dropped, "z"), `input "mask" is an optional output of another node, which is not supported`)
+	dropped.Proto.Graph.Node = append(dropped.Proto.Graph.Node,
+		&onnx.NodeProto{OpType: proto.String("Cast"), Input: []string{"mask"}, Output: []string{"z"}})
+	expectRefused(t, importError(dropped, "z"),
+		`input "mask" is an optional output of another node, which is not supported`)
 
 	ints := single(t, "Relu")
 	ints.Proto.Graph.Input[0].Type.GetTensorType().ElemType = proto.Int32(int32(onnx.Uint8))
-	expectRefused(t, importError(ints, "y"), `input "x" holds integers, which is not supported here: expected a Cast to a floating-point type first`)
+	expectRefused(t, importError(ints, "y"),
+		`input "x" holds integers, which is not supported here: expected a Cast to a floating-point type first`)
 
 	b := onnx.NewBuilder("test", 17)
 	b.Rename(b.Node("Add", []string{b.Input("a", onnx.Float32, "N", 3), b.Input("b", onnx.Float32, "N", 3)}), "y")
@@ -250,7 +296,10 @@ func TestImportReadsExternalWeights(t *testing.T) {
 		entry := func(key, value string) *onnx.StringStringEntryProto {
 			return &onnx.StringStringEntryProto{Key: &key, Value: &value}
 		}
-		w.ExternalData = []*onnx.StringStringEntryProto{entry("location", "weights.bin"), entry("offset", strconv.Itoa(len(data)))}
+		w.ExternalData = []*onnx.StringStringEntryProto{
+			entry("location", "weights.bin"),
+			entry("offset", strconv.Itoa(len(data))),
+		}
 		w.DataLocation = onnx.TensorProto_EXTERNAL.Enum()
 		data = append(data, w.RawData...)
 		w.RawData = nil

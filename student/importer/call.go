@@ -18,8 +18,8 @@ type call struct {
 // has reports whether input i is given.
 func (c *call) has(i int) bool { return i < len(c.proto.Input) && c.proto.Input[i] != "" }
 
-// variable is input i, which must depend on the network's input, hold floating-point numbers, and be (N,C,H,W) or (N,I). ranks
-// lists the numbers of dimensions, samples included, that fit; none fits all.
+// variable is input i, which must depend on the network's input, hold floating-point numbers, and be (N,C,H,W) or
+// (N,I). ranks lists the numbers of dimensions, samples included, that fit; none fits all.
 func (c *call) variable(i int, ranks ...int) (value, error) {
 	v, err := c.movable(i)
 	switch {
@@ -58,7 +58,8 @@ func (c *call) constant(i int) (*constant, error) {
 	if k := c.in[i].constant; k != nil {
 		return k, nil
 	}
-	return nil, fmt.Errorf("input %q is computed from data, which is %w: expected a constant", clip(c.proto.Input[i]), errImport)
+	return nil, fmt.Errorf("input %q is computed from data, which is %w: expected a constant",
+		clip(c.proto.Input[i]), errImport)
 }
 
 // floats is input i, a constant of floating-point numbers.

@@ -7,8 +7,8 @@ import (
 	"rkd/models/onnx"
 )
 
-// constant is a tensor that does not depend on the network's input: floating-point numbers, or integers that may contain
-// the number of samples.
+// constant is a tensor that does not depend on the network's input: floating-point numbers, or integers that may
+// contain the number of samples.
 type constant struct {
 	name        string
 	shape       []int

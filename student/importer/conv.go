@@ -26,7 +26,8 @@ func (c *call) conv() ([]value, error) {
 		return nil, err
 	}
 	x.learned = true
-	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Conv2D(in[0], in[1], bias(in), o) }, x, arguments...)
+	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Conv2D(in[0], in[1], bias(in), o) },
+		x, arguments...)
 }
 
 // bias is the third input, nil without one.

@@ -264,7 +264,8 @@ func (c *call) foldGather(k *constant) (*constant, error) {
 		return nil, err
 	}
 	if a := c.int("axis", 0); a != 0 && a != -1 || len(k.shape) != 1 {
-		return nil, fmt.Errorf("gathering along axis %d of a constant of shape %v is %w: expected a vector", a, k.shape, errImport)
+		return nil, fmt.Errorf("gathering along axis %d of a constant of shape %v is %w: expected a vector", a,
+			k.shape, errImport)
 	}
 	places := make([]int, len(list))
 	for i, v := range list {

@@ -16,41 +16,42 @@ import (
 type Options struct {
 	// Output names the tensor that the head stands on, (N,D) or (N,C,H,W); empty: the model's only output.
 	Output string
-	// Input is the shape of one sample, (C,H,W) or (I). Height and width may differ from those that the file states, as long
-	// as its nodes fit them.
+	// Input is the shape of one sample, (C,H,W) or (I). Height and width may differ from those that the file states, as
+	// long as its nodes fit them.
 	Input []int
 	// Freeze lists patterns (path.Match) of the names of weights, of nodes, or of a part of a node's name between slashes.
 	// Weights that match are not trained.
 	Freeze []string
-	// TrainBatchNorm normalises with the statistics of the batch in training and moves the running ones, which start as the
-	// file's. A node whose scale or bias Freeze matches keeps its statistics. Without it all of them do.
+	// TrainBatchNorm normalises with the statistics of the batch in training and moves the running ones, which start as
+	// the file's. A node whose scale or bias Freeze matches keeps its statistics. Without it all of them do.
 	TrainBatchNorm bool
 }
 
 // errImport is a refusal of a node; Import adds which one.
 var errImport = errors.New("not supported")
 
-// Import makes the body of a network from an ONNX model: the nodes that the tensor Output depends on, with the weights of
-// the file as the first weights.
+// Import makes the body of a network from an ONNX model: the nodes that the tensor Output depends on, with the weights
+// of the file as the first weights.
 //
-// Parameters, under their names in the file, are the weights of Conv, ConvTranspose, Gemm, MatMul, BatchNormalization and
-// LayerNormalization, the slopes of PRelu, and constants of more than one element that are added to a tensor, or multiplied
-// with one, which depends on such a node. The weights of Gemm and MatMul are stored as (O,I) in every case, with alpha and
-// beta of Gemm multiplied in. All other constants, and the weights that Freeze matches, are buffers: saved with the student,
-// not trained. float16, bfloat16 and float64 become float32. Exporters replace equal tensors by one and an Identity; a weight
-// behind an Identity is therefore a parameter of its own.
+// Parameters, under their names in the file, are the weights of Conv, ConvTranspose, Gemm, MatMul, BatchNormalization
+// and LayerNormalization, the slopes of PRelu, and constants of more than one element that are added to a tensor, or
+// multiplied with one, which depends on such a node. The weights of Gemm and MatMul are stored as (O,I) in every case,
+// with alpha and beta of Gemm multiplied in. All other constants, and the weights that Freeze matches, are buffers:
+// saved with the student, not trained. float16, bfloat16 and float64 become float32. Exporters replace equal tensors by
+// one and an Identity; a weight behind an Identity is therefore a parameter of its own.
 //
 // Batch normalisation that the exporter did not fold keeps the statistics of the file, in training too, unless
-// TrainBatchNorm is set: scale and bias are trained, mean and variance are not, as in PyTorch's fine-tuning with these layers
-// in eval mode. Dropout is removed. Arithmetic on shapes is folded; the number of samples is a symbol in it. Model-local
-// functions are inlined. An integer input must be cast before anything is computed from it: the student gets the same numbers
-// in floating point.
+// TrainBatchNorm is set: scale and bias are trained, mean and variance are not, as in PyTorch's fine-tuning with these
+// layers in eval mode. Dropout is removed. Arithmetic on shapes is folded; the number of samples is a symbol in it.
+// Model-local functions are inlined. An integer input must be cast before anything is computed from it: the student
+// gets the same numbers in floating point.
 //
-// Errors wrap onnx.ErrFormat, and name the node, for what cannot be imported; onnx.ErrUnknownTensor for an Output that the
-// model does not compute; arch.ErrConfig for options out of range and for a pattern that matches nothing.
+// Errors wrap onnx.ErrFormat, and name the node, for what cannot be imported; onnx.ErrUnknownTensor for an Output that
+// the model does not compute; arch.ErrConfig for options out of range and for a pattern that matches nothing.
 func Import(m *onnx.Model, o Options) (arch.Body, error) {
 	if len(o.Input) != 3 && len(o.Input) != 1 || slices.Min(o.Input) < 1 || size(o.Input) < 0 {
-		return nil, fmt.Errorf("%w: samples of shape %v, expected (channels,height,width) or (features)", arch.ErrConfig, o.Input)
+		return nil, fmt.Errorf("%w: samples of shape %v, expected (channels,height,width) or (features)",
+			arch.ErrConfig, o.Input)
 	}
 	if err := m.Check(); err != nil {
 		return nil, fmt.Errorf("importing the model: %w", err)
@@ -96,7 +97,8 @@ func importOutput(m *onnx.Model, name string) (string, error) {
 	if len(outputs) == 1 {
 		return outputs[0].Name, nil
 	}
-	return "", fmt.Errorf("%w \"\": the model has %d outputs, expected the name of a tensor", onnx.ErrUnknownTensor, len(outputs))
+	return "", fmt.Errorf("%w \"\": the model has %d outputs, expected the name of a tensor",
+		onnx.ErrUnknownTensor, len(outputs))
 }
 
 // finish makes the tensor output the body's result.

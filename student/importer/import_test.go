@@ -98,7 +98,8 @@ func channelsLast(x []float32, shape []int) ([]float32, []int) {
 	return y, []int{shape[0], shape[2], shape[3], c}
 }
 
-// original runs the model in ONNX Runtime up to a tensor, on x of the given shape; images are averaged, as the head does.
+// original runs the model in ONNX Runtime up to a tensor, on x of the given shape; images are averaged, as the head
+// does.
 func original(tb testing.TB, m *onnx.Model, output string, shape []int, x []float32) (y []float32, dim int) {
 	tb.Helper()
 	orttest.Start(tb)
@@ -321,7 +322,8 @@ func TestImportedStudentsAreExported(t *testing.T) {
 }
 
 func TestSummariesOfAnImportedStudent(t *testing.T) {
-	n, err := imported(testModel(t, "residual"), importer.Options{Input: []int{3, 12, 12}, Freeze: []string{"head.*"}}, arch.Head{Dim: 4})
+	n, err := imported(testModel(t, "residual"), importer.Options{Input: []int{3, 12, 12}, Freeze: []string{"head.*"}},
+		arch.Head{Dim: 4})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -343,7 +345,8 @@ func TestSummariesOfAnImportedStudent(t *testing.T) {
 		t.Errorf("layers are %q, expected %q", kinds, want)
 	}
 	conv := arch.Summary{
-		Name: "/stem/stem.0/Conv", Kind: "Conv", Input: []int{3, 12, 12}, Output: []int{6, 6, 6}, Parameters: 168, MultiplyAdds: 162 * 36,
+		Name: "/stem/stem.0/Conv", Kind: "Conv", Input: []int{3, 12, 12}, Output: []int{6, 6, 6}, Parameters: 168,
+		MultiplyAdds: 162 * 36,
 	}
 	if diff := cmp.Diff(conv, first); diff != "" {
 		t.Errorf("the first layer differs (-want +got):\n%s", diff)
@@ -373,7 +376,8 @@ func TestExportedStudentIsImportedWithoutAHead(t *testing.T) {
 		t.Fatal(err)
 	}
 	if again.Dim != 5 || again.Parameters() < 40 {
-		t.Errorf("the student has %d dimensions and %d parameters, expected 5 and all that it had", again.Dim, again.Parameters())
+		t.Errorf("the student has %d dimensions and %d parameters, expected 5 and all that it had", again.Dim,
+			again.Parameters())
 	}
 	x := normal(3 * 64)
 	want := embed(t, first, w, x, false)

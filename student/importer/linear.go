@@ -27,7 +27,8 @@ func (c *call) linear(x value, transposed bool, alpha float64) (argument, int, e
 		r = reading{how: "transposed", shape: t.shape, values: t.floats, trained: true}
 	}
 	if r.shape[1] != x.shape[0] {
-		return argument{}, 0, fmt.Errorf("weight %q takes %d features, but the input has %d", clip(k.name), r.shape[1], x.shape[0])
+		return argument{}, 0, fmt.Errorf("weight %q takes %d features, but the input has %d", clip(k.name),
+			r.shape[1], x.shape[0])
 	}
 	w, err := c.weight(c, k, r.times(alpha))
 	return w, r.shape[0], err
@@ -76,7 +77,8 @@ func (c *call) gemm() ([]value, error) {
 		arguments = append(arguments, b)
 	}
 	x.learned = true
-	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Linear(in[0], in[1], bias(in)) }, x, arguments...)
+	return c.one(func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.Linear(in[0], in[1], bias(in)) },
+		x, arguments...)
 }
 
 func (c *call) matMul() ([]value, error) {
@@ -98,7 +100,8 @@ func (c *call) batchNorm() ([]value, error) {
 		return nil, err
 	}
 	if c.int("training_mode", 0) != 0 && !c.options.TrainBatchNorm {
-		return nil, fmt.Errorf("training_mode is 1, which is %w with frozen statistics: expected batch_norm: train", errImport)
+		return nil, fmt.Errorf("training_mode is 1, which is %w with frozen statistics: expected batch_norm: train",
+			errImport)
 	}
 	if err := c.expect("spatial", 1, 1); err != nil {
 		return nil, err

@@ -10,7 +10,8 @@ import (
 	"rkd/student/op"
 )
 
-// L2 normalisation of rows, which exporters write as x/max(‖x‖₂, ε): ReduceL2, then Max or Clip, sometimes Expand, then Div.
+// L2 normalisation of rows, which exporters write as x/max(‖x‖₂, ε): ReduceL2, then Max or Clip, sometimes Expand, then
+// Div.
 
 // length stands for the L2 norms of the rows of a value, bounded below by epsilon.
 type length struct {
@@ -32,7 +33,8 @@ func (c *call) length() ([]value, error) {
 		return nil, err
 	}
 	if sorted, err := axes(list, 2); err != nil || !slices.Equal(sorted, []int{1}) || c.int("keepdims", 1) == 0 {
-		return nil, fmt.Errorf("axes %v with keepdims %d are %w: expected axis 1 and keepdims 1", list, c.int("keepdims", 1), errImport)
+		return nil, fmt.Errorf("axes %v with keepdims %d are %w: expected axis 1 and keepdims 1", list,
+			c.int("keepdims", 1), errImport)
 	}
 	return []value{{shape: []int{1}, sourceShape: []int{1}, length: &length{of: x, epsilon: smallest}}}, nil
 }
@@ -58,7 +60,8 @@ func (l *length) bounded(epsilon float64) ([]value, error) {
 // boundedLength is Max of lengths and a constant.
 func (c *call) boundedLength() ([]value, error) {
 	if len(c.in) != 2 {
-		return nil, fmt.Errorf("the largest of %d inputs is %w: expected the lengths of rows and a constant", len(c.in), errImport)
+		return nil, fmt.Errorf("the largest of %d inputs is %w: expected the lengths of rows and a constant",
+			len(c.in), errImport)
 	}
 	at := 0
 	if c.in[0].constant != nil {

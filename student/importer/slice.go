@@ -97,7 +97,8 @@ func (c *call) sliceNode() ([]value, error) {
 	}
 	for i := range r {
 		if i != 1 && r[i] != (span{0, whole[i], 1}) || r[i].step != 1 {
-			return nil, fmt.Errorf("cutting axis %d with a step of %d is %w: expected axis 1 and a step of 1", i, r[i].step, errImport)
+			return nil, fmt.Errorf("cutting axis %d with a step of %d is %w: expected axis 1 and a step of 1", i,
+				r[i].step, errImport)
 		}
 	}
 	return c.channels(v, r[1:2])
@@ -111,7 +112,11 @@ func (c *call) channels(v value, ranges []span) ([]value, error) {
 			outputs = append(outputs, v)
 			continue
 		}
-		y, err := c.add(c, func(in gorgonia.Nodes) (*gorgonia.Node, error) { return op.SliceChannels(in[0], r.from, r.from+r.size) }, v)
+		y, err := c.add(c, func(in gorgonia.Nodes) (*gorgonia.Node,
+			error,
+		) {
+			return op.SliceChannels(in[0], r.from, r.from+r.size)
+		}, v)
 		if err != nil {
 			return nil, err
 		}

@@ -36,9 +36,9 @@ func numbers(t *testing.T, path string) []float32 {
 	return values
 }
 
-// Torchvision's networks, exported by PyTorch and imported here, train as they do there: the same first weights, the same
-// batches, SGD with momentum, on either engine. It needs a Python ($PYTHON, or python3) with torch and torchvision:
-// `go test -tags torch`.
+// Torchvision's networks, exported by PyTorch and imported here, train as they do there: the same first weights, the
+// same batches, SGD with momentum, on either engine. It needs a Python ($PYTHON, or python3) with torch and
+// torchvision: `go test -tags torch`.
 func TestTenStepsEqualPyTorchs(t *testing.T) {
 	orttest.Start(t)
 	// Rates small enough for rounding not to be what is compared: at 1e-2 two of the networks diverge, in PyTorch too.
@@ -61,7 +61,9 @@ func TestTenStepsEqualPyTorchs(t *testing.T) {
 }
 
 // expectLosses trains ten steps on what the script left in dir, and compares the losses with PyTorch's.
-func expectLosses(t *testing.T, dir string, rate float64, open func(*arch.Network, *arch.Weights, int) (engine.Engine, error)) {
+func expectLosses(t *testing.T, dir string, rate float64,
+	open func(*arch.Network, *arch.Weights, int) (engine.Engine, error),
+) {
 	t.Helper()
 	m, err := onnx.Load(filepath.Join(dir, "model.onnx"))
 	if err != nil {

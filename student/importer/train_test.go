@@ -27,13 +27,15 @@ func names(tensors []arch.Tensor) []string {
 }
 
 func TestImportKeepsNamesAndValuesOfTheFile(t *testing.T) {
-	n, err := imported(testModel(t, "residual_raw"), importer.Options{Input: []int{3, 12, 12}}, arch.Head{Dim: 4, Normalize: true})
+	n, err := imported(testModel(t, "residual_raw"), importer.Options{Input: []int{3, 12, 12}},
+		arch.Head{Dim: 4, Normalize: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w := n.Init(1, tensor.Float32)
 	params := []string{
-		"stem.0.weight", "stem.1.weight", "stem.1.bias", "body.0.weight", "body.1.weight", "body.1.bias", "head.weight", "head.bias",
+		"stem.0.weight", "stem.1.weight", "stem.1.bias", "body.0.weight", "body.1.weight", "body.1.bias",
+		"head.weight", "head.bias",
 		"head_.0.linear.weight", "head_.0.linear.bias",
 	}
 	if got := names(w.Params); !slices.Equal(got, params) {
@@ -88,13 +90,24 @@ func TestFreeze(t *testing.T) {
 		freeze  []string
 		buffers []string
 	}{
-		"nothing":               {"fire", []int{3, 9, 9}, nil, nil},
-		"by the weight's name":  {"fire", []int{3, 9, 9}, []string{"squeeze.*"}, []string{"squeeze.weight", "squeeze.bias"}},
-		"one weight":            {"fire", []int{3, 9, 9}, []string{"left.bias"}, []string{"left.bias"}},
-		"by the node's name":    {"fire", []int{3, 9, 9}, []string{"/left/Conv"}, []string{"left.weight", "left.bias"}},
-		"by a module's name":    {"inverted_17", []int{3, 9, 9}, []string{"features.[02]"}, []string{"features.0.weight", "features.0.bias", "features.2.weight", "features.2.bias"}},
-		"everything":            {"fire", []int{3, 9, 9}, []string{"*"}, []string{"squeeze.weight", "squeeze.bias", "left.weight", "left.bias", "right.weight", "right.bias"}},
-		"scales of norms":       {"residual_raw", []int{3, 12, 12}, []string{"*.1.weight"}, []string{"stem.1.running_mean", "stem.1.running_var", "stem.1.weight", "body.1.running_mean", "body.1.running_var", "body.1.weight"}},
+		"nothing":              {"fire", []int{3, 9, 9}, nil, nil},
+		"by the weight's name": {"fire", []int{3, 9, 9}, []string{"squeeze.*"}, []string{"squeeze.weight", "squeeze.bias"}},
+		"one weight":           {"fire", []int{3, 9, 9}, []string{"left.bias"}, []string{"left.bias"}},
+		"by the node's name":   {"fire", []int{3, 9, 9}, []string{"/left/Conv"}, []string{"left.weight", "left.bias"}},
+		"by a module's name": {
+			"inverted_17",
+			[]int{3, 9, 9},
+			[]string{"features.[02]"},
+			[]string{"features.0.weight", "features.0.bias", "features.2.weight", "features.2.bias"},
+		},
+		"everything": {"fire", []int{3, 9, 9}, []string{"*"}, []string{
+			"squeeze.weight", "squeeze.bias", "left.weight",
+			"left.bias", "right.weight", "right.bias",
+		}},
+		"scales of norms": {"residual_raw", []int{3, 12, 12}, []string{"*.1.weight"}, []string{
+			"stem.1.running_mean",
+			"stem.1.running_var", "stem.1.weight", "body.1.running_mean", "body.1.running_var", "body.1.weight",
+		}},
 		"bias that Add brings":  {"channels_last", []int{3, 12, 12}, []string{"b"}, []string{"mean", "std", "b"}},
 		"matrix that is turned": {"channels_last", []int{3, 12, 12}, []string{"dense"}, []string{"mean", "std", "dense"}},
 	}
@@ -116,7 +129,8 @@ func TestFreeze(t *testing.T) {
 			}
 			x := normal(2 * tensor.Shape(test.input).TotalSize())
 			for _, training := range []bool{false, true} {
-				if got, want := embed(t, n, w, x, training), embed(t, whole, whole.Init(1, tensor.Float32), x, training); !slices.Equal(got, want) {
+				if got, want := embed(t, n, w, x, training),
+					embed(t, whole, whole.Init(1, tensor.Float32), x, training); !slices.Equal(got, want) {
 					t.Errorf("freezing changes the embeddings from %v to %v", want, got)
 				}
 			}
@@ -126,12 +140,15 @@ func TestFreeze(t *testing.T) {
 
 func TestFreezeNamesWhatItDoesNotKnow(t *testing.T) {
 	for pattern, want := range map[string]string{
-		"sqeeze.weight": `freeze: pattern "sqeeze.weight" matches no weight and no node, nearest are "squeeze.weight", "left.weight", "right.weight", "squeeze.bias", "/squeeze/Conv"`,
-		"features.*":    `matches no weight and no node`,
-		"[":             `freeze: pattern "[": syntax error in pattern`,
+		"sqeeze.weight": `freeze: pattern "sqeeze.weight" matches no weight and no node, nearest are "squeeze.weight", ` +
+			`"left.weight", "right.weight", "squeeze.bias", "/squeeze/Conv"`,
+		"features.*": `matches no weight and no node`,
+		"[":          `freeze: pattern "[": syntax error in pattern`,
 	} {
-		_, err := imported(testModel(t, "fire"), importer.Options{Input: []int{3, 9, 9}, Freeze: []string{"left.*", pattern}}, arch.Head{Dim: 4})
-		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, arch.ErrConfig) || errors.Is(err, onnx.ErrFormat) {
+		_, err := imported(testModel(t, "fire"), importer.Options{Input: []int{3, 9, 9}, Freeze: []string{"left.*", pattern}},
+			arch.Head{Dim: 4})
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, arch.ErrConfig) ||
+			errors.Is(err, onnx.ErrFormat) {
 			t.Errorf("%s: error is %v, expected %s", pattern, err, want)
 		}
 	}

@@ -40,8 +40,8 @@ type value struct {
 	sourceShape []int
 	learned     bool // a weighted node stands before it
 	integer     bool // an integer input: only Cast reads it
-	// length, where the value stands for the lengths of the rows of another one, is that value: Div makes L2 normalisation of
-	// the two. Nothing computes the lengths themselves.
+	// length, where the value stands for the lengths of the rows of another one, is that value: Div makes L2 normalisation
+	// of the two. Nothing computes the lengths themselves.
 	length      *length
 	channelLast bool // the input of a model that wants (N,H,W,C): Transpose makes it (N,C,H,W), as it is with us
 }
@@ -243,7 +243,10 @@ func (tr *translator) add(
 	tr.program.steps = append(tr.program.steps, s)
 	tr.nodes = append(tr.nodes, y)
 	place := len(tr.nodes) - 1
-	return value{place: place, shape: shape, source: place, sourceShape: shape, learned: x.learned, integer: x.integer}, nil
+	return value{
+		place: place, shape: shape, source: place, sourceShape: shape, learned: x.learned,
+		integer: x.integer,
+	}, nil
 }
 
 // reshape gives the samples of v another shape. Reshapes in a row are one.
@@ -283,7 +286,8 @@ func (tr *translator) weight(c *call, k *constant, r reading) (argument, error) 
 	if r.trained {
 		for _, w := range tr.weights {
 			if w.name == k.name {
-				return argument{}, fmt.Errorf("weight %q is read in two ways by different nodes, which is %w", clip(k.name), errImport)
+				return argument{}, fmt.Errorf("weight %q is read in two ways by different nodes, which is %w",
+					clip(k.name), errImport)
 			}
 		}
 	}

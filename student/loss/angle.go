@@ -15,9 +15,9 @@ const (
 
 // angle is the angle-wise term of [Relational].
 //
-// With q = ‖·‖² and r = 1/√(2q) an angle is a function of distances alone, ψ_ijk = (q_ij + q_ik − q_jk)·r_ij·r_ik, and so
-// the sum runs over triangles i<j<k, each of which has three angles that share its three sides. Every angle counts twice
-// in the mean over N³, as ψ_ijk and as ψ_ikj.
+// With q = ‖·‖² and r = 1/√(2q) an angle is a function of distances alone, ψ_ijk = (q_ij + q_ik − q_jk)·r_ij·r_ik, and
+// so the sum runs over triangles i<j<k, each of which has three angles that share its three sides. Every angle counts
+// twice in the mean over N³, as ψ_ijk and as ψ_ikj.
 type angle[T blas.Float] struct {
 	student, teacher *pairs[T]
 	gradient         *pairGradient[T]
@@ -77,8 +77,8 @@ func (a *angle[T]) degenerate() float64 {
 	return float64(count) / 2
 }
 
-// sumLane adds up the triangles whose first row lies in the lane's tiles: the l-th from the front of every first, the l-th
-// from the back of every second group of tiles, since later rows have fewer triangles.
+// sumLane adds up the triangles whose first row lies in the lane's tiles: the l-th from the front of every first, the
+// l-th from the back of every second group of tiles, since later rows have fewer triangles.
 func (a *angle[T]) sumLane(l int) {
 	n := a.student.n
 	clear(a.lanes[l])

@@ -22,19 +22,19 @@ func (o ContrastiveOptions) New() (Loss[float32], error) { return NewContrastive
 //
 //	L = 1/P Σ d_ij [i<j, y_i = y_j] + 1/Q Σ max(0, m − d_ij) [i<j, y_i ≠ y_j],  d_ij = ‖x_i − x_j‖₂
 //
-// P and Q count the pairs whose own term is more than 0; a sum over none is 0. Student is (N,D), N ≥ 2, with N labels y.
-// Margin and value are in units of the distance. Every batch has a value, one of a single label included. Time is O(N²·D),
-// memory O(N²).
+// P and Q count the pairs whose own term is more than 0; a sum over none is 0. Student is (N,D), N ≥ 2, with N labels
+// y. Margin and value are in units of the distance. Every batch has a value, one of a single label included. Time is
+// O(N²·D), memory O(N²).
 //
-// Rows coincide when the square of their distance is at most 1e-12: they have d = 0 and no gradient, so identical rows stay
-// finite.
+// Rows coincide when the square of their distance is at most 1e-12: they have d = 0 and no gradient, so identical rows
+// stay finite.
 //
 // Eval returns ErrShape when there are not N labels or N < 2, and ErrNotFinite for rows that hold NaN or an infinity.
 //
-// Source: Hadsell et al., Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006. Deviation from the paper,
-// which squares and halves both terms: as in the documentation of pytorch-metric-learning's ContrastiveLoss, with a positive
-// margin of 0, distances are not squared and each kind of pair has its mean over the pairs that are active. Deviation from
-// the latter: rows are taken as they are; see [Normalized].
+// Source: Hadsell et al., Dimensionality Reduction by Learning an Invariant Mapping, CVPR 2006. Deviation from the
+// paper, which squares and halves both terms: as in the documentation of pytorch-metric-learning's ContrastiveLoss,
+// with a positive margin of 0, distances are not squared and each kind of pair has its mean over the pairs that are
+// active. Deviation from the latter: rows are taken as they are; see [Normalized].
 type Contrastive[T blas.Float] struct {
 	margin   float64
 	pairs    *pairs[T]

@@ -54,7 +54,8 @@ func TestContrastiveOfOneKindOfPairsIsTheirMean(t *testing.T) {
 }
 
 func TestContrastiveAgreesWithPyTorch(t *testing.T) {
-	checkEmbeddingGolden(t, "contrastive", func(c embeddingCase) loss.Loss[float64] { return contrastive[float64](t, c.Margin) })
+	checkEmbeddingGolden(t, "contrastive",
+		func(c embeddingCase) loss.Loss[float64] { return contrastive[float64](t, c.Margin) })
 }
 
 func TestContrastiveGradientIsTheDerivative(t *testing.T) {

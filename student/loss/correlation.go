@@ -48,20 +48,20 @@ func (o CorrelationOptions) New() (Loss[float32], error) { return NewCorrelation
 //	k_ij = e^{−2γ} Σ_{p=0..P} (2γ·⟨y_i,y_j⟩)^p / p!,  y = x/max(‖x‖₂, 1e-12)    for KernelGaussian
 //	k_ij = ⟨x_i,x_j⟩                                                            for KernelBilinear
 //
-// The first is the series of exp(−γ‖y_i − y_j‖²) at rows of unit length. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds and
-// Dt are free. The value is dimensionless for KernelGaussian and goes with ‖x‖⁴ for KernelBilinear, whose rows [Normalized]
-// brings to unit length. The teacher is a constant. Time is O(N²·(D + P)), memory O(N²).
+// The first is the series of exp(−γ‖y_i − y_j‖²) at rows of unit length. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds
+// and Dt are free. The value is dimensionless for KernelGaussian and goes with ‖x‖⁴ for KernelBilinear, whose rows
+// [Normalized] brings to unit length. The teacher is a constant. Time is O(N²·(D + P)), memory O(N²).
 //
 // With KernelGaussian rows of length at most 1e-12 get no gradient. Identical rows are nothing special.
 //
-// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or are
-// too large for T to hold 16·‖x‖² (KernelGaussian) or 4·N²·‖x‖⁴ (KernelBilinear).
+// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or
+// are too large for T to hold 16·‖x‖² (KernelGaussian) or 4·N²·‖x‖⁴ (KernelBilinear).
 //
-// Source: Peng et al., Correlation Congruence for Knowledge Distillation, ICCV 2019; unit rows, γ 0.4, P 2 and the mean over
-// all N² entries as in its public re-implementations. Deviations: the instance-wise part of the paper's objective is not in
-// here; PyTorch's normalisation gives vanishing rows a gradient of the order of 1e12. The loss of this name in the code of
-// Tian et al., Contrastive Representation Distillation, ICLR 2020, which is said there to come from the authors, is another:
-// it multiplies |x_s − x_t| of neighbouring rows, so that both sides must be equally wide.
+// Source: Peng et al., Correlation Congruence for Knowledge Distillation, ICCV 2019; unit rows, γ 0.4, P 2 and the mean
+// over all N² entries as in its public re-implementations. Deviations: the instance-wise part of the paper's objective
+// is not in here; PyTorch's normalisation gives vanishing rows a gradient of the order of 1e12. The loss of this name
+// in the code of Tian et al., Contrastive Representation Distillation, ICLR 2020, which is said there to come from the
+// authors, is another: it multiplies |x_s − x_t| of neighbouring rows, so that both sides must be equally wide.
 type Correlation[T blas.Float] struct{ gram *gramLoss[T] }
 
 // NewCorrelation returns the correlation congruence loss, or ErrOption for a setting out of range.
@@ -109,8 +109,8 @@ func compareBilinear(student, teacher, h []float64) float64 {
 	return sum
 }
 
-// gaussianSeries returns the kernel at a cosine and its derivative by the cosine, which is 2γ times the series one order
-// shorter.
+// gaussianSeries returns the kernel at a cosine and its derivative by the cosine, which is 2γ times the series one
+// order shorter.
 func gaussianSeries(cosine, gamma float64, order int) (value, slope float64) {
 	x, term := 2*gamma*cosine, math.Exp(-2*gamma)
 	for p := range order {

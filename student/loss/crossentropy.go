@@ -20,13 +20,13 @@ func (o CrossEntropyOptions) New() (Loss[float32], error) { return NewCrossEntro
 //
 //	L = −1/N Σ_i Σ_c q_ic · log( exp(s_ic) / Σ_k exp(s_ik) ),  q_ic = (1 − ε)·[c = y_i] + ε/C
 //
-// The student's rows are the logits s, (N,C), N ≥ 1, for instance those that [Projected] makes of its embeddings; labels y are
-// N numbers from 0 to C−1. The value is in nats. Time and memory are O(N·C).
+// The student's rows are the logits s, (N,C), N ≥ 1, for instance those that [Projected] makes of its embeddings;
+// labels y are N numbers from 0 to C−1. The value is in nats. Time and memory are O(N·C).
 //
 // Identical rows are nothing special. No exponential overflows, however large the logits.
 //
-// Eval returns ErrShape for N < 1 or when there are not N labels, ErrBatch for a label that is no class, and ErrNotFinite for
-// rows that hold NaN or an infinity or are too large for a float64 to hold 8 times their numbers.
+// Eval returns ErrShape for N < 1 or when there are not N labels, ErrBatch for a label that is no class, and
+// ErrNotFinite for rows that hold NaN or an infinity or are too large for a float64 to hold 8 times their numbers.
 //
 // Source: Szegedy et al., Rethinking the Inception Architecture, CVPR 2016, section 7, with the mean of PyTorch's
 // cross_entropy. Deviation from the latter: no label stands for a row to be ignored.

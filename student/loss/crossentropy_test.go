@@ -53,7 +53,8 @@ func TestCrossEntropyAgreesWithPyTorch(t *testing.T) {
 
 func TestCrossEntropyIsALoss(t *testing.T) {
 	for _, smoothing := range []float64{0, 0.2} {
-		checkGradient(t, crossEntropy[float64](t, smoothing), embeddingBatch[float64](2, 8, 4, 1), func(*loss.Batch[float64]) {})
+		checkGradient(t, crossEntropy[float64](t, smoothing), embeddingBatch[float64](2, 8, 4, 1),
+			func(*loss.Batch[float64]) {})
 		checkTerm(t, "cross_entropy", crossEntropy[float64](t, smoothing))
 		b := embeddingBatch[float64](2, 8, 4, 0)
 		b.Student.Data[0] = 1e4 // exp overflows

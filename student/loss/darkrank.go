@@ -25,24 +25,25 @@ func (o DarkRankOptions) WithDefaults() DarkRankOptions {
 // New implements [Options].
 func (o DarkRankOptions) New() (Loss[float32], error) { return NewDarkRank[float32](o) }
 
-// DarkRank is hard DarkRank: the teacher's list of each row's nearest others shall be likely under the student's scores.
+// DarkRank is hard DarkRank: the teacher's list of each row's nearest others shall be likely under the student's
+// scores.
 //
 //	L = −1/N Σ_i Σ_{k=1..K} ( s_i,π(k) − ln Σ_{m=k..K} exp s_i,π(m) ),  s_ij = −α·‖x_i − x_j‖₂^β
 //
-// where π(1), π(2), … are the rows other than i by growing distance from i in the teacher, the first of equal ones first,
-// and K is Length or N−1 where that is less. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds and Dt are free. The value is in
-// nats; distances are as they come. The teacher gives an order and is a constant. Time is O(N²·(D + K) + N·K²), memory
-// O(N²).
+// where π(1), π(2), … are the rows other than i by growing distance from i in the teacher, the first of equal ones
+// first, and K is Length or N−1 where that is less. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds and Dt are free. The
+// value is in nats; distances are as they come. The teacher gives an order and is a constant. Time is O(N²·(D + K) +
+// N·K²), memory O(N²).
 //
-// Two rows coincide when the square of their distance is at most 1e-12. They count with distance 1e-6 and get no gradient
-// through it. For N = 2 or Length 1 there is one order, and the value is 0.
+// Two rows coincide when the square of their distance is at most 1e-12. They count with distance 1e-6 and get no
+// gradient through it. For N = 2 or Length 1 there is one order, and the value is 0.
 //
-// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or are
-// so large that scores or gradient overflow.
+// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or
+// are so large that scores or gradient overflow.
 //
-// Source: Chen et al., DarkRank, AAAI 2018, section 3; the list of the nearest, α 3, β 3 and Length 4 are those of the code
-// of Park et al., CVPR 2019. Deviation: that code drops the first of the sorted rows for i itself, which with coincident
-// teacher rows may be another.
+// Source: Chen et al., DarkRank, AAAI 2018, section 3; the list of the nearest, α 3, β 3 and Length 4 are those of the
+// code of Park et al., CVPR 2019. Deviation: that code drops the first of the sorted rows for i itself, which with
+// coincident teacher rows may be another.
 type DarkRank[T blas.Float] struct {
 	options          DarkRankOptions
 	student, teacher *pairs[T]
@@ -120,8 +121,8 @@ func (l *DarkRank[T]) Eval(b Batch[T], weight float64, grad Matrix[T]) (Value, e
 	return Value{Total: l.term[0].Value, Terms: l.term[:]}, nil
 }
 
-// rankRow computes row i of order, score, rest, slope and rowLoss. It takes the few distances that it needs from the rows
-// themselves: powers would magnify the rounding errors of float32.
+// rankRow computes row i of order, score, rest, slope and rowLoss. It takes the few distances that it needs from the
+// rows themselves: powers would magnify the rounding errors of float32.
 func (l *DarkRank[T]) rankRow(i int) {
 	first := i * l.length
 	order, score := l.order[first:][:l.length], l.score[first:][:l.length]

@@ -66,7 +66,8 @@ func checkCases(t *testing.T, cases []embeddingCase, build func(c embeddingCase)
 	}
 }
 
-// embeddingBatch is rows around mean, the teacher's as wide as the student's and its logits too, with labels of four classes.
+// embeddingBatch is rows around mean, the teacher's as wide as the student's and its logits too, with labels of four
+// classes.
 func embeddingBatch[T blas.Float](seed uint64, n, dim int, mean float64) loss.Batch[T] {
 	b := gaussianBatch[T](seed, n, dim, dim, mean)
 	b.Labels, b.Logits = balanced(4, n/4), b.Teacher
@@ -103,7 +104,10 @@ func checkSinglePrecision(t *testing.T, single loss.Loss[float32], double loss.L
 	t.Helper()
 	for _, mean := range []float64{0, 100} {
 		b := embeddingBatch[float32](5, 32, 16, mean)
-		wide := loss.Batch[float64]{Student: widen(b.Student), Teacher: widen(b.Teacher), Logits: widen(b.Logits), Labels: b.Labels}
+		wide := loss.Batch[float64]{
+			Student: widen(b.Student), Teacher: widen(b.Teacher), Logits: widen(b.Logits),
+			Labels: b.Labels,
+		}
 		got, gotGrad := eval(t, single, b)
 		want, wantGrad := eval(t, double, wide)
 		if math.Abs(got-want) > 1e-5*math.Abs(want) {
@@ -155,8 +159,14 @@ func studentRefusals() []refusal {
 		{"one row", func(b *loss.Batch[float32]) {
 			b.Student, b.Teacher, b.Labels = zeros[float32](1, 3), zeros[float32](1, 3), []int32{0}
 		}, loss.ErrShape, "student is (1,3)"},
-		{"NaN", func(b *loss.Batch[float32]) { b.Student.Data[7] = float32(math.NaN()) }, loss.ErrNotFinite, "student row 2 has NaN"},
-		{"infinity", func(b *loss.Batch[float32]) { b.Student.Data[3] = float32(math.Inf(1)) }, loss.ErrNotFinite, "student row 1 has +Inf"},
+		{
+			"NaN", func(b *loss.Batch[float32]) { b.Student.Data[7] = float32(math.NaN()) }, loss.ErrNotFinite,
+			"student row 2 has NaN",
+		},
+		{
+			"infinity", func(b *loss.Batch[float32]) { b.Student.Data[3] = float32(math.Inf(1)) }, loss.ErrNotFinite,
+			"student row 1 has +Inf",
+		},
 	}
 }
 
@@ -176,7 +186,10 @@ func singleRefusals() []refusal {
 
 func teacherRefusals() []refusal {
 	return append(studentRefusals(), []refusal{
-		{"a row missing", func(b *loss.Batch[float32]) { b.Teacher = zeros[float32](7, 3) }, loss.ErrShape, "teacher is (7,3)"},
+		{
+			"a row missing", func(b *loss.Batch[float32]) { b.Teacher = zeros[float32](7, 3) }, loss.ErrShape,
+			"teacher is (7,3)",
+		},
 		{"another width", func(b *loss.Batch[float32]) { b.Teacher = zeros[float32](8, 5) }, loss.ErrShape, "not 3 and 5"},
 		{"NaN in the teacher", func(b *loss.Batch[float32]) {
 			b.Teacher.Data[4] = float32(math.NaN())

@@ -36,7 +36,8 @@ func newGram[T blas.Float](side string, unit bool, epsilon float64) *gram[T] {
 	return g
 }
 
-// measure computes the products of m, (N,D) with N ≥ fewest, in O(N²·D). It returns ErrShape, or ErrNotFinite as a *RowError.
+// measure computes the products of m, (N,D) with N ≥ fewest, in O(N²·D). It returns ErrShape, or ErrNotFinite as a
+// *RowError.
 func (g *gram[T]) measure(m Matrix[T]) error {
 	if err := g.loadRows(m); err != nil {
 		return err
@@ -128,8 +129,8 @@ func (g *gram[T]) row(i int) []float64 { return g.products[i*g.n:][:g.n] }
 //
 //	dL/dX = (H + Hᵀ)·X,  h_ij = dL/d⟨x_i,x_j⟩
 //
-// and from there back through the division by the length, where there was one. Rows of at most shortest have no direction
-// and get no gradient from it.
+// and from there back through the division by the length, where there was one. Rows of at most shortest have no
+// direction and get no gradient from it.
 type gramGradient[T blas.Float] struct {
 	h       []float64 // (N,N): losses fill all of it
 	product []float64 // (N,D): by the divided rows
@@ -251,8 +252,8 @@ func (l *gramLoss[T]) compareRow(i int) {
 // padded is row i, divided where g divides, with zeros up to the stride.
 func (g *gram[T]) padded(i int) []float64 { return g.rows[i*g.stride:][:g.stride] }
 
-// addProduct adds factor times the derivative by the rows of gram to grad, (N,D), where product, (N,D), holds the derivative
-// by the divided rows.
+// addProduct adds factor times the derivative by the rows of gram to grad, (N,D), where product, (N,D), holds the
+// derivative by the divided rows.
 func (g *gramGradient[T]) addProduct(gram *gram[T], factor float64, grad Matrix[T]) {
 	g.gram, g.factor, g.grad = gram, factor, grad
 	g.finish.Run(gram.n)

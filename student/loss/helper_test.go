@@ -106,7 +106,8 @@ func relative[G, W blas.Float](got []G, want []W) float64 {
 	return norm(difference) / max(norm(want), 1e-6)
 }
 
-// checkGradient compares the gradient of l with central differences of its value. reseed makes b's generator start anew.
+// checkGradient compares the gradient of l with central differences of its value. reseed makes b's generator start
+// anew.
 func checkGradient(t *testing.T, l loss.Loss[float64], b loss.Batch[float64], reseed func(*loss.Batch[float64])) {
 	t.Helper()
 	const step = 1e-5

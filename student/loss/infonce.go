@@ -32,18 +32,18 @@ func (o InfoNCEOptions) New() (Loss[float32], error) { return NewInfoNCE[float32
 //
 //	L = −1/N Σ_i log( exp(c_ii/τ) / Σ_j exp(c_ij/τ) ),  c_ij = ⟨s_i,t_j⟩ / (max(‖s_i‖₂, 1e-12)·max(‖t_j‖₂, 1e-12))
 //
-// Student and teacher are (N,D), N ≥ 2. The value is in nats, log N where all rows are alike. The teacher is a constant.
-// Labels play no part: rows of one class are each other's negatives. Time is O(N²·D), memory O(N²).
+// Student and teacher are (N,D), N ≥ 2. The value is in nats, log N where all rows are alike. The teacher is a
+// constant. Labels play no part: rows of one class are each other's negatives. Time is O(N²·D), memory O(N²).
 //
 // Identical rows are nothing special. A student's row of at most 1e-12 has no direction and gets no gradient.
 //
-// Eval returns ErrShape for N < 2, unequal numbers of rows or unequal widths, and ErrNotFinite for rows that hold NaN or an
-// infinity or are too large for T to hold 16·‖x‖².
+// Eval returns ErrShape for N < 2, unequal numbers of rows or unequal widths, and ErrNotFinite for rows that hold NaN
+// or an infinity or are too large for T to hold 16·‖x‖².
 //
-// Source: van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, eq. 4, with cosines over a
-// temperature of 0.07 as in He et al., MoCo, CVPR 2020, eq. 1. Like the contrastive distillation of Tian et al., ICLR 2020,
-// it contrasts student with teacher; deviations from that: negatives are those of the batch, one direction only, and no
-// learned projections, hence equal widths; [Projected] puts one before the student.
+// Source: van den Oord et al., Representation Learning with Contrastive Predictive Coding, 2018, eq. 4, with cosines
+// over a temperature of 0.07 as in He et al., MoCo, CVPR 2020, eq. 1. Like the contrastive distillation of Tian et al.,
+// ICLR 2020, it contrasts student with teacher; deviations from that: negatives are those of the batch, one direction
+// only, and no learned projections, hence equal widths; [Projected] puts one before the student.
 type InfoNCE[T blas.Float] struct {
 	temperature      float64
 	student, teacher *gram[T]

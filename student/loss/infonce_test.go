@@ -47,7 +47,8 @@ func TestInfoNCEOfIdenticalRowsIsLogN(t *testing.T) {
 }
 
 func TestInfoNCEAgreesWithPyTorch(t *testing.T) {
-	checkEmbeddingGolden(t, "info_nce", func(c embeddingCase) loss.Loss[float64] { return infoNCE[float64](t, c.Temperature) })
+	checkEmbeddingGolden(t, "info_nce",
+		func(c embeddingCase) loss.Loss[float64] { return infoNCE[float64](t, c.Temperature) })
 }
 
 func TestInfoNCEIsALoss(t *testing.T) {

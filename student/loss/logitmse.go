@@ -16,15 +16,15 @@ func (LogitMSEOptions) New() (Loss[float32], error) { return NewLogitMSE[float32
 //
 //	L = 1/(N·C) Σ_i Σ_c (s_ic − t_ic)²
 //
-// Student holds the student's logits s, (N,C), for instance those that [Projected] makes of its embeddings, the batch's Logits
-// the teacher's t, (N,C); N ≥ 1. The value is in squared units of the logits. The teacher is a constant. Time is O(N·C), and
-// nothing is allocated. Identical rows are nothing special.
+// Student holds the student's logits s, (N,C), for instance those that [Projected] makes of its embeddings, the batch's
+// Logits the teacher's t, (N,C); N ≥ 1. The value is in squared units of the logits. The teacher is a constant. Time is
+// O(N·C), and nothing is allocated. Identical rows are nothing special.
 //
-// Eval returns ErrBatch without the teacher's logits, ErrShape when both sides' sizes differ or N < 1, and ErrNotFinite for
-// rows that hold NaN or an infinity, or whose difference is too large to square.
+// Eval returns ErrBatch without the teacher's logits, ErrShape when both sides' sizes differ or N < 1, and ErrNotFinite
+// for rows that hold NaN or an infinity, or whose difference is too large to square.
 //
-// Source: Ba & Caruana, Do Deep Nets Really Need to be Deep?, NIPS 2014, eq. 1. Deviation: the mean runs over classes too and
-// is not halved, as in PyTorch's MSELoss.
+// Source: Ba & Caruana, Do Deep Nets Really Need to be Deep?, NIPS 2014, eq. 1. Deviation: the mean runs over classes
+// too and is not halved, as in PyTorch's MSELoss.
 type LogitMSE[T blas.Float] struct{ term [1]Term }
 
 // NewLogitMSE returns the regression of logits.

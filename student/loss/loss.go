@@ -15,8 +15,8 @@ var (
 	ErrNotFinite = errors.New("not finite")
 	// ErrDegenerate reports a batch in which all rows coincide, so that no mean distance can scale the others.
 	ErrDegenerate = errors.New("degenerate batch")
-	// ErrBatch reports a batch that lacks what a loss needs: labels from which it can make something, the teacher's logits, a
-	// random generator.
+	// ErrBatch reports a batch that lacks what a loss needs: labels from which it can make something, the teacher's
+	// logits, a random generator.
 	ErrBatch = errors.New("batch does not suit the loss")
 	// ErrOption reports a setting that is out of range.
 	ErrOption = errors.New("loss option")
@@ -63,17 +63,17 @@ type Batch[T blas.Float] struct {
 
 // Loss is an objective over batches.
 //
-// A value of it keeps its working memory between calls, so that a call allocates nothing once it has seen a batch of that
-// size; it must not be used by two goroutines at once. Results are functions of the batch alone: the number of threads
-// changes no bit of them. One with weights of its own is a [Learner] too.
+// A value of it keeps its working memory between calls, so that a call allocates nothing once it has seen a batch of
+// that size; it must not be used by two goroutines at once. Results are functions of the batch alone: the number of
+// threads changes no bit of them. One with weights of its own is a [Learner] too.
 type Loss[T blas.Float] interface {
 	// Eval returns the unweighted value and adds weight·dL/dStudent to grad, (N,Ds). A grad without data is left out.
 	// Terms of the value stay valid until the next call.
 	Eval(b Batch[T], weight float64, grad Matrix[T]) (Value, error)
 }
 
-// Options are the settings of a loss: its keys in a configuration, an option that is 0 having its default. A type with defaults
-// also has a method WithDefaults, which returns the settings with them filled in.
+// Options are the settings of a loss: its keys in a configuration, an option that is 0 having its default. A type with
+// defaults also has a method WithDefaults, which returns the settings with them filled in.
 type Options interface {
 	// New makes the loss, or returns ErrOption for a setting out of range.
 	New() (Loss[float32], error)

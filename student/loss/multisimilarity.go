@@ -11,10 +11,11 @@ import (
 
 // MultiSimilarityOptions are the settings of [MultiSimilarity]. A 0 means the paper's setting, and for Base nil does.
 type MultiSimilarityOptions struct {
-	Alpha   float64  `yaml:"alpha,omitempty" within:"(0,1000000]"` // steepness for positive pairs, more than 0; 0 means 2
-	Beta    float64  `yaml:"beta,omitempty" within:"(0,1000000]"`  // steepness for negative pairs, more than 0; 0 means 50
-	Base    *float64 `yaml:"base,omitempty" within:"[-1,1]"`       // similarity λ that both are measured from, in [−1,1]; nil means 0.5
-	Epsilon float64  `yaml:"epsilon,omitempty" within:"(0,2]"`     // margin ε of the pair mining, more than 0; 0 means 0.1
+	Alpha float64 `yaml:"alpha,omitempty" within:"(0,1000000]"` // steepness for positive pairs, more than 0; 0 means 2
+	Beta  float64 `yaml:"beta,omitempty" within:"(0,1000000]"`  // steepness for negative pairs, more than 0; 0 means 50
+	// similarity λ that both are measured from, in [−1,1]; nil means 0.5
+	Base    *float64 `yaml:"base,omitempty" within:"[-1,1]"`
+	Epsilon float64  `yaml:"epsilon,omitempty" within:"(0,2]"` // margin ε of the pair mining, more than 0; 0 means 0.1
 }
 
 // WithDefaults fills in what is 0.
@@ -36,18 +37,19 @@ func (o MultiSimilarityOptions) New() (Loss[float32], error) { return NewMultiSi
 //	P_i = {j ≠ i of i's label: s_ij − ε < the largest s_ik of another label}
 //	N_i = {j of another label: s_ij + ε > the smallest s_ik, k ≠ i, of i's label}
 //
-// where s_ij is the cosine of rows i and j, which are divided by max(‖x‖₂, 1e-12). A row i for which P_i or N_i is empty adds
-// nothing, but counts in N; when that is so for all, the value is 0. Mining is a constant for the gradient. Student is (N,D),
-// N ≥ 2, with N labels. The value is dimensionless. Time is O(N²·D), memory O(N²).
+// where s_ij is the cosine of rows i and j, which are divided by max(‖x‖₂, 1e-12). A row i for which P_i or N_i is
+// empty adds nothing, but counts in N; when that is so for all, the value is 0. Mining is a constant for the gradient.
+// Student is (N,D), N ≥ 2, with N labels. The value is dimensionless. Time is O(N²·D), memory O(N²).
 //
 // Identical rows are nothing special. Rows shorter than 1e-12 have no direction and get no gradient.
 //
-// Eval returns ErrShape when there are not N labels or N < 2, ErrBatch when no row has both another row of its label and one
-// of another label, and ErrNotFinite for rows that hold NaN or an infinity or are too large for T to hold 16·‖x‖².
+// Eval returns ErrShape when there are not N labels or N < 2, ErrBatch when no row has both another row of its label
+// and one of another label, and ErrNotFinite for rows that hold NaN or an infinity or are too large for T to hold
+// 16·‖x‖².
 //
-// Source: Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, CVPR 2019, eqs. 11, 12
-// and 16; rows without pairs as in the authors' code. Deviations from that code: it leaves out positive pairs of cosine
-// 1 − 1e-5 and more, rather than i itself; it takes rows that are normalised already.
+// Source: Wang et al., Multi-Similarity Loss with General Pair Weighting for Deep Metric Learning, CVPR 2019, eqs. 11,
+// 12 and 16; rows without pairs as in the authors' code. Deviations from that code: it leaves out positive pairs of
+// cosine 1 − 1e-5 and more, rather than i itself; it takes rows that are normalised already.
 type MultiSimilarity[T blas.Float] struct {
 	options  MultiSimilarityOptions
 	gram     *gram[T]

@@ -109,8 +109,14 @@ func TestMultiSimilarityIsALoss(t *testing.T) {
 	checkSinglePrecision(t, multiSimilarity[float32](t, o), multiSimilarity[float64](t, o))
 	checkRepeatable(t, multiSimilarity[float32](t, o))
 	checkRefusals(t, multiSimilarity[float32](t, o), append(labelRefusals(),
-		refusal{"one class", func(b *loss.Batch[float32]) { b.Labels = make([]int32, 8) }, loss.ErrBatch, "8 rows of 1 classes"},
-		refusal{"one row a class", func(b *loss.Batch[float32]) { b.Labels = balanced(8, 1) }, loss.ErrBatch, "8 rows of 8 classes"}))
+		refusal{
+			"one class", func(b *loss.Batch[float32]) { b.Labels = make([]int32, 8) }, loss.ErrBatch,
+			"8 rows of 1 classes",
+		},
+		refusal{
+			"one row a class", func(b *loss.Batch[float32]) { b.Labels = balanced(8, 1) }, loss.ErrBatch,
+			"8 rows of 8 classes",
+		}))
 }
 
 func TestNewMultiSimilarityRefusesBadOptions(t *testing.T) {

@@ -11,11 +11,11 @@ import (
 //	y_i = x_i / max(‖x_i‖₂, 1e-12),
 //
 // of the student (N,Ds), of the teacher (N,Dt), or of both, and takes the gradient back through the student's
-// normalisation. The paper's classification recipe normalises both before RKD, its metric-learning recipe the teacher only,
-// so this is a setting of each loss. A row shorter than 1e-12 is divided by 1e-12, a constant for the gradient.
+// normalisation. The paper's classification recipe normalises both before RKD, its metric-learning recipe the teacher
+// only, so this is a setting of each loss. A row shorter than 1e-12 is divided by 1e-12, a constant for the gradient.
 //
-// Value, terms, parameters and errors are the inner loss's; a row with an infinity is reported as NaN. Source: Park et al., CVPR 2019,
-// section 4.3; the floor is PyTorch's.
+// Value, terms, parameters and errors are the inner loss's; a row with an infinity is reported as NaN. Source: Park et
+// al., CVPR 2019, section 4.3; the floor is PyTorch's.
 type Normalized[T blas.Float] struct {
 	inner            Loss[T]
 	student, teacher bool

@@ -25,7 +25,10 @@ func unit(m loss.Matrix[float64]) loss.Matrix[float64] {
 
 func TestNormalizedIsTheLossOfUnitRows(t *testing.T) {
 	b := gaussianBatch[float64](1, 12, 5, 9, 2)
-	for name, sides := range map[string][2]bool{"none": {}, "student": {true, false}, "teacher": {false, true}, "both": {true, true}} {
+	for name, sides := range map[string][2]bool{
+		"none": {}, "student": {true, false}, "teacher": {false, true},
+		"both": {true, true},
+	} {
 		want := b
 		if sides[0] {
 			want.Student = unit(b.Student)
@@ -69,7 +72,8 @@ func TestNormalizedAgreesWithPyTorch(t *testing.T) {
 	for _, c := range golden.Cases {
 		value, grad := eval(t, loss.NewNormalized(loss.NewRelational[float64](1, 2), c.Student, c.Teacher), b)
 		if math.Abs(value-c.Value) > 1e-10 || relative(grad, c.Grad) > 1e-9 {
-			t.Errorf("student %v, teacher %v: value %v and gradient %v, PyTorch has %v and %v", c.Student, c.Teacher, value, grad,
+			t.Errorf("student %v, teacher %v: value %v and gradient %v, PyTorch has %v and %v", c.Student,
+				c.Teacher, value, grad,
 				c.Value, c.Grad)
 		}
 	}

@@ -18,8 +18,9 @@ import (
 // ErrType reports element types that an operator does not compute in.
 var ErrType = errors.New("element types do not fit")
 
-// RelationalDistance adds the distance-wise loss of [Relational] to a graph: a scalar node that Gorgonia can differentiate
-// with respect to student, (N,Ds); teacher, (N,Dt), is a constant to it. Both are float32 or both float64.
+// RelationalDistance adds the distance-wise loss of [Relational] to a graph: a scalar node that Gorgonia can
+// differentiate with respect to student, (N,Ds); teacher, (N,Dt), is a constant to it. Both are float32 or both
+// float64.
 //
 // It returns ErrShape when an input is nil or not a matrix, N < 2 or the numbers of rows differ, and ErrType for other
 // or unequal element types. Errors that depend on values come from the tape machine that runs the graph.

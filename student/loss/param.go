@@ -15,8 +15,8 @@ type Param[T blas.Float] struct {
 	Grad  []T // as many, dL/dValue
 }
 
-// Learner is a [Loss] with weights of its own. Where its Eval adds a gradient for the student, it adds weight·dL/dValue to
-// the Grad of each of its parameters too; whoever calls it clears them first, as [Sum] does.
+// Learner is a [Loss] with weights of its own. Where its Eval adds a gradient for the student, it adds weight·dL/dValue
+// to the Grad of each of its parameters too; whoever calls it clears them first, as [Sum] does.
 type Learner[T blas.Float] interface {
 	// Params returns the same parameters at each call.
 	Params() []*Param[T]

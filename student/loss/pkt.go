@@ -13,17 +13,18 @@ const pktEpsilon = 1e-7
 //
 //	L = 1/N² Σ_ij pt_ij · ln((pt_ij + ε)/(ps_ij + ε)),  p_ij = k_ij / Σ_m k_im,  k_ij = (1 + ⟨y_i,y_j⟩)/2
 //
-// where y = x/(‖x‖₂ + ε) and ε = 1e-7. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds and Dt are free. The value is in nats.
-// The teacher is a constant. Time is O(N²·D), memory O(N²).
+// where y = x/(‖x‖₂ + ε) and ε = 1e-7. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds and Dt are free. The value is in
+// nats. The teacher is a constant. Time is O(N²·D), memory O(N²).
 //
-// Rows of zeros have the cosine 0 to all, and rows of length at most 1e-12 get no gradient. Identical rows are nothing special.
+// Rows of zeros have the cosine 0 to all, and rows of length at most 1e-12 get no gradient. Identical rows are nothing
+// special.
 //
-// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or are
-// too large for T to hold 16·‖x‖².
+// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or
+// are too large for T to hold 16·‖x‖².
 //
 // Source: Passalis and Tefas, Learning Deep Representations with Probabilistic Knowledge Transfer, ECCV 2018, with the
-// cosine kernel. As in the authors' code p runs over all j, i itself included, and the mean over all N² entries, where the
-// paper leaves i out and sums. Deviation: rows of zeros, which get NaN for a gradient there, get none here.
+// cosine kernel. As in the authors' code p runs over all j, i itself included, and the mean over all N² entries, where
+// the paper leaves i out and sums. Deviation: rows of zeros, which get NaN for a gradient there, get none here.
 type PKT[T blas.Float] struct{ gram *gramLoss[T] }
 
 // PKTOptions are the settings of [PKT]: none.

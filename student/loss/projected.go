@@ -6,12 +6,12 @@ import "rkd/student/internal/blas"
 //
 //	L(S) = inner(P(S)),  dL/dS = dP/dSᵀ·d inner/dP,  dL/dW = dP/dWᵀ·d inner/dP,
 //
-// and takes the gradient back to the student's rows, (N,Ds), and to the projection's parameters. So a student of any width
-// learns to regress the teacher's rows, or gets logits. It is a [Learner]; several may share one projection, a head under
-// [CrossEntropy] and under [SoftTarget] for instance, and add up their gradients.
+// and takes the gradient back to the student's rows, (N,Ds), and to the projection's parameters. So a student of any
+// width learns to regress the teacher's rows, or gets logits. It is a [Learner]; several may share one projection, a
+// head under [CrossEntropy] and under [SoftTarget] for instance, and add up their gradients.
 //
-// Value and terms are the inner loss's. Eval returns the errors of the inner loss, where the student is the mapped one, and
-// those of [Projection.Forward].
+// Value and terms are the inner loss's. Eval returns the errors of the inner loss, where the student is the mapped one,
+// and those of [Projection.Forward].
 //
 // Source: the regressor of Romero et al., FitNets, ICLR 2015, section 2.2.
 type Projected[T blas.Float] struct {

@@ -7,8 +7,8 @@ import (
 	"rkd/student/loss"
 )
 
-// A classifier's head on embeddings learns from labels and from the teacher's logits; the sum lists its weights once, for an
-// optimiser.
+// A classifier's head on embeddings learns from labels and from the teacher's logits; the sum lists its weights once,
+// for an optimiser.
 func ExampleNewProjected() {
 	const rows, width, classes = 4, 3, 2
 	rng := rand.New(rand.NewPCG(1, 1))

@@ -59,15 +59,15 @@ func (o ProjectionOptions) complete(name string) (ProjectionOptions, error) {
 //	linear: p_ic = ⟨s_i,w_c⟩ + b_c, without b unless Bias
 //	cosine: p_ic = scale·⟨s_i,w_c⟩ / (max(‖s_i‖₂, 1e-12)·max(‖w_c‖₂, 1e-12))
 //
-// The student's rows s are (N,Ds), the weights w (C,Ds), the bias b (C), the result is (N,C). Sums run in float64 whatever T
-// is. Several losses may share a Projection through [NewProjected], but not one around the other; it keeps working memory, so
-// they must not run at once.
+// The student's rows s are (N,Ds), the weights w (C,Ds), the bias b (C), the result is (N,C). Sums run in float64
+// whatever T is. Several losses may share a Projection through [NewProjected], but not one around the other; it keeps
+// working memory, so they must not run at once.
 //
 // A student's row of at most 1e-12 has no direction and gets no gradient from cosine; weights alike.
 //
-// Source: the linear kind, and the first weights uniform in ±1/√Ds, are PyTorch's Linear; the cosine kind is that of Gidaris &
-// Komodakis, Dynamic Few-Shot Visual Learning without Forgetting, CVPR 2018, eq. 2, with the scale a constant. Deviation:
-// PyTorch's normalisation gives vanishing rows a gradient of the order of 1e12.
+// Source: the linear kind, and the first weights uniform in ±1/√Ds, are PyTorch's Linear; the cosine kind is that of
+// Gidaris & Komodakis, Dynamic Few-Shot Visual Learning without Forgetting, CVPR 2018, eq. 2, with the scale a
+// constant. Deviation: PyTorch's normalisation gives vanishing rows a gradient of the order of 1e12.
 type Projection[T blas.Float] struct {
 	name         string
 	scale        float64 // of products: 1 unless cosine
@@ -86,8 +86,8 @@ type Projection[T blas.Float] struct {
 // forwardRows is how many rows [Projection.Forward] holds at once.
 const forwardRows = 256
 
-// NewProjection returns a map from in to out columns whose parameters are called name.weight, (out,in), and name.bias, (out),
-// with first weights drawn from r. It returns ErrOption for a setting out of range.
+// NewProjection returns a map from in to out columns whose parameters are called name.weight, (out,in), and name.bias,
+// (out), with first weights drawn from r. It returns ErrOption for a setting out of range.
 func NewProjection[T blas.Float](name string, o ProjectionOptions, in, out int, r *rand.Rand) (*Projection[T], error) {
 	o, err := o.complete(name)
 	switch {
@@ -100,7 +100,8 @@ func NewProjection[T blas.Float](name string, o ProjectionOptions, in, out int, 
 	}
 	cosine := o.Kind == ProjectionCosine
 	p := &Projection[T]{
-		name: name, scale: o.Scale, students: newGram[T]("student", cosine, 0), weights: newGram[T](name+".weight", cosine, 0),
+		name: name, scale: o.Scale, students: newGram[T]("student", cosine, 0),
+		weights:   newGram[T](name+".weight", cosine, 0),
 		byStudent: newGramGradient[T](), byWeight: newGramGradient[T](),
 	}
 	p.students.fewest, p.weights.fewest = 1, 1
@@ -120,8 +121,8 @@ func NewProjection[T blas.Float](name string, o ProjectionOptions, in, out int, 
 // Params returns the weights and, where there is one, the bias. Losses learn them through [Projected].
 func (p *Projection[T]) Params() []*Param[T] { return slices.Clone(p.params) }
 
-// Directions returns what an export needs in place of the weights, (C,Ds): the matrix whose inner products with the student's
-// rows, for the cosine kind with those rows at unit length, are the map before the bias.
+// Directions returns what an export needs in place of the weights, (C,Ds): the matrix whose inner products with the
+// student's rows, for the cosine kind with those rows at unit length, are the map before the bias.
 //
 //	linear: w_c
 //	cosine: scale·w_c / max(‖w_c‖₂, 1e-12)
@@ -137,9 +138,9 @@ func (p *Projection[T]) Directions() []T {
 	return directions
 }
 
-// Forward returns the map of the student's rows, (N,C) with N ≥ 1, in dst where that is large enough. Working memory does not
-// grow with N. It returns ErrShape for rows of another width than the weights', and ErrNotFinite for rows or weights that hold
-// NaN or an infinity or are too large for T to hold 4·N²·‖x‖⁴ (linear) or 16·‖x‖² (cosine).
+// Forward returns the map of the student's rows, (N,C) with N ≥ 1, in dst where that is large enough. Working memory
+// does not grow with N. It returns ErrShape for rows of another width than the weights', and ErrNotFinite for rows or
+// weights that hold NaN or an infinity or are too large for T to hold 4·N²·‖x‖⁴ (linear) or 16·‖x‖² (cosine).
 func (p *Projection[T]) Forward(dst []T, student Matrix[T]) ([]T, error) {
 	if err := p.validate(student); err != nil {
 		return nil, err
@@ -166,7 +167,8 @@ func (p *Projection[T]) validate(student Matrix[T]) error {
 		return err
 	}
 	if in := p.weight.Shape[1]; student.Cols != in {
-		return fmt.Errorf("%w: student is (%d,%d), expected %d columns for %q", ErrShape, student.Rows, student.Cols, in, p.name)
+		return fmt.Errorf("%w: student is (%d,%d), expected %d columns for %q", ErrShape, student.Rows,
+			student.Cols, in, p.name)
 	}
 	return nil
 }
@@ -212,8 +214,8 @@ func (p *Projection[T]) projectRow(i int) {
 	}
 }
 
-// backward adds the gradient of a loss whose derivative by the map of the loaded rows is slope, (N,C): to grad, (N,Ds), and to
-// the parameters' own.
+// backward adds the gradient of a loss whose derivative by the map of the loaded rows is slope, (N,C): to grad, (N,Ds),
+// and to the parameters' own.
 func (p *Projection[T]) backward(slope []T, grad Matrix[T]) {
 	n, out, in := p.students.n, p.weights.n, p.students.dim
 	p.slope = resize(p.slope, n*out)

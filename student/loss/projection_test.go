@@ -74,7 +74,11 @@ func TestProjectionAgreesWithTheFormula(t *testing.T) {
 
 func TestDirectionsStandForTheWeights(t *testing.T) {
 	student := unit(gaussian[float64](newRand(2), 6, 5, 1))
-	for _, o := range []loss.ProjectionOptions{{}, {Kind: loss.ProjectionCosine}, {Kind: loss.ProjectionCosine, Scale: 3}} {
+	for _, o := range []loss.ProjectionOptions{
+		{},
+		{Kind: loss.ProjectionCosine},
+		{Kind: loss.ProjectionCosine, Scale: 3},
+	} {
 		p := projection[float64](t, o, 5, 4)
 		got := make([]float64, 6*4)
 		directions := p.Directions()
@@ -101,7 +105,8 @@ func TestProjectionStartsLikePyTorchsLinear(t *testing.T) {
 		size  int
 	}{{"head.weight", []int{400, 25}, 10000}, {"head.bias", []int{400}, 400}} {
 		p := params[i]
-		if p.Name != want.name || !slices.Equal(p.Shape, want.shape) || len(p.Value) != want.size || len(p.Grad) != want.size {
+		if p.Name != want.name || !slices.Equal(p.Shape, want.shape) || len(p.Value) != want.size ||
+			len(p.Grad) != want.size {
 			t.Fatalf("parameter %d is %s %v with %d values, expected %+v", i, p.Name, p.Shape, len(p.Value), want)
 		}
 		least, most := slices.Min(p.Value), slices.Max(p.Value)
@@ -129,7 +134,8 @@ type projectedCase struct {
 
 func TestProjectedAgreesWithPyTorch(t *testing.T) {
 	for i, c := range goldenCases[projectedCase](t, "logit_golden.json", "projected") {
-		p := projection[float64](t, loss.ProjectionOptions{Kind: c.Kind, Scale: c.Scale, Bias: c.Bias}, c.Weight.Cols, c.Weight.Rows)
+		p := projection[float64](t, loss.ProjectionOptions{Kind: c.Kind, Scale: c.Scale, Bias: c.Bias},
+			c.Weight.Cols, c.Weight.Rows)
 		copy(p.Params()[0].Value, c.Weight.Data)
 		if c.Bias {
 			copy(p.Params()[1].Value, c.Offset)
@@ -210,7 +216,8 @@ func TestLossesShareAHead(t *testing.T) {
 		head := projection[float64](t, o, 5, 4)
 		var sum loss.Sum[float64]
 		sum.Add(1, loss.NewProjected(head, crossEntropy[float64](t, 0)))
-		sum.Add(16, loss.NewNormalized(loss.NewProjected(head, softTarget[float64](t, loss.SoftTargetOptions{})), true, false))
+		sum.Add(16, loss.NewNormalized(loss.NewProjected(head, softTarget[float64](t, loss.SoftTargetOptions{})), true,
+			false))
 		if got := sum.Params(); !slices.Equal(got, head.Params()) {
 			t.Fatalf("%+v: %d parameters, expected the head's %d, each once", o, len(got), len(head.Params()))
 		}
@@ -220,7 +227,8 @@ func TestLossesShareAHead(t *testing.T) {
 
 func TestSumClearsTheGradientsOfParameters(t *testing.T) {
 	b := embeddingBatch[float64](2, 8, 5, 1)
-	head, idle := projection[float64](t, loss.ProjectionOptions{}, 5, 4), projection[float64](t, loss.ProjectionOptions{}, 5, 4)
+	head, idle := projection[float64](t, loss.ProjectionOptions{}, 5, 4),
+		projection[float64](t, loss.ProjectionOptions{}, 5, 4)
 	var sum loss.Sum[float64]
 	sum.Add(1, loss.NewProjected(head, crossEntropy[float64](t, 0)))
 	sum.Add(0, loss.NewProjected(idle, crossEntropy[float64](t, 0)))

@@ -17,19 +17,20 @@ type PrototypicalOptions struct {
 // New implements [Options].
 func (o PrototypicalOptions) New() (Loss[float32], error) { return NewPrototypical[float32](o) }
 
-// Prototypical is the loss of prototypical networks on one episode: queries shall lie nearest to the mean of their class.
+// Prototypical is the loss of prototypical networks on one episode: queries shall lie nearest to the mean of their
+// class.
 //
 //	L = −1/Q Σ_i log( exp(−‖x_i − c_y(i)‖²) / Σ_k exp(−‖x_i − c_k‖²) ),  c_k = mean of the support of class k
 //
 // The first Shots rows of each label, in the batch's order, are the support of that class, the Q others are queries i.
-// Gradients flow to both. Student is (N,D) with N labels. The value is in nats; the squared distances take rows as they come.
-// Time is O(Q·K·D), memory O(N·D + Q·K).
+// Gradients flow to both. Student is (N,D) with N labels. The value is in nats; the squared distances take rows as they
+// come. Time is O(Q·K·D), memory O(N·D + Q·K).
 //
-// Identical rows are nothing special: their value is log K. A large common offset costs no digits, since only differences of
-// rows are squared.
+// Identical rows are nothing special: their value is log K. A large common offset costs no digits, since only
+// differences of rows are squared.
 //
-// Eval returns ErrShape when there are not N labels, ErrBatch for fewer than two classes or a class without a query, and
-// ErrNotFinite for rows that hold NaN or an infinity or are too large for T to hold 4·N²·‖x‖⁴.
+// Eval returns ErrShape when there are not N labels, ErrBatch for fewer than two classes or a class without a query,
+// and ErrNotFinite for rows that hold NaN or an infinity or are too large for T to hold 4·N²·‖x‖⁴.
 //
 // Source: Snell et al., Prototypical Networks for Few-shot Learning, NeurIPS 2017, eqs. 1 and 2 and algorithm 1.
 type Prototypical[T blas.Float] struct {
@@ -169,8 +170,8 @@ func (l *Prototypical[T]) classifyQuery(q int) {
 	}
 }
 
-// spreadClass computes the gradient of the rows of class k's support, the prototype's, 2·Σ_q slope_q·(x_q − c), in equal
-// parts.
+// spreadClass computes the gradient of the rows of class k's support, the prototype's, 2·Σ_q slope_q·(x_q − c), in
+// equal parts.
 func (l *Prototypical[T]) spreadClass(k int) {
 	dim, classes, support := l.rows.dim, len(l.episode.labels), l.support(k)
 	prototype, first := l.prototypes[k*dim:][:dim], l.gradient.product[support[0]*dim:][:dim]

@@ -91,7 +91,10 @@ func TestPrototypicalIsALoss(t *testing.T) {
 			"a label missing", func(b *loss.Batch[float32]) { b.Labels = b.Labels[:7] }, loss.ErrShape,
 			"7 labels for student (8,3)",
 		},
-		refusal{"one class", func(b *loss.Batch[float32]) { b.Labels = make([]int32, 8) }, loss.ErrBatch, "8 rows of 1 classes"},
+		refusal{
+			"one class", func(b *loss.Batch[float32]) { b.Labels = make([]int32, 8) }, loss.ErrBatch,
+			"8 rows of 1 classes",
+		},
 		refusal{
 			"no query", func(b *loss.Batch[float32]) { b.Labels[7] = 5 }, loss.ErrBatch,
 			"class 3 has 1 rows, expected more than its 1 shots",

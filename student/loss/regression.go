@@ -34,17 +34,17 @@ func (o RegressionOptions) New() (Loss[float32], error) { return NewRegression[f
 //	mse:    L = 1/(N·D) Σ_i ‖s_i − t_i‖₂²
 //	cosine: L = 1/N Σ_i (1 − ⟨s_i,t_i⟩ / (max(‖s_i‖₂, 1e-12)·max(‖t_i‖₂, 1e-12)))
 //
-// Student and teacher are (N,D), N ≥ 2. The value is in squared units of the rows for mse, dimensionless for cosine. The
-// teacher is a constant. Time is O(N·D), memory too.
+// Student and teacher are (N,D), N ≥ 2. The value is in squared units of the rows for mse, dimensionless for cosine.
+// The teacher is a constant. Time is O(N·D), memory too.
 //
 // Rows of zeros have cosine 0; a student's row of at most 1e-12 has no direction and gets no gradient from cosine.
 //
-// Eval returns ErrShape for N < 2, unequal numbers of rows or unequal widths, and ErrNotFinite for rows that hold NaN or an
-// infinity or are too large for T to hold 4·N²·‖x‖⁴ (mse) or 16·‖x‖² (cosine).
+// Eval returns ErrShape for N < 2, unequal numbers of rows or unequal widths, and ErrNotFinite for rows that hold NaN
+// or an infinity or are too large for T to hold 4·N²·‖x‖⁴ (mse) or 16·‖x‖² (cosine).
 //
 // Source: Romero et al., FitNets, ICLR 2015, eq. 3, on the embedding and without the regressor that adapts its width,
-// which [Projected] adds; reductions are those of PyTorch's mse_loss, where the paper sums and halves. Deviation: PyTorch's cosine_similarity has
-// the floor 1e-8.
+// which [Projected] adds; reductions are those of PyTorch's mse_loss, where the paper sums and halves. Deviation:
+// PyTorch's cosine_similarity has the floor 1e-8.
 type Regression[T blas.Float] struct {
 	student, teacher *gram[T]
 	gradient         *gramGradient[T]
@@ -98,8 +98,9 @@ func (r *Regression[T]) Eval(b Batch[T], weight float64, grad Matrix[T]) (Value,
 	return Value{Total: r.term[0].Value, Terms: r.term[:]}, nil
 }
 
-// compareRow computes the loss of row i and its derivative by the row, divided where the kind divides. Both kinds come from
-// the difference of rows: 1 − ⟨y,z⟩ is ‖y − z‖²/2 for y and z of length 1, and keeps the digits of a small angle that way.
+// compareRow computes the loss of row i and its derivative by the row, divided where the kind divides. Both kinds come
+// from the difference of rows: 1 − ⟨y,z⟩ is ‖y − z‖²/2 for y and z of length 1, and keeps the digits of a small angle
+// that way.
 func (r *Regression[T]) compareRow(i int) {
 	dim := r.student.dim
 	s, t, product := r.student.padded(i), r.teacher.padded(i), r.gradient.product[i*dim:][:dim]

@@ -31,7 +31,8 @@ func TestRegressionAgreesWithTheFormula(t *testing.T) {
 }
 
 func TestRegressionAgreesWithPyTorch(t *testing.T) {
-	checkEmbeddingGolden(t, "regression", func(c embeddingCase) loss.Loss[float64] { return regression[float64](t, c.Kind) })
+	checkEmbeddingGolden(t, "regression",
+		func(c embeddingCase) loss.Loss[float64] { return regression[float64](t, c.Kind) })
 }
 
 func TestRegressionIsALoss(t *testing.T) {

@@ -13,8 +13,8 @@ import "rkd/student/internal/blas"
 //
 //	L = 1/N³ Σ_ijk huber(ψs_ijk − ψt_ijk),  ψ_ijk = ⟨e_ij,e_ik⟩,  e_ij = (x_j − x_i) / ‖x_j − x_i‖₂
 //
-// huber(x) is x²/2 for |x| < 1 and |x| − 1/2 beyond. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds and Dt are free. Values
-// are dimensionless. The teacher is a constant; the student's μ is not. Time is O(N²·D + N³), memory O(N²).
+// huber(x) is x²/2 for |x| < 1 and |x| − 1/2 beyond. Student is (N,Ds), teacher (N,Dt), N ≥ 2; Ds and Dt are free.
+// Values are dimensionless. The teacher is a constant; the student's μ is not. Time is O(N²·D + N³), memory O(N²).
 //
 // Two rows coincide when the square of their distance is at most 1e-12. They count with distance 1e-6 in μ and in
 // rkd_distance, their e_ij is 0, and they get no gradient through their distance, so identical rows stay finite.
@@ -22,9 +22,9 @@ import "rkd/student/internal/blas"
 // Eval returns ErrShape for N < 2 or unequal numbers of rows, ErrNotFinite for rows that hold NaN or an infinity, and
 // ErrDegenerate when all rows of one side coincide.
 //
-// Source: Park et al., Relational Knowledge Distillation, CVPR 2019, eqs. 5–9. As in the authors' code means run over all
-// N² and N³ entries, degenerate ones included. Deviations from it: coincident rows, which get a gradient of the order of
-// 1e12 there, get none here; and a batch that is all one point is an error, not a NaN or a matrix of ones.
+// Source: Park et al., Relational Knowledge Distillation, CVPR 2019, eqs. 5–9. As in the authors' code means run over
+// all N² and N³ entries, degenerate ones included. Deviations from it: coincident rows, which get a gradient of the
+// order of 1e12 there, get none here; and a batch that is all one point is an error, not a NaN or a matrix of ones.
 type Relational[T blas.Float] struct {
 	distanceWeight, angleWeight float64
 	student, teacher            *pairs[T]

@@ -123,7 +123,14 @@ func TestRelationalGivesTheCheckValues(t *testing.T) {
 }
 
 func TestRelationalAgreesWithTheFormula(t *testing.T) {
-	for _, size := range []struct{ n, ds, dt int }{{2, 1, 1}, {3, 2, 5}, {4, 3, 2}, {31, 5, 40}, {33, 16, 17}, {67, 3, 9}} {
+	for _, size := range []struct{ n, ds, dt int }{
+		{2, 1, 1},
+		{3, 2, 5},
+		{4, 3, 2},
+		{31, 5, 40},
+		{33, 16, 17},
+		{67, 3, 9},
+	} {
 		b := gaussianBatch[float64](uint64(size.n), size.n, size.ds, size.dt, 1)
 		for _, term := range relationalTerms {
 			got, _ := eval(t, loss.NewRelational[float64](term.distance, term.angle), b)

@@ -12,7 +12,8 @@ const (
 	DecayCosine = "cosine" // along half a wave of the cosine
 )
 
-// Schedule is how the weight of a loss changes over training: a factor of the weight, as a function of the epochs passed.
+// Schedule is how the weight of a loss changes over training: a factor of the weight, as a function of the epochs
+// passed.
 //
 //	f(e) = min(1, e/Warmup) · d(e)
 //
@@ -21,7 +22,8 @@ const (
 //	d(e) = Floor + (1 − Floor)·(1 + cos(π·x))/2     for From ≤ e < To, cosine
 //	d(e) = Floor                                    for To ≤ e
 //
-// The zero value is the constant 1. A Warmup of 0 is none. From equal to To is a step at that epoch. Epochs need not be whole.
+// The zero value is the constant 1. A Warmup of 0 is none. From equal to To is a step at that epoch. Epochs need not be
+// whole.
 //
 // Source: linear warm-up as in Goyal et al., Accurate, Large Minibatch SGD, 2017, section 2.2; the cosine is that of
 // Loshchilov & Hutter, SGDR, ICLR 2017, eq. 5, without restarts. Both are stated there for a learning rate.
@@ -42,7 +44,8 @@ func (s Schedule) Validate() error {
 	case DecayLinear, DecayCosine:
 		decays = true
 	default:
-		return fmt.Errorf("%w: decay is %q, expected one of %s, %s, %s", ErrOption, s.Decay, DecayNone, DecayLinear, DecayCosine)
+		return fmt.Errorf("%w: decay is %q, expected one of %s, %s, %s", ErrOption, s.Decay, DecayNone,
+			DecayLinear, DecayCosine)
 	}
 	switch {
 	case !finite(s.Warmup):

@@ -60,7 +60,10 @@ func TestScheduleRefusesBadSettings(t *testing.T) {
 		{loss.Schedule{To: 5}, "from is 0, to is 5 and floor is 0 without a decay"},
 		{loss.Schedule{Decay: loss.DecayNone, Floor: 0.5}, "floor is 0.5 without a decay"},
 		{loss.Schedule{Decay: loss.DecayLinear}, "to is 0, expected an epoch after the first"},
-		{loss.Schedule{Decay: loss.DecayLinear, From: 5, To: 4}, "to is 4, expected an epoch after the first and not before from, which is 5"},
+		{
+			loss.Schedule{Decay: loss.DecayLinear, From: 5, To: 4},
+			"to is 4, expected an epoch after the first and not before from, which is 5",
+		},
 		{loss.Schedule{Decay: loss.DecayLinear, From: -1, To: 4}, "from is -1"},
 		{loss.Schedule{Decay: loss.DecayCosine, To: math.Inf(1)}, "to is +Inf"},
 		{loss.Schedule{Decay: loss.DecayCosine, To: 4, Floor: 1.5}, "floor is 1.5"},

@@ -6,7 +6,8 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// Similarity is similarity-preserving distillation (SP): the student shall find the same rows alike as the teacher does.
+// Similarity is similarity-preserving distillation (SP): the student shall find the same rows alike as the teacher
+// does.
 //
 //	L = 1/N² Σ_ij (g̃s_ij − g̃t_ij)²,  g̃_ij = g_ij / max(√Σ_k g_ik², 1e-12),  g_ij = ⟨x_i,x_j⟩
 //
@@ -16,11 +17,11 @@ import (
 // Rows of zeros have g̃ = 0; where √Σ_k g_ik² is at most 1e-12 row i of g̃ gets no gradient. Identical rows are nothing
 // special.
 //
-// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or are
-// too large for T to hold 4·N²·‖x‖⁴.
+// Eval returns ErrShape for N < 2 or unequal numbers of rows, and ErrNotFinite for rows that hold NaN or an infinity or
+// are too large for T to hold 4·N²·‖x‖⁴.
 //
-// Source: Tung and Mori, Similarity-Preserving Knowledge Distillation, ICCV 2019, section 3, on one pair of layers, here the
-// embeddings. Deviation: PyTorch's normalisation gives vanishing rows a gradient of the order of 1e12.
+// Source: Tung and Mori, Similarity-Preserving Knowledge Distillation, ICCV 2019, section 3, on one pair of layers,
+// here the embeddings. Deviation: PyTorch's normalisation gives vanishing rows a gradient of the order of 1e12.
 type Similarity[T blas.Float] struct{ gram *gramLoss[T] }
 
 // SimilarityOptions are the settings of [Similarity]: none.

@@ -7,8 +7,8 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// logSoftmax writes ln(exp(factor·x_c) / Σ_k exp(factor·x_k)) to dst, both (C). It keeps the digits of a class that is all but
-// certain.
+// logSoftmax writes ln(exp(factor·x_c) / Σ_k exp(factor·x_k)) to dst, both (C). It keeps the digits of a class that is
+// all but certain.
 func logSoftmax[T blas.Float](dst []float64, x []T, factor float64) {
 	largest := 0
 	for c, v := range x {
@@ -30,8 +30,8 @@ func logSoftmax[T blas.Float](dst []float64, x []T, factor float64) {
 	}
 }
 
-// crossEntropyRow returns the cross entropy of softmax(x) and the target (1 − smoothing)·[c = own] + smoothing/C, and turns x,
-// (C), into its derivative by x, softmax − target.
+// crossEntropyRow returns the cross entropy of softmax(x) and the target (1 − smoothing)·[c = own] + smoothing/C, and
+// turns x, (C), into its derivative by x, softmax − target.
 func crossEntropyRow(x []float64, own int, smoothing float64) float64 {
 	logSoftmax(x, x, 1)
 	value, share := -(1-smoothing)*x[own], smoothing/float64(len(x))
@@ -50,8 +50,9 @@ func crossEntropyRow(x []float64, own int, smoothing float64) float64 {
 	return value
 }
 
-// validateLogits returns ErrShape unless m is a matrix with rows, and ErrNotFinite as a *RowError for a row that has no softmax
-// at factor times its numbers: differences of logits, and their sums with weights of 1 in all, must not overflow.
+// validateLogits returns ErrShape unless m is a matrix with rows, and ErrNotFinite as a *RowError for a row that has no
+// softmax at factor times its numbers: differences of logits, and their sums with weights of 1 in all, must not
+// overflow.
 func validateLogits[T blas.Float](side string, m Matrix[T], factor float64) error {
 	if err := m.validate(side, 1); err != nil {
 		return err
@@ -70,8 +71,8 @@ func validateLogits[T blas.Float](side string, m Matrix[T], factor float64) erro
 	return nil
 }
 
-// validateBothLogits returns an error unless the student's rows and the batch's logits are of one size and have a softmax at
-// factor times their numbers, and the gradient fits.
+// validateBothLogits returns an error unless the student's rows and the batch's logits are of one size and have a
+// softmax at factor times their numbers, and the gradient fits.
 func validateBothLogits[T blas.Float](b Batch[T], grad Matrix[T], factor float64) error {
 	if b.Logits.Data == nil {
 		return fmt.Errorf("%w: the teacher's logits are missing, expected (%d,%d)", ErrBatch, b.Student.Rows,

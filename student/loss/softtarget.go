@@ -35,16 +35,19 @@ func (o SoftTargetOptions) New() (Loss[float32], error) { return NewSoftTarget[f
 //
 //	L = f/N Σ_i Σ_c p_ic·log(p_ic/q_ic),  p = softmax(t/τ),  q = softmax(s/τ),  f = τ² with SquareTemperature, 1 without
 //
-// Student holds the student's logits s, (N,C), for instance those that [Projected] makes of its embeddings, the batch's Logits
-// the teacher's t, (N,C); N ≥ 1. The value is in nats, 0 or more. The teacher is a constant. Time and memory are O(N·C).
+// Student holds the student's logits s, (N,C), for instance those that [Projected] makes of its embeddings, the batch's
+// Logits the teacher's t, (N,C); N ≥ 1. The value is in nats, 0 or more. The teacher is a constant. Time and memory are
+// O(N·C).
 //
 // Identical rows are nothing special. No exponential overflows, however large the logits.
 //
-// Eval returns ErrBatch when there are no teacher's logits, ErrShape for N < 1, unequal numbers of rows or unequal widths, and
-// ErrNotFinite for rows that hold NaN or an infinity or are too large for a float64 to hold 8/τ times their numbers.
+// Eval returns ErrBatch when there are no teacher's logits, ErrShape for N < 1, unequal numbers of rows or unequal
+// widths, and ErrNotFinite for rows that hold NaN or an infinity or are too large for a float64 to hold 8/τ times their
+// numbers.
 //
-// Source: Hinton et al., Distilling the Knowledge in a Neural Network, 2015, section 2, with the mean over rows of PyTorch's
-// kl_div at reduction "batchmean". Deviation: the teacher's entropy, a constant, is subtracted from the paper's cross entropy.
+// Source: Hinton et al., Distilling the Knowledge in a Neural Network, 2015, section 2, with the mean over rows of
+// PyTorch's kl_div at reduction "batchmean". Deviation: the teacher's entropy, a constant, is subtracted from the
+// paper's cross entropy.
 type SoftTarget[T blas.Float] struct {
 	temperature, square float64
 

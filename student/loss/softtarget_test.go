@@ -90,7 +90,8 @@ func TestSoftTargetRefusesLogitsThatOverflow(t *testing.T) {
 
 func TestNewSoftTargetRefusesBadOptions(t *testing.T) {
 	for temperature, expect := range map[float64]string{
-		-1: "temperature is -1", math.NaN(): "temperature is NaN", math.Inf(1): "temperature is +Inf", 1e-320: "temperature is 1e-320",
+		-1: "temperature is -1", math.NaN(): "temperature is NaN", math.Inf(1): "temperature is +Inf",
+		1e-320: "temperature is 1e-320",
 	} {
 		_, err := loss.NewSoftTarget[float32](loss.SoftTargetOptions{Temperature: temperature})
 		checkOption(t, err, expect)

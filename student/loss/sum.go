@@ -6,8 +6,8 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// Sum is a weighted sum of losses; its zero value is the empty sum. Like a [Loss] it keeps working memory and is not for
-// concurrent use.
+// Sum is a weighted sum of losses; its zero value is the empty sum. Like a [Loss] it keeps working memory and is not
+// for concurrent use.
 type Sum[T blas.Float] struct {
 	addends []addend[T]
 	params  []*Param[T]
@@ -34,10 +34,10 @@ func (s *Sum[T]) AddScheduled(weight float64, schedule Schedule, l Loss[T]) {
 // losses with weight 0, whose gradients stay 0.
 func (s *Sum[T]) Params() []*Param[T] { return slices.Clone(s.params) }
 
-// Eval returns the sum's value with the terms of all its losses, and overwrites grad, (N,Ds), and the Grad of all parameters
-// with its gradient. Losses whose weight is 0 at the batch's epoch are not computed and give no term, so the number of terms
-// may change as schedules proceed. A grad without data is left out, and with it the gradient by the parameters, which is
-// cleared all the same. Terms stay valid until the next call.
+// Eval returns the sum's value with the terms of all its losses, and overwrites grad, (N,Ds), and the Grad of all
+// parameters with its gradient. Losses whose weight is 0 at the batch's epoch are not computed and give no term, so the
+// number of terms may change as schedules proceed. A grad without data is left out, and with it the gradient by the
+// parameters, which is cleared all the same. Terms stay valid until the next call.
 //
 // It returns ErrShape when grad does not have the student's shape, and the first error of a loss.
 func (s *Sum[T]) Eval(b Batch[T], grad Matrix[T]) (Value, error) {

@@ -2,7 +2,8 @@ package loss
 
 import "rkd/student/internal/instruction"
 
-// triangles is the argument of sumTrianglesAVX: the rows of one call of sumTriangles from k = j+1 on, and what it returns.
+// triangles is the argument of sumTrianglesAVX: the rows of one call of sumTriangles from k = j+1 on, and what it
+// returns.
 type triangles struct {
 	sB, sC, sb, sc *float32
 	tB, tC, tb, tc *float32

@@ -1,7 +1,7 @@
 #include "go_asm.h"
 #include "textflag.h"
 
-// Variables in the frame: products of inverses, the tail's rows, where the tail's h go, and whether the tail is under way.
+// Variables in the frame: products of inverses, the tail's rows, where the tail's h go, and whether the tail runs.
 #define AB     0
 #define AC     32
 #define BC     64

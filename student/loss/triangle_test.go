@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// Several triangles at a time add up to what one at a time does, whatever is left over from whole blocks, with differences
-// on both sides of huber's bend and with rows that coincide.
+// Several triangles at a time add up to what one at a time does, whatever is left over from whole blocks, with
+// differences on both sides of huber's bend and with rows that coincide.
 func TestTrianglesTogetherAreTrianglesOneByOne(t *testing.T) {
 	for n := 3; n <= 44; n++ {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {

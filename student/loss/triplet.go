@@ -26,16 +26,16 @@ func (o TripletOptions) New() (Loss[float32], error) { return NewTriplet[float32
 //	L = 1/T Σ max(0, d(a,p) − d(a,n) + m),  d(x,y) = ‖x − y‖₂, or ‖x − y‖₂² when Squared
 //
 // over T triplets: every ordered pair (a,p) of different rows with one label, each with a mined negative n (all of them
-// for MinerAll, which needs memory for N·(K−1)·(N−K) triplets at K rows a class). The mean runs over all T, inactive ones
-// included. Anchors without a positive give none. Student is (N,D), N ≥ 2; mining is a constant for the gradient. Rows whose
-// squared distance is at most 1e-12 have the distance 1e-6, and no gradient.
+// for MinerAll, which needs memory for N·(K−1)·(N−K) triplets at K rows a class). The mean runs over all T, inactive
+// ones included. Anchors without a positive give none. Student is (N,D), N ≥ 2; mining is a constant for the gradient.
+// Rows whose squared distance is at most 1e-12 have the distance 1e-6, and no gradient.
 //
-// Eval looks at the batch's student, labels and, for MinerDistanceWeighted and MinerRandom, its generator; equal generators
-// give equal triplets. It returns ErrShape when there are not N labels or N < 2, ErrBatch when labels give no triplet or the
-// generator is missing, and ErrNotFinite for rows that hold NaN or an infinity.
+// Eval looks at the batch's student, labels and, for MinerDistanceWeighted and MinerRandom, its generator; equal
+// generators give equal triplets. It returns ErrShape when there are not N labels or N < 2, ErrBatch when labels give
+// no triplet or the generator is missing, and ErrNotFinite for rows that hold NaN or an infinity.
 //
-// Source: Schroff et al., FaceNet, CVPR 2015; distances and mean as in the code of Park et al., CVPR 2019. Deviation: their
-// distance has 1e-6 added to each coordinate of the difference.
+// Source: Schroff et al., FaceNet, CVPR 2015; distances and mean as in the code of Park et al., CVPR 2019. Deviation:
+// their distance has 1e-6 added to each coordinate of the difference.
 type Triplet[T blas.Float] struct {
 	options  TripletOptions
 	miner    miner[T]

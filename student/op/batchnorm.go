@@ -257,7 +257,8 @@ func (b *batchNorm) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgon
 func UpdateRunning[T blas.Float](mean, variance, stats []T, n int, momentum float64) error {
 	c := len(mean)
 	if len(variance) != c || len(stats) != 2*c || n < 1 {
-		return fmt.Errorf("updating running statistics: %w: mean has %d elements, variance %d, stats %d, a channel of the batch %d",
+		return fmt.Errorf("updating running statistics: %w: mean has %d elements, variance %d, stats %d, a channel of the "+
+			"batch %d",
 			ErrShape, c, len(variance), len(stats), n)
 	}
 	if !(momentum >= 0 && momentum <= 1) {

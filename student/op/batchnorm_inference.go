@@ -22,8 +22,8 @@ type batchNormInference struct {
 //
 //	y = γ[c]·(x − μ[c])/√(σ²[c] + ε) + β[c]
 //
-// x is (N,C) or (N,C,H,W); mean, variance, gamma and beta are (C). It has gradients with respect to x, gamma and beta; mean
-// and variance are constants.
+// x is (N,C) or (N,C,H,W); mean, variance, gamma and beta are (C). It has gradients with respect to x, gamma and beta;
+// mean and variance are constants.
 //
 // It returns ErrShape when the shapes do not fit and ErrOption unless eps > 0.
 func BatchNormInference(x, mean, variance, gamma, beta *gorgonia.Node, eps float64) (*gorgonia.Node, error) {

@@ -100,7 +100,8 @@ func TestBatchStatsStandAnOddFirstSample(t *testing.T) {
 			for c := range shape[1] {
 				mean, variance := statistics(x, c)
 				if math.Abs(got.at(0, c)-mean) > 1e-5*mean || math.Abs(got.at(1, c)-variance) > 1e-5*variance {
-					t.Errorf("channel %d has mean %g and variance %g, expected %g and %g", c, got.at(0, c), got.at(1, c), mean, variance)
+					t.Errorf("channel %d has mean %g and variance %g, expected %g and %g", c, got.at(0, c), got.at(1, c),
+						mean, variance)
 				}
 			}
 		})

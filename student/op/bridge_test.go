@@ -69,7 +69,11 @@ func TestBridgeIsNotDifferentiable(t *testing.T) {
 
 func TestBridgeRefusesNil(t *testing.T) {
 	expectRejected(t, map[string]rejection{
-		"no function": {func(in gorgonia.Nodes) (*gorgonia.Node, error) { return Bridge(in[0], nil) }, [][]int{{2, 3}}, ErrOption},
+		"no function": {
+			func(in gorgonia.Nodes) (*gorgonia.Node, error) { return Bridge(in[0], nil) },
+			[][]int{{2, 3}},
+			ErrOption,
+		},
 		"no input": {func(gorgonia.Nodes) (*gorgonia.Node, error) {
 			return Bridge(nil, func(_, _ gorgonia.Value) error { return nil })
 		}, nil, ErrShape},

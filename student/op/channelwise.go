@@ -45,7 +45,8 @@ func Gate(x, g *gorgonia.Node) (*gorgonia.Node, error) {
 	}}, x, g)
 }
 
-// Shift is y = x + b[c], one summand a channel. x is (N,C) or (N,C,H,W), b is (C). It has gradients with respect to both.
+// Shift is y = x + b[c], one summand a channel. x is (N,C) or (N,C,H,W), b is (C). It has gradients with respect to
+// both.
 //
 // It returns ErrShape when the shapes do not fit.
 func Shift(x, b *gorgonia.Node) (*gorgonia.Node, error) {
@@ -156,8 +157,8 @@ func dotsForward[T blas.Float](a args[T]) {
 	})
 }
 
-// channelwise is an ONNX operator of x and a number for each channel. keep are the dimensions of the numbers; for images two
-// of size 1 are added to them, so that they broadcast.
+// channelwise is an ONNX operator of x and a number for each channel. keep are the dimensions of the numbers; for
+// images two of size 1 are added to them, so that they broadcast.
 func channelwise(name string, rank int, keep ...int64) lowering {
 	return func(b *onnx.Builder, in []string) string {
 		numbers := in[1]

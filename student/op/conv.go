@@ -78,9 +78,9 @@ type convolution struct {
 //
 //	y[n,o,i,j] = b[o] + Σ_{c,u,v} w[o,c,u,v] · x[n, g·C/G + c, i·stride + u·dilation − pad, j·stride + v·dilation − pad]
 //
-// where g is the group of output channel o, G the number of groups, and x is 0 outside its borders. x is (N,C,H,W), w is
-// (O,C/G,kh,kw), b is (O) or nil, y is (N,O,OH,OW) with OH = ⌊(H + 2·pad + extra − dilation·(kh−1) − 1)/stride⌋ + 1 and OW
-// alike.
+// where g is the group of output channel o, G the number of groups, and x is 0 outside its borders. x is (N,C,H,W), w
+// is (O,C/G,kh,kw), b is (O) or nil, y is (N,O,OH,OW) with OH = ⌊(H + 2·pad + extra − dilation·(kh−1) − 1)/stride⌋ + 1
+// and OW alike.
 // It has gradients with respect to x, w and b. The weights' gradient is added up over a fixed partition of the batch.
 //
 // It returns ErrShape when the shapes do not fit, ErrOption for negative attributes, ErrType for mixed element types.

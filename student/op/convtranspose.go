@@ -12,8 +12,8 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// ConvTransposeOptions are the attributes of ConvTranspose2D: those of the convolution whose adjoint it is, and the rows and
-// columns that are added at the end of its output.
+// ConvTransposeOptions are the attributes of ConvTranspose2D: those of the convolution whose adjoint it is, and the
+// rows and columns that are added at the end of its output.
 type ConvTransposeOptions struct {
 	ConvOptions
 	OutputPad [2]int
@@ -35,7 +35,8 @@ func (o ConvTransposeOptions) normalised() (ConvTransposeOptions, error) {
 	}
 	for i := range 2 {
 		if o.OutputPad[i] < 0 || o.OutputPad[i] >= o.Stride[i] {
-			return o, fmt.Errorf("transposed convolution with %v: %w: expected output_pad from 0 to below the stride", o, ErrOption)
+			return o, fmt.Errorf("transposed convolution with %v: %w: expected output_pad from 0 to below the stride", o,
+				ErrOption)
 		}
 	}
 	return o, nil
@@ -69,8 +70,8 @@ type convTranspose struct {
 // x is (N,C,H,W), w is (C,O/G,kh,kw), b is (O) or nil, and y is (N,O,OH,OW) with OH = (H−1)·stride − 2·pad +
 // dilation·(kh−1) + output_pad + 1 and OW alike. It has gradients with respect to x, w and b.
 //
-// It returns ErrShape when the shapes do not fit, ErrOption for negative attributes or an output_pad not below the stride,
-// ErrType for mixed element types.
+// It returns ErrShape when the shapes do not fit, ErrOption for negative attributes or an output_pad not below the
+// stride, ErrType for mixed element types.
 func ConvTranspose2D(x, w, b *gorgonia.Node, opts ConvTransposeOptions) (*gorgonia.Node, error) {
 	opts, err := opts.normalised()
 	if err != nil {

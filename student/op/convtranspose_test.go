@@ -23,7 +23,8 @@ func convTransposeSpec(o ConvTransposeOptions) spec {
 			return array{}
 		}
 		side := func(axis int) int {
-			return (x.Shape[2+axis]-1)*n.Stride[axis] - 2*n.Pad[axis] + n.Dilation[axis]*(w.Shape[2+axis]-1) + n.OutputPad[axis] + 1
+			return (x.Shape[2+axis]-1)*n.Stride[axis] - 2*n.Pad[axis] + n.Dilation[axis]*(w.Shape[2+axis]-1) +
+				n.OutputPad[axis] + 1
 		}
 		filters, channels := w.Shape[1], x.Shape[1]/n.Groups // of one group
 		y := newArray(x.Shape[0], filters*n.Groups, side(0), side(1))

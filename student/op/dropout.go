@@ -23,9 +23,9 @@ type DropoutOptions struct {
 // dropout is the operator of Dropout: a Mul whose second factor, the mask, is a constant.
 type dropout struct{ operator }
 
-// Dropout is inverted dropout, y = x·m of any shape but a scalar, with a mask m whose elements are 0 with probability Rate
-// and 1/(1−Rate) otherwise. The mask is a function of the key, of the step and of the element's place: the same step
-// draws the same mask on every machine, so a resumed training goes on as if it had not been stopped.
+// Dropout is inverted dropout, y = x·m of any shape but a scalar, with a mask m whose elements are 0 with probability
+// Rate and 1/(1−Rate) otherwise. The mask is a function of the key, of the step and of the element's place: the same
+// step draws the same mask on every machine, so a resumed training goes on as if it had not been stopped.
 //
 // step is (1), the number of the step as an element of x's type: a whole number from 0 to 2²⁴, which float32 holds
 // exactly. Whoever runs the graph sets it before every run; running with anything else, NaN among it, is ErrOption. The
@@ -84,8 +84,8 @@ func stepNumber(v gorgonia.Value) (uint64, error) {
 	return uint64(step), nil
 }
 
-// maskBlock is the number of elements that one generator draws. It is fixed, so that masks do not depend on the number of
-// processors.
+// maskBlock is the number of elements that one generator draws. It is fixed, so that masks do not depend on the number
+// of processors.
 const maskBlock = 4096
 
 func drawMask[T blas.Float](a args[T], opts DropoutOptions, step uint64) {

@@ -103,7 +103,8 @@ func TestDropoutGradientIsTheMask(t *testing.T) {
 func TestDropoutLowersToAProductWithTheMask(t *testing.T) {
 	startRuntime(t)
 	x := random(rand.New(rand.NewPCG(1, 2)), 2, 3)
-	r := newGraph[float32](t, dropoutOp(DropoutOptions{Rate: 0.5}), []array{x, {[]int{1}, []float64{4}}}, []bool{false, true}, x)
+	r := newGraph[float32](t, dropoutOp(DropoutOptions{Rate: 0.5}), []array{x, {[]int{1}, []float64{4}}},
+		[]bool{false, true}, x)
 	products := 0
 	for _, n := range r.AllNodes() {
 		if n.IsVar() || n.Value() == nil {

@@ -9,8 +9,8 @@ import (
 	"rkd/models/onnx"
 )
 
-// ELU is y = x where x > 0 and alpha·(exp(x) − 1) elsewhere, of any shape but a scalar. Its gradient is 1 where y > 0 and
-// y + alpha elsewhere.
+// ELU is y = x where x > 0 and alpha·(exp(x) − 1) elsewhere, of any shape but a scalar. Its gradient is 1 where y > 0
+// and y + alpha elsewhere.
 //
 // It returns ErrOption unless alpha is a positive number.
 //

@@ -9,19 +9,19 @@ import (
 // Site is a place in a graph where two operators may be fused: the operator of Node reads the output of Inner.
 type Site struct {
 	Node, Inner *gorgonia.Node
-	// Exclusive is set if nothing else reads Inner, so that it need not be computed. Otherwise its work is done again by each
-	// operator that it is fused with.
+	// Exclusive is set if nothing else reads Inner, so that it need not be computed. Otherwise its work is done again by
+	// each operator that it is fused with.
 	Exclusive bool
 }
 
-// fusion is a rule: an operator that outer matches and the producer, which inner matches, of one of its inputs are merged
-// by merge.
+// fusion is a rule: an operator that outer matches and the producer, which inner matches, of one of its inputs are
+// merged by merge.
 type fusion struct {
 	outer, inner func(n *gorgonia.Node) bool
 	// exclusive is set if the rule is faster only when nothing else reads inner.
 	exclusive bool
-	// merge returns the fused operator and its inputs, or nil where the rule does not apply after all. A producer of inner may
-	// be merged, too.
+	// merge returns the fused operator and its inputs, or nil where the rule does not apply after all. A producer of inner
+	// may be merged, too.
 	merge func(s Site) (Operator, []*gorgonia.Node)
 }
 
@@ -29,13 +29,22 @@ type fusion struct {
 var fusions = []fusion{
 	// Activations become the epilogue of what precedes them.
 	{is[*relu], is[*convolution], true, func(s Site) (Operator, []*gorgonia.Node) { return activatedConv(s, conv.ReLU) }},
-	{is[*relu6], is[*convolution], true, func(s Site) (Operator, []*gorgonia.Node) { return activatedConv(s, conv.ReLU6) }},
+	{
+		is[*relu6], is[*convolution], true,
+		func(s Site) (Operator, []*gorgonia.Node) { return activatedConv(s, conv.ReLU6) },
+	},
 	{is[*relu], is[*batchNorm], true, normReLU},
 	{is[*relu], is[*add], true, normAddReLU},
 	{is[*maxPool], is[*relu], false, reluMaxPool},
 	// Their masks become the epilogue of input gradients.
-	{is[*reluGrad], is[*convInputGradient], true, func(s Site) (Operator, []*gorgonia.Node) { return maskedConvGrad(s, conv.ReLU) }},
-	{is[*relu6Grad], is[*convInputGradient], true, func(s Site) (Operator, []*gorgonia.Node) { return maskedConvGrad(s, conv.ReLU6) }},
+	{
+		is[*reluGrad], is[*convInputGradient], true,
+		func(s Site) (Operator, []*gorgonia.Node) { return maskedConvGrad(s, conv.ReLU) },
+	},
+	{
+		is[*relu6Grad], is[*convInputGradient], true,
+		func(s Site) (Operator, []*gorgonia.Node) { return maskedConvGrad(s, conv.ReLU6) },
+	},
 	{is[*reluGrad], is[*maxPoolGrad], true, maskedMaxPoolGrad},
 	{is[*reluGrad], isGorgoniaSum, true, maskedSum},
 	// Gradients of a batch normalisation recompute the mask of its epilogue.
@@ -59,8 +68,8 @@ func is[O gorgonia.Op](n *gorgonia.Node) bool {
 	return ok
 }
 
-// isGorgoniaSum reports whether n is the sum of two tensors of one shape that gorgonia.Backpropagate makes where a value is
-// used twice: the only operator in a student's graph that is not of this package.
+// isGorgoniaSum reports whether n is the sum of two tensors of one shape that gorgonia.Backpropagate makes where a
+// value is used twice: the only operator in a student's graph that is not of this package.
 func isGorgoniaSum(n *gorgonia.Node) bool {
 	if n.IsVar() || n.Op().Arity() != 2 || n.Dims() == 0 {
 		return false
@@ -137,8 +146,8 @@ func reluMaxPool(s Site) (Operator, []*gorgonia.Node) {
 	return newReLUMaxPool(), of
 }
 
-// maskedMaxPoolGrad is the gradient of max pooling with the mask of the ReLU before it: maxima that are not above 0 pass
-// nothing on.
+// maskedMaxPoolGrad is the gradient of max pooling with the mask of the ReLU before it: maxima that are not above 0
+// pass nothing on.
 func maskedMaxPoolGrad(s Site) (Operator, []*gorgonia.Node) {
 	x := Inputs(s.Node)[0]
 	pool, ok := poolGradOf(s.Inner, x)
@@ -189,8 +198,8 @@ func maskedNormGrad(s Site) (Operator, []*gorgonia.Node) {
 	return newBatchNormInputGrad(rank(x), b.eps, r.after), []*gorgonia.Node{x, stats, gamma, sums, r.gy, r.beta}
 }
 
-// normGrad is the gradient gy on the output of a batch normalisation's epilogue; the other nodes are the normalisation's
-// inputs.
+// normGrad is the gradient gy on the output of a batch normalisation's epilogue; the other nodes are the
+// normalisation's inputs.
 type normGrad struct {
 	after                     follower
 	gy, x, stats, gamma, beta *gorgonia.Node

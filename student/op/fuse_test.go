@@ -13,8 +13,8 @@ import (
 	"rkd/student/internal/conv"
 )
 
-// Operators that are fused compute what the two do one after the other, bit by bit, whatever their output held and on however
-// many processors.
+// Operators that are fused compute what the two do one after the other, bit by bit, whatever their output held and on
+// however many processors.
 func TestFusedOperatorsComputeTheSame(t *testing.T) {
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(0))
 	rng := rand.New(rand.NewPCG(7, 7))
@@ -34,7 +34,8 @@ func TestFusedOperatorsComputeTheSame(t *testing.T) {
 		return Add(x, y)
 	}
 	convolution := func(x *gorgonia.Node) (*gorgonia.Node, error) {
-		w, b := variable(x.Graph(), "w", dense[float32](random(rng, 3, 3, 3, 3))), variable(x.Graph(), "b", dense[float32](random(rng, 3)))
+		w, b := variable(x.Graph(), "w", dense[float32](random(rng, 3, 3, 3, 3))),
+			variable(x.Graph(), "b", dense[float32](random(rng, 3)))
 		return Conv2D(x, w, b, ConvOptions{Pad: [2]int{1, 1}})
 	}
 	both := 0 // a convolution with its activation, and the next one's input gradient with the mask

@@ -8,8 +8,9 @@ import (
 	"rkd/models/onnx"
 )
 
-// GELUTanh is GELU with tanh in place of the error function, y = x·(1 + tanh(u))/2, u = √(2/π)·(x + 0.044715·x³), of any
-// shape but a scalar. It differs from GELU by up to 5e-4. With t = tanh(u), its gradient is (1 + t)/2 + x·(1 − t²)·u′/2.
+// GELUTanh is GELU with tanh in place of the error function, y = x·(1 + tanh(u))/2, u = √(2/π)·(x + 0.044715·x³), of
+// any shape but a scalar. It differs from GELU by up to 5e-4. With t = tanh(u), its gradient is (1 + t)/2 + x·(1 −
+// t²)·u′/2.
 //
 // Source: Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415.
 func GELUTanh(x *gorgonia.Node) (*gorgonia.Node, error) {
@@ -37,7 +38,10 @@ func GELUTanh(x *gorgonia.Node) (*gorgonia.Node, error) {
 			square := b.Node("Mul", []string{x, x})
 			t := lowerBend(b, x, square)
 			rest := b.Node("Sub", []string{constant(b, 1), b.Node("Mul", []string{t, t})})
-			rise := b.Node("Add", []string{b.Node("Mul", []string{square, constant(b, 1.5*cubic*linear)}), constant(b, linear/2)})
+			rise := b.Node("Add", []string{
+				b.Node("Mul", []string{square, constant(b, 1.5*cubic*linear)}),
+				constant(b, linear/2),
+			})
 			turn := b.Node("Mul", []string{b.Node("Mul", []string{x, rest}), rise})
 			return b.Node("Add", []string{lowerHalf(b, t), turn})
 		},

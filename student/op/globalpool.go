@@ -26,8 +26,8 @@ func GlobalAvgPool(x *gorgonia.Node) (*gorgonia.Node, error) {
 	}}, x)
 }
 
-// GlobalMaxPool is y[n,c] = max_{h,w} x[n,c,h,w], (N,C,H,W) → (N,C). The gradient goes to the first maximum in row-major
-// order.
+// GlobalMaxPool is y[n,c] = max_{h,w} x[n,c,h,w], (N,C,H,W) → (N,C). The gradient goes to the first maximum in
+// row-major order.
 //
 // It returns ErrShape for other ranks.
 func GlobalMaxPool(x *gorgonia.Node) (*gorgonia.Node, error) {
@@ -43,12 +43,14 @@ func (*globalAvgPool) DiffWRT(inputs int) []bool { return all(inputs) }
 func (*globalMaxPool) DiffWRT(inputs int) []bool { return all(inputs) }
 
 func (*globalAvgPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
-	gx, err := globalGrad("GlobalAvgPoolGrad", kernels(globalAvgBackward[float32], globalAvgBackward[float64]), inputs[0], gy)
+	gx, err := globalGrad("GlobalAvgPoolGrad",
+		kernels(globalAvgBackward[float32], globalAvgBackward[float64]), inputs[0], gy)
 	return gorgonia.Nodes{gx}, err
 }
 
 func (*globalMaxPool) SymDiff(inputs gorgonia.Nodes, _, gy *gorgonia.Node) (gorgonia.Nodes, error) {
-	gx, err := globalGrad("GlobalMaxPoolGrad", kernels(globalMaxBackward[float32], globalMaxBackward[float64]), inputs[0], gy)
+	gx, err := globalGrad("GlobalMaxPoolGrad",
+		kernels(globalMaxBackward[float32], globalMaxBackward[float64]), inputs[0], gy)
 	return gorgonia.Nodes{gx}, err
 }
 

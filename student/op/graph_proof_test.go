@@ -59,7 +59,9 @@ func hardSigmoidSpec(alpha, beta float64) spec {
 }
 
 // binarySpec is an operator of two inputs, of which at gives the second's place for a place of the first.
-func binarySpec(f func(a, b *gorgonia.Node) (*gorgonia.Node, error), g func(a, b float64) float64, at func([]int) []int) spec {
+func binarySpec(f func(a, b *gorgonia.Node) (*gorgonia.Node, error), g func(a, b float64) float64,
+	at func([]int) []int,
+) spec {
 	return spec{
 		op: func(in gorgonia.Nodes) (*gorgonia.Node, error) { return f(in[0], in[len(in)-1]) },
 		reference: func(in []array) array {

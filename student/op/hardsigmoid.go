@@ -8,8 +8,8 @@ import (
 	"rkd/models/onnx"
 )
 
-// HardSigmoid is y = min(max(alpha·x + beta, 0), 1) of any shape but a scalar, a sigmoid of straight lines: PyTorch's has
-// alpha 1/6 and beta 1/2, ONNX's default alpha is 1/5. Its gradient is 0 at both ends; NaN stays NaN.
+// HardSigmoid is y = min(max(alpha·x + beta, 0), 1) of any shape but a scalar, a sigmoid of straight lines: PyTorch's
+// has alpha 1/6 and beta 1/2, ONNX's default alpha is 1/5. Its gradient is 0 at both ends; NaN stays NaN.
 //
 // It returns ErrOption unless alpha > 0.
 func HardSigmoid(x *gorgonia.Node, alpha, beta float64) (*gorgonia.Node, error) {

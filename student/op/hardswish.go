@@ -6,8 +6,8 @@ import (
 	"rkd/models/onnx"
 )
 
-// HardSwish is y = x·h(x) with h(x) = min(max(x + 3, 0), 6)/6, of any shape but a scalar. Its gradient is 0 for x ≤ −3, 1 for
-// x ≥ 3 and (2x + 3)/6 between.
+// HardSwish is y = x·h(x) with h(x) = min(max(x + 3, 0), 6)/6, of any shape but a scalar. Its gradient is 0 for x ≤ −3,
+// 1 for x ≥ 3 and (2x + 3)/6 between.
 //
 // Source: Howard et al., Searching for MobileNetV3, arXiv:1905.02244. Deviation: PyTorch before 2.0 takes the inner
 // derivative at x = ±3 exactly, where there is none.

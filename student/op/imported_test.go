@@ -60,12 +60,14 @@ func TestImportedActivationsFarFromZero(t *testing.T) {
 		r := newGraph[float32](t, test.op, []array{x}, []bool{false}, gy)
 		y, gx := undense[float32](t, r.output), undense[float32](t, r.grads[0])
 		expectClose(t, name, array{[]int{2}, y.Data[:2]}, array{[]int{2}, []float64{test.below, test.above}}, 1e-6)
-		expectClose(t, name+"'s slope", array{[]int{2}, gx.Data[:2]}, array{[]int{2}, []float64{test.belowSlope, test.aboveSlope}}, 1e-6)
+		expectClose(t, name+"'s slope", array{[]int{2}, gx.Data[:2]},
+			array{[]int{2}, []float64{test.belowSlope, test.aboveSlope}}, 1e-6)
 		if !math.IsNaN(y.Data[2]) {
 			t.Errorf("%s of NaN is %v", name, y.Data[2])
 		}
 	}
-	if y := forward[float32](t, preluOp, []array{{[]int{1, 1}, []float64{math.NaN()}}, {[]int{1}, []float64{0.5}}}); !math.IsNaN(y.Data[0]) {
+	if y := forward[float32](t, preluOp,
+		[]array{{[]int{1, 1}, []float64{math.NaN()}}, {[]int{1}, []float64{0.5}}}); !math.IsNaN(y.Data[0]) {
 		t.Errorf("PReLU of NaN is %v", y.Data[0])
 	}
 }

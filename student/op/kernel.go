@@ -66,7 +66,8 @@ func elements[T blas.Float](v gorgonia.Value) ([]T, error) {
 		return nil, fmt.Errorf("%w: value is a %T, expected a dense tensor", ErrType, v)
 	}
 	if d.RequiresIterator() || d.DataOrder().IsColMajor() {
-		return nil, fmt.Errorf("%w: tensor of shape %v is a view or column-major, expected contiguous rows", ErrType, d.Shape())
+		return nil, fmt.Errorf("%w: tensor of shape %v is a view or column-major, expected contiguous rows",
+			ErrType, d.Shape())
 	}
 	data, ok := d.Data().([]T)
 	if !ok {

@@ -21,13 +21,13 @@ type layerNorm struct {
 //
 //	y = γ·x̂ + β,  x̂ = (x − μ)/√(σ² + ε),  μ and σ² the mean and the biased variance over the axes that γ has
 //
-// gamma and beta have the shape of x's last axes: (D) for x (N,D) or (N,T,D), (C,H,W) for x (N,C,H,W). With M elements of
-// γ and g = gy·γ the gradients are
+// gamma and beta have the shape of x's last axes: (D) for x (N,D) or (N,T,D), (C,H,W) for x (N,C,H,W). With M elements
+// of γ and g = gy·γ the gradients are
 //
 //	gx = (g − mean(g) − x̂·mean(g·x̂))/√(σ² + ε),  gγ = Σ gy·x̂,  gβ = Σ gy,  sums over all groups of M elements.
 //
-// Statistics are computed in float64 for both element types. It returns ErrShape when gamma and beta do not fit x, or leave
-// none of its axes, and ErrOption unless eps > 0.
+// Statistics are computed in float64 for both element types. It returns ErrShape when gamma and beta do not fit x, or
+// leave none of its axes, and ErrOption unless eps > 0.
 //
 // Source: Ba et al., arXiv:1607.06450.
 func LayerNorm(x, gamma, beta *gorgonia.Node, eps float64) (*gorgonia.Node, error) {
@@ -162,13 +162,15 @@ func layerNormScaleBackward[T blas.Float](a args[T], eps float64, buffers *paral
 	})
 }
 
-// scaleChunks is the number of partial sums of a scale's gradient. It is fixed, so that the sum does not depend on the number of
-// workers.
+// scaleChunks is the number of partial sums of a scale's gradient. It is fixed, so that the sum does not depend on the
+// number of workers.
 const scaleChunks = 8
 
 // sumGroups adds up n groups of len(out) numbers, each of which add adds to its argument: partial sums over a fixed
 // partition of the groups, then their sum.
-func sumGroups[T blas.Float](team *parallel.Team, out []T, n int, buffers *parallel.Scratch, add func(sum []float64, n int)) {
+func sumGroups[T blas.Float](team *parallel.Team, out []T, n int, buffers *parallel.Scratch,
+	add func(sum []float64, n int),
+) {
 	chunks := min(scaleChunks, n)
 	partial, giveBack := parallel.Borrow[float64](buffers, chunks*len(out)) // (chunks,len(out))
 	defer giveBack()

@@ -49,8 +49,8 @@ type maxPoolGrad struct {
 	opts PoolOptions
 }
 
-// newMaxPoolGrad is the gradient of max pooling, or, if rectified, of ReLU followed by max pooling; then x is ReLU's output or,
-// with the same result, its input.
+// newMaxPoolGrad is the gradient of max pooling, or, if rectified, of ReLU followed by max pooling; then x is ReLU's
+// output or, with the same result, its input.
 func newMaxPoolGrad(o PoolOptions, rectified bool) *maxPoolGrad {
 	name := "MaxPool2DGrad"
 	if rectified {

@@ -28,8 +28,8 @@ var (
 	errLower = errors.New("cannot be lowered to ONNX")
 )
 
-// Operator is all that an engine or an exporter may ask of an operator, besides what gorgonia.Op answers. Every operator
-// of this package is one; [Of] gives that of a node.
+// Operator is all that an engine or an exporter may ask of an operator, besides what gorgonia.Op answers. Every
+// operator of this package is one; [Of] gives that of a node.
 type Operator interface {
 	gorgonia.Op
 
@@ -43,8 +43,8 @@ type Operator interface {
 
 	// Lowers reports whether the operator has an ONNX form.
 	Lowers() bool
-	// Lower adds the ONNX nodes (operator set 17, float32) that compute the same as Compute. inputs names the tensors of the
-	// inputs, in the operator's order; Lower returns the name of the output. Errors wrap errLower.
+	// Lower adds the ONNX nodes (operator set 17, float32) that compute the same as Compute. inputs names the tensors of
+	// the inputs, in the operator's order; Lower returns the name of the output. Errors wrap errLower.
 	Lower(b *onnx.Builder, inputs []string) (string, error)
 
 	// Plans reports whether Plan is the fastest way to compute on a processor, for inputs of these shapes.
@@ -63,8 +63,8 @@ type Multiplier = conv.Multiplier
 // planning is a Plan.
 type planning func(m Multiplier, team *parallel.Team, out *tensor.Dense, in []*tensor.Dense) (func() error, error)
 
-// Of returns the operator of a node, or nil if it is none of this package. The sum that gorgonia.Backpropagate makes where
-// a value is used twice counts as Add.
+// Of returns the operator of a node, or nil if it is none of this package. The sum that gorgonia.Backpropagate makes
+// where a value is used twice counts as Add.
 func Of(n *gorgonia.Node) Operator {
 	if o, ok := n.Op().(Operator); ok {
 		return o
@@ -91,8 +91,8 @@ type operator struct {
 	plan   planning // nil: none
 }
 
-// apply adds the operator to the graph of its inputs. Shapes and types are checked before Gorgonia sees them, so that the
-// error is one of ours.
+// apply adds the operator to the graph of its inputs. Shapes and types are checked before Gorgonia sees them, so that
+// the error is one of ours.
 func apply(op interface {
 	gorgonia.Op
 	check(shapes []tensor.Shape) (tensor.Shape, error)

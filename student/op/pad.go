@@ -32,8 +32,8 @@ type pad struct {
 	opts PadOptions
 }
 
-// Pad2D surrounds the images x (N,C,H,W) with zeros: y is (N,C,Before₀+H+After₀,Before₁+W+After₁). Its gradient is the inside
-// of gy.
+// Pad2D surrounds the images x (N,C,H,W) with zeros: y is (N,C,Before₀+H+After₀,Before₁+W+After₁). Its gradient is the
+// inside of gy.
 //
 // It returns ErrShape for other ranks and ErrOption for negative numbers.
 func Pad2D(x *gorgonia.Node, opts PadOptions) (*gorgonia.Node, error) {

@@ -39,5 +39,6 @@ func TestPad2DRefusesWhatDoesNotFit(t *testing.T) {
 }
 
 func TestPaddingsThatDifferAreTwoNodes(t *testing.T) {
-	expectMerged(t, false, padOp(PadOptions{Before: [2]int{1, 1}}), padOp(PadOptions{After: [2]int{1, 1}}), []int{1, 1, 2, 2})
+	expectMerged(t, false, padOp(PadOptions{Before: [2]int{1, 1}}), padOp(PadOptions{After: [2]int{1, 1}}),
+		[]int{1, 1, 2, 2})
 }

@@ -9,10 +9,12 @@ import (
 	"rkd/models/onnx"
 )
 
-// PoolOptions are the attributes of the poolings, rows before columns. A zero stride means the kernel's size, as in PyTorch.
+// PoolOptions are the attributes of the poolings, rows before columns. A zero stride means the kernel's size, as in
+// PyTorch.
 type PoolOptions struct {
 	Kernel, Stride, Pad [2]int
-	// Extra is the padding behind the last row and column beyond Pad, which may be negative as long as no side has less than 0.
+	// Extra is the padding behind the last row and column beyond Pad, which may be negative as long as no side has less
+	// than 0.
 	Extra [2]int
 	// Ceil rounds the number of windows up: the last one may reach beyond the padding, but begins within x or the padding
 	// before it. What lies beyond does not count in a mean.
@@ -69,8 +71,8 @@ func (o PoolOptions) inferGrad(in []tensor.Shape) (tensor.Shape, error) {
 	return in[0].Clone(), expectShape(in, 1, y...)
 }
 
-// divisor is the number of elements along one axis that a mean counts in output position i: those of the kernel, or of the
-// input alone with ExcludePad, and never those beyond the padding.
+// divisor is the number of elements along one axis that a mean counts in output position i: those of the kernel, or of
+// the input alone with ExcludePad, and never those beyond the padding.
 func (o PoolOptions) divisor(axis, i, size int) int {
 	from := i*o.Stride[axis] - o.Pad[axis]
 	to := from + o.Kernel[axis]
@@ -80,8 +82,8 @@ func (o PoolOptions) divisor(axis, i, size int) int {
 	return min(to, size+o.Pad[axis]+o.Extra[axis]) - from
 }
 
-// lowered are the attributes of the ONNX node. Windows that reach beyond the padding are written as padding, which runtimes
-// agree on, unless that would count in a mean.
+// lowered are the attributes of the ONNX node. Windows that reach beyond the padding are written as padding, which
+// runtimes agree on, unless that would count in a mean.
 func (o PoolOptions) lowered(x *gorgonia.Node, mean bool) []onnx.Attr {
 	attrs := []onnx.Attr{pair("kernel_shape", o.Kernel), pair("strides", o.Stride)}
 	if o.Extra == [2]int{} && !o.Ceil || x == nil || x.Dims() != 4 {

@@ -144,9 +144,18 @@ func TestPoolingRefusesWhatDoesNotFit(t *testing.T) {
 		rejected[pooling+", matrix"] = rejection{op(square2), [][]int{{2, 4}}, ErrShape}
 		rejected[pooling+", kernel larger than input"] = rejection{op(PoolOptions{Kernel: [2]int{2, 5}}), images, ErrShape}
 		rejected[pooling+", no kernel"] = rejection{op(PoolOptions{}), images, ErrOption}
-		rejected[pooling+", negative stride"] = rejection{op(PoolOptions{Kernel: [2]int{2, 2}, Stride: [2]int{1, -1}}), images, ErrOption}
-		rejected[pooling+", negative padding"] = rejection{op(PoolOptions{Kernel: [2]int{2, 2}, Pad: [2]int{-1, 0}}), images, ErrOption}
-		rejected[pooling+", window of padding only"] = rejection{op(PoolOptions{Kernel: [2]int{2, 2}, Pad: [2]int{2, 0}}), images, ErrOption}
+		rejected[pooling+", negative stride"] = rejection{
+			op(PoolOptions{Kernel: [2]int{2, 2}, Stride: [2]int{1, -1}}),
+			images, ErrOption,
+		}
+		rejected[pooling+", negative padding"] = rejection{
+			op(PoolOptions{Kernel: [2]int{2, 2}, Pad: [2]int{-1, 0}}),
+			images, ErrOption,
+		}
+		rejected[pooling+", window of padding only"] = rejection{
+			op(PoolOptions{Kernel: [2]int{2, 2}, Pad: [2]int{2, 0}}),
+			images, ErrOption,
+		}
 	}
 	for name, s := range globalPoolSpecs() {
 		rejected[name+", matrix"] = rejection{s.op, [][]int{{2, 4}}, ErrShape}

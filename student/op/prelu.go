@@ -12,8 +12,8 @@ import (
 
 type prelu struct{ operator }
 
-// PReLU is y = x where x > 0 and slope·x elsewhere, with a learned slope. x is (N,C) or (N,C,H,W), slope is (C), one a channel,
-// or (1), one for all. It has gradients with respect to both; that on x at 0 is the slope's.
+// PReLU is y = x where x > 0 and slope·x elsewhere, with a learned slope. x is (N,C) or (N,C,H,W), slope is (C), one a
+// channel, or (1), one for all. It has gradients with respect to both; that on x at 0 is the slope's.
 //
 // It returns ErrShape when the shapes do not fit.
 //
@@ -36,7 +36,9 @@ func PReLU(x, slope *gorgonia.Node) (*gorgonia.Node, error) {
 }
 
 // preluPlanes calls body for every plane of x, with the slope of its channel.
-func preluPlanes[T blas.Float](team *parallel.Team, shape tensor.Shape, slopes []T, body func(l layout, n, c int, slope T)) {
+func preluPlanes[T blas.Float](team *parallel.Team, shape tensor.Shape, slopes []T,
+	body func(l layout, n, c int, slope T),
+) {
 	l := layoutOf(shape)
 	team.For(l.samples, func(n int) {
 		for c := range l.channels {

@@ -11,8 +11,8 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// student is a network on images of 1×28×28: 3×3 convolutions of the given widths, each followed by batch normalisation,
-// ReLU and 2×2 max pooling, and a dense layer to 16 dimensions, with a bridge as its loss.
+// student is a network on images of 1×28×28: 3×3 convolutions of the given widths, each followed by batch
+// normalisation, ReLU and 2×2 max pooling, and a dense layer to 16 dimensions, with a bridge as its loss.
 type student struct {
 	embedding gorgonia.Value
 	grads     []gorgonia.Value
@@ -46,7 +46,8 @@ func newStudent[T blas.Float](tb testing.TB, batch int, widths ...int) *student 
 		channels, side = width, side/2
 	}
 	embedding := must(Linear(must(Flatten(y)), param("w", 16, channels*side*side), param("b", 16)))
-	loss := must(Bridge(embedding, func(x, out gorgonia.Value) error { return tensor.Copy(out.(tensor.Tensor), x.(tensor.Tensor)) }))
+	loss := must(Bridge(embedding,
+		func(x, out gorgonia.Value) error { return tensor.Copy(out.(tensor.Tensor), x.(tensor.Tensor)) }))
 	grads, err := gorgonia.Backpropagate(gorgonia.Nodes{embedding}, gorgonia.Nodes{loss}, params)
 	if err != nil {
 		tb.Fatal(err)

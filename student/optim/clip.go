@@ -6,8 +6,8 @@ import (
 	"rkd/student/internal/blas"
 )
 
-// Clip scales all gradients by limit/‖g‖ when the L2 norm ‖g‖ over all of them exceeds limit, and returns the norm before
-// clipping. A limit of 0 clips nothing. The norm is summed in float64.
+// Clip scales all gradients by limit/‖g‖ when the L2 norm ‖g‖ over all of them exceeds limit, and returns the norm
+// before clipping. A limit of 0 clips nothing. The norm is summed in float64.
 //
 // Source: Pascanu et al. 2013, algorithm 1. Deviation: as PyTorch, the divisor is ‖g‖ + 1e-6.
 func Clip[T blas.Float](grads [][]T, limit float64) (norm float64) {

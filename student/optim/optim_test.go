@@ -44,8 +44,11 @@ var cases = map[string]struct {
 	"sgd":                {optim.Options{Kind: optim.SGD}, 0.1},
 	"sgd momentum decay": {optim.Options{Kind: optim.SGD, Momentum: 0.9, WeightDecay: 0.01}, 0.1},
 	"adam":               {optim.Options{}, 0.01},
-	"adam decay betas":   {optim.Options{Kind: optim.Adam, WeightDecay: 0.1, Betas: []float64{0.8, 0.95}, Epsilon: 1e-6}, 0.01},
-	"adamw":              {optim.Options{Kind: optim.AdamW, WeightDecay: 0.1}, 0.01},
+	"adam decay betas": {optim.Options{
+		Kind: optim.Adam, WeightDecay: 0.1, Betas: []float64{0.8, 0.95},
+		Epsilon: 1e-6,
+	}, 0.01},
+	"adamw": {optim.Options{Kind: optim.AdamW, WeightDecay: 0.1}, 0.01},
 }
 
 func TestOptimizersTakePyTorchsPath(t *testing.T) {
@@ -106,7 +109,8 @@ func TestSchedulesFollowPyTorch(t *testing.T) {
 		near(t, "step", []float64{step.Rate(0.5, i, 2, 8)}, g.Step[i:i+1])
 	}
 	warm := optim.Schedule{Warmup: 4}
-	near(t, "warmup", []float64{warm.Rate(1, 0, 1, 9), warm.Rate(1, 2, 1, 9), warm.Rate(1, 4, 1, 9)}, []float64{0.25, 0.75, 1})
+	near(t, "warmup", []float64{warm.Rate(1, 0, 1, 9), warm.Rate(1, 2, 1, 9), warm.Rate(1, 4, 1, 9)},
+		[]float64{0.25, 0.75, 1})
 }
 
 func TestClipScalesToTheLimit(t *testing.T) {
@@ -121,7 +125,13 @@ func TestClipScalesToTheLimit(t *testing.T) {
 
 func TestOptionsOutOfRange(t *testing.T) {
 	for _, o := range []optim.Options{
-		{Kind: "lion"}, {WeightDecay: -1}, {Kind: optim.SGD, Momentum: 1}, {Betas: []float64{1, 0.9}}, {Betas: []float64{0.9, -0.1}}, {Betas: []float64{0.9}}, {Epsilon: -1},
+		{Kind: "lion"},
+		{WeightDecay: -1},
+		{Kind: optim.SGD, Momentum: 1},
+		{Betas: []float64{1, 0.9}},
+		{Betas: []float64{0.9, -0.1}},
+		{Betas: []float64{0.9}},
+		{Epsilon: -1},
 	} {
 		if _, err := optim.New[float32](o, nil); !errors.Is(err, optim.ErrOptions) {
 			t.Errorf("%+v gives %v, expected ErrOptions", o, err)

@@ -65,8 +65,8 @@ type piece struct{ of, from, to int }
 // pieceLength is the size of a piece: large enough to be worth waking another core.
 const pieceLength = 1 << 15
 
-// New returns an optimiser for parameters with so many elements each. It returns ErrOptions for an unknown kind or a value
-// out of range.
+// New returns an optimiser for parameters with so many elements each. It returns ErrOptions for an unknown kind or a
+// value out of range.
 func New[T blas.Float](o Options, sizes []int) (*Optimizer[T], error) {
 	if o.Kind == "" {
 		o.Kind = Adam
@@ -112,8 +112,8 @@ func zeros[T blas.Float](sizes []int) [][]T {
 	return z
 }
 
-// Step updates params in place from grads at learning rate eta. The slices are those that New was given the sizes of, in
-// the same order.
+// Step updates params in place from grads at learning rate eta. The slices are those that New was given the sizes of,
+// in the same order.
 func (o *Optimizer[T]) Step(params, grads [][]T, eta float64) {
 	o.steps++
 	if o.o.Kind == SGD {
@@ -125,7 +125,8 @@ func (o *Optimizer[T]) Step(params, grads [][]T, eta float64) {
 	step := o.adamStep(eta)
 	parallel.For(len(o.pieces), func(i int) {
 		p := o.pieces[i]
-		vector.Adam(params[p.of][p.from:p.to], o.first[p.of][p.from:p.to], o.second[p.of][p.from:p.to], grads[p.of][p.from:p.to], step)
+		vector.Adam(params[p.of][p.from:p.to], o.first[p.of][p.from:p.to], o.second[p.of][p.from:p.to],
+			grads[p.of][p.from:p.to], step)
 	})
 }
 

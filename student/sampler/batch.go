@@ -27,8 +27,8 @@ type Shape struct {
 	// Size is the number of samples of shuffled, default 64. A batch of pk is truncated to it; the classes drawn last lose
 	// samples.
 	Size int `yaml:"size,omitempty" within:"[0,16384]"`
-	// Ways is N of episodes, the number of classes, default 5; Shots and Queries are the samples of each in the support set,
-	// default 1, and beside it, default 5.
+	// Ways is N of episodes, the number of classes, default 5; Shots and Queries are the samples of each in the support
+	// set, default 1, and beside it, default 5.
 	Ways    int `yaml:"ways,omitempty" within:"[0,16384]"`
 	Shots   int `yaml:"shots,omitempty" within:"[0,16384]"`
 	Queries int `yaml:"queries,omitempty" within:"[0,16384]"`
@@ -37,8 +37,8 @@ type Shape struct {
 // maxRows bounds a batch: losses on pairs take memory by its square.
 const maxRows = 1 << 14
 
-// CheckGiven returns ErrBatch for a 0 that was given to a key of the shape's own kind, where it would stand for the default. (To keys of
-// other kinds it says that there is none.)
+// CheckGiven returns ErrBatch for a 0 that was given to a key of the shape's own kind, where it would stand for the
+// default. (To keys of other kinds it says that there is none.)
 func (s Shape) CheckGiven(given func(key string) bool) error {
 	for _, f := range s.fields() {
 		if f.name == "size" && s.Kind == PK { // there 0 cuts nothing
@@ -93,8 +93,8 @@ func (s Shape) WithDefaults() Shape {
 	return s
 }
 
-// Validate returns ErrBatch for a shape with defaults filled in that is of no known kind, has keys of another kind or has
-// fewer than 2 rows.
+// Validate returns ErrBatch for a shape with defaults filled in that is of no known kind, has keys of another kind or
+// has fewer than 2 rows.
 func (s Shape) Validate() error {
 	if s.Kind != PK && s.Kind != Shuffled && s.Kind != Episodes {
 		return fmt.Errorf("%w: kind is %q, expected %s, %s or %s", ErrBatch, s.Kind, PK, Shuffled, Episodes)
@@ -105,7 +105,8 @@ func (s Shape) Validate() error {
 		case f.value > maxRows:
 			return fmt.Errorf("%w: %s is %d, expected at most %d", ErrBatch, f.name, f.value, maxRows)
 		case !own && f.value != 0:
-			return fmt.Errorf("%w: %s is %d, but belongs to kind %s, and kind is %s", ErrBatch, f.name, f.value, f.kinds[0], s.Kind)
+			return fmt.Errorf("%w: %s is %d, but belongs to kind %s, and kind is %s", ErrBatch, f.name, f.value,
+				f.kinds[0], s.Kind)
 		case f.value < 0, own && f.value < 1 && f.name != "size":
 			return fmt.Errorf("%w: %s is %d, expected 1 or more", ErrBatch, f.name, f.value)
 		}
@@ -122,8 +123,8 @@ func (s Shape) Validate() error {
 	return nil
 }
 
-// Rows is the number of rows of a batch: of pk P·K, or Size where that is given and smaller; of shuffled Size; of episodes
-// Ways·(Shots+Queries).
+// Rows is the number of rows of a batch: of pk P·K, or Size where that is given and smaller; of shuffled Size; of
+// episodes Ways·(Shots+Queries).
 func (s Shape) Rows() int {
 	switch {
 	case s.Kind == Shuffled:
@@ -156,8 +157,8 @@ type Batches interface {
 	Batch(step int) []int
 }
 
-// New prepares batches over rows, given as indices into labels. It returns ErrBatch where the shape is wrong or where there
-// are too few classes, too few rows of a class, or too few rows for it.
+// New prepares batches over rows, given as indices into labels. It returns ErrBatch where the shape is wrong or where
+// there are too few classes, too few rows of a class, or too few rows for it.
 func New(labels []int32, rows []int, shape Shape, seed uint64) (Batches, error) {
 	if err := shape.Validate(); err != nil {
 		return nil, err

@@ -49,8 +49,8 @@ type Checkpoint struct {
 	Epochs []Metrics `json:"epochs,omitempty"`
 }
 
-// Elsewhere returns the instructions that the training last ran with, if they are not those of this machine, and "" if they
-// are or are not known.
+// Elsewhere returns the instructions that the training last ran with, if they are not those of this machine, and "" if
+// they are or are not known.
 func (c *Checkpoint) Elsewhere() string {
 	if n := len(c.Instructions); n > 0 && c.Instructions[n-1] != engine.Instructions() {
 		return c.Instructions[n-1]
@@ -73,8 +73,8 @@ const (
 	unsealedFormat = 1
 )
 
-// ReadCheckpoint reads the checkpoint of a folder. It returns ErrNoCheckpoint where there is none and ErrCheckpoint, naming
-// the file, where it is damaged. Tensor files are checked when they are loaded.
+// ReadCheckpoint reads the checkpoint of a folder. It returns ErrNoCheckpoint where there is none and ErrCheckpoint,
+// naming the file, where it is damaged. Tensor files are checked when they are loaded.
 func ReadCheckpoint(dir string) (*Checkpoint, error) {
 	path := filepath.Join(dir, CheckpointFile)
 	data, err := regular.ReadFile(path)
@@ -90,7 +90,8 @@ func ReadCheckpoint(dir string) (*Checkpoint, error) {
 		return nil, fmt.Errorf("%w: %q: %w", ErrCheckpoint, path, err)
 	}
 	if c.Format < 1 || c.Format > CheckpointFormat {
-		return nil, fmt.Errorf("%w: %q has format %d, expected 1 to %d: it was written by another version of rkd", ErrCheckpoint, path,
+		return nil, fmt.Errorf("%w: %q has format %d, expected 1 to %d: it was written by another version of rkd",
+			ErrCheckpoint, path,
 			c.Format, CheckpointFormat)
 	}
 	if !sealed && c.Format > unsealedFormat {
@@ -112,8 +113,9 @@ func (c *Checkpoint) check(path string) error {
 	return nil
 }
 
-// Adopt rewrites the checkpoint in dir as one of another training, which Run then goes on with: the same training under the key
-// of another format, or one of more epochs. About describes its student. That the weights fit is the caller's to know.
+// Adopt rewrites the checkpoint in dir as one of another training, which Run then goes on with: the same training under
+// the key of another format, or one of more epochs. About describes its student. That the weights fit is the caller's
+// to know.
 func (c *Checkpoint) Adopt(dir, key string, about json.RawMessage) error {
 	adopted := *c
 	adopted.Format, adopted.Key, adopted.About, adopted.Done = CheckpointFormat, key, about, false

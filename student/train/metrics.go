@@ -83,8 +83,8 @@ func (s *epochSums) mean(epoch, step int, rate float64) Metrics {
 	return m
 }
 
-// RestoreMetrics makes the metrics file in dir that of the checkpoint there, if it is not: a process that died between the two
-// left an earlier one. It writes nothing where the file is right.
+// RestoreMetrics makes the metrics file in dir that of the checkpoint there, if it is not: a process that died between
+// the two left an earlier one. It writes nothing where the file is right.
 func (c *Checkpoint) RestoreMetrics(dir string) error {
 	lines, err := metricsLines(c.Epochs)
 	if err != nil {

@@ -17,8 +17,8 @@ type Rows struct {
 	Input   Input
 }
 
-// Input gives the network's input of rows, float32 (N,Input...); datasets.Loader is one. Several sequences of batches may be
-// read at a time.
+// Input gives the network's input of rows, float32 (N,Input...); datasets.Loader is one. Several sequences of batches
+// may be read at a time.
 type Input interface {
 	// Batches reads the batches of order ahead and yields them, see datasets.Loader.Batches.
 	Batches(ctx context.Context, order iter.Seq[[]int]) iter.Seq2[*datasets.Batch, error]

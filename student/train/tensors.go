@@ -82,19 +82,22 @@ func serialize(views map[string]tensorView) ([]byte, error) {
 	return safetensors.Serialize(views, map[string]string{"format": "pt"})
 }
 
-// fill copies tensors of the file, named prefix and the target's name, to values: one slice for each target, with its shape.
+// fill copies tensors of the file, named prefix and the target's name, to values: one slice for each target, with its
+// shape.
 func (t *tensors) fill(prefix string, targets []arch.Tensor, values [][]float32) error {
 	for i, target := range targets {
 		view, ok := t.content.Tensor(prefix + target.Name)
 		if !ok {
-			return fmt.Errorf("%w: %q has no tensor %q: it belongs to another architecture", ErrCheckpoint, t.path, prefix+target.Name)
+			return fmt.Errorf("%w: %q has no tensor %q: it belongs to another architecture", ErrCheckpoint, t.path,
+				prefix+target.Name)
 		}
 		shape := make([]int, len(view.Shape()))
 		for j, d := range view.Shape() {
 			shape[j] = int(d)
 		}
 		if view.DType() != safetensors.F32 || !slices.Equal(shape, target.Value.Shape()) {
-			return fmt.Errorf("%w: %q: tensor %q is %s %v, expected F32 %v", ErrCheckpoint, t.path, prefix+target.Name, view.DType(),
+			return fmt.Errorf("%w: %q: tensor %q is %s %v, expected F32 %v", ErrCheckpoint, t.path,
+				prefix+target.Name, view.DType(),
 				shape, []int(target.Value.Shape()))
 		}
 		data := view.Data()

@@ -80,13 +80,14 @@ func (s *side) gather(of []float32, rows []int) loss.Matrix[float32] {
 	return loss.Matrix[float32]{Rows: len(rows), Cols: s.dim, Data: s.rows}
 }
 
-// Run trains until all epochs are done and returns the last checkpoint. Batches, mining and weights are functions of the
-// seed and the step, and a checkpoint holds everything else, so a training that was stopped and resumed ends with the
-// same bytes as one that was not.
+// Run trains until all epochs are done and returns the last checkpoint. Batches, mining and weights are functions of
+// the seed and the step, and a checkpoint holds everything else, so a training that was stopped and resumed ends with
+// the same bytes as one that was not.
 //
-// When ctx ends, Run finishes the step under way, writes a checkpoint and returns ctx's error. A loss or gradient that is
-// not finite ends it with ErrDiverged, naming the step and the last checkpoint, which stays as it was. Without
-// job.Resume an earlier checkpoint stays until the first new one replaces it; with it, one of another key is ErrCheckpoint.
+// When ctx ends, Run finishes the step under way, writes a checkpoint and returns ctx's error. A loss or gradient that
+// is not finite ends it with ErrDiverged, naming the step and the last checkpoint, which stays as it was. Without
+// job.Resume an earlier checkpoint stays until the first new one replaces it; with it, one of another key is
+// ErrCheckpoint.
 func Run(ctx context.Context, job Job) (*Checkpoint, error) {
 	r := &run{Job: job, sampleSize: tensor.Shape(job.Network.Input).TotalSize()}
 	if err := r.prepare(); err != nil {
@@ -203,17 +204,18 @@ func (r *run) step(b *datasets.Batch) error {
 		labels[i] = r.Rows.Labels[row]
 	}
 	var value loss.Value
-	result, err := r.Engine.Step(b.Values.Float32[:n*r.sampleSize], r.rate(r.checkpoint.Step), func(embedding, gradient []float32) (_ float64, err error) {
-		value, err = r.Loss.Eval(loss.Batch[float32]{
-			Student: loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: embedding},
-			Teacher: r.teacher.gather(r.Rows.Teacher, b.Rows),
-			Logits:  r.logits.gather(r.Rows.Logits, b.Rows),
-			Labels:  labels,
-			Epoch:   float64(r.checkpoint.Step) / float64(r.Options.StepsPerEpoch),
-			Rand:    sampler.Stream(r.Seed, "mining", r.checkpoint.Step),
-		}, loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: gradient})
-		return value.Total, err
-	})
+	result, err := r.Engine.Step(b.Values.Float32[:n*r.sampleSize], r.rate(r.checkpoint.Step),
+		func(embedding, gradient []float32) (_ float64, err error) {
+			value, err = r.Loss.Eval(loss.Batch[float32]{
+				Student: loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: embedding},
+				Teacher: r.teacher.gather(r.Rows.Teacher, b.Rows),
+				Logits:  r.logits.gather(r.Rows.Logits, b.Rows),
+				Labels:  labels,
+				Epoch:   float64(r.checkpoint.Step) / float64(r.Options.StepsPerEpoch),
+				Rand:    sampler.Stream(r.Seed, "mining", r.checkpoint.Step),
+			}, loss.Matrix[float32]{Rows: n, Cols: r.Network.Dim, Data: gradient})
+			return value.Total, err
+		})
 	if errors.Is(err, engine.ErrNotFinite) {
 		return r.diverged(fmt.Sprintf("loss is %g, gradient norm %g", result.Loss, result.GradNorm))
 	}

@@ -113,7 +113,8 @@ func newJobOn(t *testing.T, dir, kind string) train.Job {
 	weights := network.Init(9, tensor.Float32)
 	share := 0.25
 	options := train.Options{
-		Batch: sampler.Shape{Kind: sampler.PK, Classes: 3, PerClass: 4}, Epochs: 2, StepsPerEpoch: 5, LR: 0.01, ClipNorm: 5, Selection: &share,
+		Batch: sampler.Shape{Kind: sampler.PK, Classes: 3, PerClass: 4}, Epochs: 2, StepsPerEpoch: 5, LR: 0.01, ClipNorm: 5,
+		Selection:       &share,
 		CheckpointSteps: 2,
 	}.WithDefaults(len(rows.Labels))
 	machine, err := engines[kind](network, weights, options.Batch.Rows())
@@ -132,7 +133,8 @@ func newJobOn(t *testing.T, dir, kind string) train.Job {
 	if err != nil {
 		t.Fatal(err)
 	}
-	projection, err := loss.NewProjection[float32]("regression", loss.ProjectionOptions{Bias: true}, network.Dim, teacherDim, r)
+	projection, err := loss.NewProjection[float32]("regression", loss.ProjectionOptions{Bias: true},
+		network.Dim, teacherDim, r)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,7 +200,8 @@ func stopAnywhere(t *testing.T, kind string) {
 				cancel()
 			}
 		}}
-		if _, err := train.Run(ctx, job); !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "checkpoint in") {
+		if _, err := train.Run(ctx, job); !errors.Is(err, context.Canceled) ||
+			!strings.Contains(err.Error(), "checkpoint in") {
 			t.Fatalf("stopped after step %d: %v", stop, err)
 		}
 		again := newJobOn(t, dir, kind)
@@ -355,7 +358,8 @@ func TestCheckpointThatCannotBeUsed(t *testing.T) {
 		if err := do(dir); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := train.Run(t.Context(), newJob(t, dir)); !errors.Is(err, train.ErrCheckpoint) || !strings.Contains(err.Error(), dir) {
+		if _, err := train.Run(t.Context(), newJob(t, dir)); !errors.Is(err, train.ErrCheckpoint) ||
+			!strings.Contains(err.Error(), dir) {
 			t.Errorf("%s: error is %v, expected ErrCheckpoint that names the folder", name, err)
 		}
 	}

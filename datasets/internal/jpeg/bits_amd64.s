@@ -3,7 +3,8 @@
 
 // func coefficientsBMI2(b *bitReader, coef *[blockLen]int16, t *huffmanTable, z *[128]uint8, k, highest int) (int, int)
 //
-// Registers: R8 acc, R9 n, R10 pos, R11 its last value for a load, SI buf, BX table, DI coef, R12 zigzag, DX k, R13 highest.
+// Registers: R8 acc, R9 n, R10 pos, R11 its last value for a load, SI buf, BX table, DI coef, R12 zigzag, DX k, R13
+// highest.
 TEXT ·coefficientsBMI2(SB), NOSPLIT, $0-64
 	MOVQ b+0(FP), R15
 	MOVQ coef+8(FP), DI

@@ -62,8 +62,9 @@ DATA shuffleB2<>+16(SB)/8, $0x800c80800b80800a
 DATA shuffleB2<>+24(SB)/8, $0x0f80800e80800d80
 GLOBL shuffleB2<>(SB), RODATA|NOPTR, $32
 
-// CONVERT makes red, green and blue of 16 pixels, as words in Y0, Y1 and Y2: luma in Y0, Cb and Cr around 0 in Y1 and Y2.
-// A product with a factor f is rounded as ((2·x·f >> 16) + 1) >> 1 = (x·f + 2¹⁵) >> 16. Y3 to Y6 are scratch; Y15 is one.
+// CONVERT makes red, green and blue of 16 pixels, as words in Y0, Y1 and Y2: luma in Y0, Cb and Cr around 0 in Y1 and
+// Y2. A product with a factor f is rounded as ((2·x·f >> 16) + 1) >> 1 = (x·f + 2¹⁵) >> 16. Y3 to Y6 are scratch; Y15
+// is one.
 #define CONVERT \
 	VPADDW Y2, Y2, Y3             \
 	VPMULHW red<>(SB), Y3, Y3     \

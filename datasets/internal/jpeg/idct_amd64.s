@@ -43,10 +43,10 @@ DATA spread3<>+16(SB)/8, $0x0706070607060706
 DATA spread3<>+24(SB)/8, $0x0f0e0f0e0f0e0f0e
 GLOBL spread3<>(SB), RODATA|NOPTR, $32
 
-// TRANSFORM is the inverse DCT of 8 points, for 8 columns at once. Lane 0 is columns 0 to 3, lane 1 columns 4 to 7. Y0 to Y3 hold
-// coefficients 0 to 3 in the lower halves of the lanes, 4 to 7 in the upper ones. Points 0 and 1, 2 and 3, 4 and 5, 6 and 7 come
-// back in Y0 to Y3 alike, saturated to 16 bits. Y14 is half of the last place that is kept, the places above it are shifted
-// down. Y4 to Y13 are scratch.
+// TRANSFORM is the inverse DCT of 8 points, for 8 columns at once. Lane 0 is columns 0 to 3, lane 1 columns 4 to 7. Y0
+// to Y3 hold coefficients 0 to 3 in the lower halves of the lanes, 4 to 7 in the upper ones. Points 0 and 1, 2 and 3, 4
+// and 5, 6 and 7 come back in Y0 to Y3 alike, saturated to 16 bits. Y14 is half of the last place that is kept, the
+// places above it are shifted down. Y4 to Y13 are scratch.
 #define TRANSFORM(shift) \
 	VPSHUFD $0x4e, Y0, Y4             \ // coefficients 4 to 7 below
 	VPSHUFD $0x4e, Y1, Y5             \

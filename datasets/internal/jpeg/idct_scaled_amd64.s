@@ -22,7 +22,8 @@ FOUR(halfColumn, $0x0000080000000800) // half of the last place that the first p
 FOUR(halfLevel, $0x0004000000040000) // half of a level
 FOUR(middle, $0x8080808080808080)
 
-// columns01 and columns23 repeat words 0 and 1, 2 and 3 of lane 0, and words 4 and 5, 6 and 7 of lane 1, four times each.
+// columns01 and columns23 repeat words 0 and 1, 2 and 3 of lane 0, and words 4 and 5, 6 and 7 of lane 1, four times
+// each.
 DATA columns01<>+0(SB)/8, $0x0100010001000100
 DATA columns01<>+8(SB)/8, $0x0302030203020302
 DATA columns01<>+16(SB)/8, $0x0908090809080908

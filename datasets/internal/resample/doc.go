@@ -1,7 +1,7 @@
 // Package resample resizes 8-bit pictures with the arithmetic of Pillow's Image.resize, to the bit: two passes,
 // horizontal then vertical, each with coefficients of 22 fractional bits and a result of 8 bits. It also has the plain
-// bilinear and bicubic interpolation of PyTorch and OpenCV, which looks at the nearest two or four pixels however much a
-// picture shrinks.
+// bilinear and bicubic interpolation of PyTorch and OpenCV, which looks at the nearest two or four pixels however much
+// a picture shrinks.
 //
 // It knows neither files nor configuration. The passes stand in portable Go and, with the same bits, in AVX2.
 package resample

@@ -5,8 +5,8 @@ import "math"
 // Filter is a resampling kernel, with Pillow's names.
 type Filter string
 
-// The filters of Pillow's Image.Resampling. Hamming is a bilinear kernel's support with a Hamming window; Lanczos is sinc
-// windowed over three lobes; Bicubic has a = −0.5.
+// The filters of Pillow's Image.Resampling. Hamming is a bilinear kernel's support with a Hamming window; Lanczos is
+// sinc windowed over three lobes; Bicubic has a = −0.5.
 const (
 	Nearest  Filter = "nearest"
 	Box      Filter = "box"
@@ -25,8 +25,8 @@ type kernel struct {
 
 // kernels holds every filter that weighs pixels; Nearest copies one.
 //
-// The conversions to float64 keep the compiler from fusing a product and a sum on processors where it would: pixels must
-// not depend on the machine.
+// The conversions to float64 keep the compiler from fusing a product and a sum on processors where it would: pixels
+// must not depend on the machine.
 var kernels = map[Filter]kernel{
 	Box: {0.5, func(x float64) float64 {
 		if -0.5 < x && x <= 0.5 {

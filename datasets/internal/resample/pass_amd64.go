@@ -13,8 +13,8 @@ func horizontalAVX2(dst0, dst1, src0, src1 *uint8, starts, pairs *int32, count, 
 //go:noescape
 func verticalAVX2(dst, src *uint8, stride, blocks int, pairs *int32, pairCount int)
 
-// horizontalFast resamples all rows, or none where it cannot, and returns how many it did. dst has a byte to spare after
-// each row but where the rows lie tight: then the last is left to do.
+// horizontalFast resamples all rows, or none where it cannot, and returns how many it did. dst has a byte to spare
+// after each row but where the rows lie tight: then the last is left to do.
 func horizontalFast(dst, src plane, rows int, w *weights) int {
 	if !cpu.X86.HasAVX2 || w.pairs == nil {
 		return 0

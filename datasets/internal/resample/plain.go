@@ -2,8 +2,8 @@ package resample
 
 import "math"
 
-// Plain scales src to height × width by interpolation between the nearest 2 × 2 (Bilinear) or 4 × 4 pixels (Bicubic, a =
-// −0.75), whatever the scale, and returns the given window of the result: torch.nn.functional.interpolate with
+// Plain scales src to height × width by interpolation between the nearest 2 × 2 (Bilinear) or 4 × 4 pixels (Bicubic,
+// a = −0.75), whatever the scale, and returns the given window of the result: torch.nn.functional.interpolate with
 // align_corners=False and antialias=False on float32 pixels, rounded to the nearest level, halves to even, and clipped.
 // OpenCV's INTER_LINEAR and INTER_CUBIC sample the same points. filter is Bilinear or Bicubic; sizes as for Resize.
 //
@@ -51,8 +51,8 @@ type point struct {
 
 // points are the positions offset to offset+count of an axis of in pixels scaled to out.
 //
-// In single precision, as PyTorch computes them: the centre of output i is at s = (i+½)·in/out − ½, for taps = 2 at least
-// 0, and positions beyond the edge repeat it.
+// In single precision, as PyTorch computes them: the centre of output i is at s = (i+½)·in/out − ½, for taps = 2 at
+// least 0, and positions beyond the edge repeat it.
 func points(in, out, offset, count, taps int) []point {
 	scale := float32(in) / float32(out)
 	all := make([]point, count)

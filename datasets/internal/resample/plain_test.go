@@ -28,7 +28,8 @@ func TestPlainEqualsTorch(t *testing.T) {
 	different, all := 0, 0
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.Source, c.Result, c.Channels, c.Filter), func(t *testing.T) {
-			out := Plain(noise(c.Source[0], c.Source[1], c.Channels), c.Result[0], c.Result[1], whole(c.Result[0], c.Result[1]), c.Filter)
+			out := Plain(noise(c.Source[0], c.Source[1], c.Channels), c.Result[0], c.Result[1],
+				whole(c.Result[0], c.Result[1]), c.Filter)
 			all += len(c.Pixels)
 			for i, want := range c.Pixels {
 				d := int(out.Pixels[i]) - int(want)

@@ -15,9 +15,9 @@ type Window struct{ Top, Left, Height, Width int }
 // Image.resize((width, height), filter) gives for a picture of 8 bits a channel, cropped. Only what the window needs is
 // computed. All sizes are at least 1, and the window lies within height × width.
 //
-// A pass along an axis that keeps its size is left out. The horizontal pass comes first, unless the height shrinks and by
-// more than twice as many pixels as the width: then the vertical one does, as in Pillow since version 13. Earlier versions
-// always began with the horizontal pass, which gives other pixels, by a level, in those cases alone.
+// A pass along an axis that keeps its size is left out. The horizontal pass comes first, unless the height shrinks and
+// by more than twice as many pixels as the width: then the vertical one does, as in Pillow since version 13. Earlier
+// versions always began with the horizontal pass, which gives other pixels, by a level, in those cases alone.
 func Resize(src Image, height, width int, w Window, filter Filter) Image {
 	if filter == Nearest {
 		return nearest(src, height, width, w)
@@ -94,8 +94,8 @@ type plane struct {
 
 func (p plane) row(y int) []uint8 { return p.pixels[y*p.stride : y*p.stride+p.width] }
 
-// nearest copies, for each pixel, the source pixel under its centre. Positions are added up step by step, as Pillow does,
-// which decides the ties.
+// nearest copies, for each pixel, the source pixel under its centre. Positions are added up step by step, as Pillow
+// does, which decides the ties.
 func nearest(src Image, height, width int, w Window) Image {
 	out := Image{w.Height, w.Width, src.Channels, make([]uint8, w.Height*w.Width*src.Channels)}
 	columns := centres(src.Width, width, w.Left, w.Width)

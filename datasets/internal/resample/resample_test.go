@@ -43,7 +43,8 @@ func TestResizeEqualsPillow(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.Source, c.Result, c.Channels, c.Filter), func(t *testing.T) {
-			out := Resize(noise(c.Source[0], c.Source[1], c.Channels), c.Result[0], c.Result[1], whole(c.Result[0], c.Result[1]), c.Filter)
+			out := Resize(noise(c.Source[0], c.Source[1], c.Channels), c.Result[0], c.Result[1],
+				whole(c.Result[0], c.Result[1]), c.Filter)
 			sum := sha256.Sum256(out.Pixels)
 			if hex.EncodeToString(sum[:]) != c.SHA256 {
 				t.Errorf("the pixels are not Pillow's")
@@ -70,7 +71,8 @@ func TestWindowIsACropOfTheWhole(t *testing.T) {
 		f := filters[rng.IntN(len(filters))]
 		got, all := Resize(src, h, w, win, f), Resize(src, h, w, whole(h, w), f)
 		if !bytes.Equal(got.Pixels, crop(all, win)) {
-			t.Fatalf("%d × %d × %d to %d × %d with %s, window %+v: not the crop of the whole", src.Height, src.Width, src.Channels,
+			t.Fatalf("%d × %d × %d to %d × %d with %s, window %+v: not the crop of the whole", src.Height,
+				src.Width, src.Channels,
 				h, w, f, win)
 		}
 	}

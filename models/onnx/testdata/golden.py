@@ -2,7 +2,7 @@
 
     python3 golden.py
 
-conv_bn.onnx     convolution and batch normalisation, batch dimension N, opset 13, not folded; its embedding is "embedding"
+conv_bn.onnx     convolution and batch normalisation, batch dimension N, opset 13, not folded; output "embedding"
 external.onnx    the same with its weights in external.bin
 fixed.onnx       the same with batch dimension 2, torch's constant folding on
 half.onnx        a float16 matrix product between float32 input and float16 output

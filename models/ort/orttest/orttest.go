@@ -7,8 +7,8 @@ import (
 	"rkd/models/ort"
 )
 
-// Start loads the library that `make setup` installed, or the one that $ONNXRUNTIME_LIB names. Without one the test fails:
-// a test that needs the runtime is not skipped.
+// Start loads the library that `make setup` installed, or the one that $ONNXRUNTIME_LIB names. Without one the test
+// fails: a test that needs the runtime is not skipped.
 func Start(tb testing.TB) {
 	tb.Helper()
 	cacheDir, err := ort.CacheDir()

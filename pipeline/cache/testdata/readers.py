@@ -2,8 +2,8 @@
 
     python readers.py DIR
 
-prints one JSON object a library: the ids, paths, classes and embeddings that it sees. readers_test.go compares them with what
-was written (make test-readers). It takes pandas, pyarrow, polars, duckdb and datasets.
+prints one JSON object a library: the ids, paths, classes and embeddings that it sees. readers_test.go compares them
+with what was written (make test-readers). It takes pandas, pyarrow, polars, duckdb and datasets.
 """
 
 import glob
@@ -23,7 +23,8 @@ files = sorted(glob.glob(pattern))
 
 def tell(library, ids, paths, classes, embeddings, metadata):
     json.dump({"library": library, "ids": [int(i) for i in ids], "paths": list(paths), "classes": list(classes),
-               "embeddings": np.stack([np.asarray(e, np.float32) for e in embeddings]).tolist(), "metadata": metadata}, sys.stdout)
+               "embeddings": np.stack([np.asarray(e,
+                   np.float32) for e in embeddings]).tolist(), "metadata": metadata}, sys.stdout)
     print()
 
 
@@ -32,7 +33,8 @@ tell("pandas", frame["id"], frame["path"], frame["class"], frame["embedding"], {
 
 table = polars.read_parquet(pattern)
 about = polars.read_parquet_metadata(files[0])
-tell("polars", table["id"], table["path"], table["class"], table["embedding"].to_list(), {"normalize": about["normalize"]})
+tell("polars", table["id"], table["path"], table["class"], table["embedding"].to_list(),
+    {"normalize": about["normalize"]})
 
 rows = duckdb.sql(f"SELECT id, path, class, embedding FROM '{pattern}' ORDER BY id, view").fetchall()
 about = dict(duckdb.sql(f"SELECT decode(key), decode(value) FROM parquet_kv_metadata('{files[0]}')").fetchall())
@@ -40,4 +42,5 @@ tell("duckdb", *zip(*rows), {"normalize": about["normalize"]})
 
 with tempfile.TemporaryDirectory() as scratch:
     data = load_dataset("parquet", data_files=files, split="train", cache_dir=scratch)
-    tell("datasets", data["id"], data["path"], data["class"], data["embedding"], {"embedding": str(data.features["embedding"])})
+    tell("datasets", data["id"], data["path"], data["class"], data["embedding"],
+        {"embedding": str(data.features["embedding"])})

@@ -1,10 +1,10 @@
-"""Writes classification_golden.json: k-nearest-neighbour and top-K accuracy, normalised mutual information and k-means, as
-scikit-learn computes them.
+"""Writes classification_golden.json: k-nearest-neighbour and top-K accuracy, normalised mutual information and
+k-means, as scikit-learn computes them.
 
 Run as: OMP_NUM_THREADS=2 python3 classification_golden.py > classification_golden.json
 
-scikit-learn breaks ties of a vote by the order of the classes, which is not our rule: the cases have two classes and odd
-K, or K = 1. k-means is compared where its optimum is found from nearly every start.
+scikit-learn breaks ties of a vote by the order of the classes, which is not our rule: the cases have two classes and
+odd K, or K = 1. k-means is compared where its optimum is found from nearly every start.
 """
 
 import json

@@ -3,8 +3,8 @@
 Run as: OMP_NUM_THREADS=2 python3 similarity_golden.py > similarity_golden.json
 
 CKA is computed from centred N×N kernel matrices, the other way round than in the feature space. Duplicated and whole
-numbers make ties: SciPy gives tied distances their mean rank. Overlap of whole numbers is left out: neighbours are ranked in
-float32, where their equal distances may differ in the last bit.
+numbers make ties: SciPy gives tied distances their mean rank. Overlap of whole numbers is left out: neighbours are
+ranked in float32, where their equal distances may differ in the last bit.
 """
 
 import json

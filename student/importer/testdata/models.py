@@ -2,8 +2,8 @@
 
     python3 models.py
 
-Weights are random and of no use. Each file shows operators that student/importer imports; the tests compare the student with
-ONNX Runtime on the same file, so nothing of what the networks compute is stored.
+Weights are random and of no use. Each file shows operators that student/importer imports; the tests compare the student
+with ONNX Runtime on the same file, so nothing of what the networks compute is stored.
 """
 import os
 import warnings
@@ -40,7 +40,8 @@ def export(name, net, shape, opset, raw=False, batch=None):
 class Residual(nn.Module):
     def __init__(self):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
+        self.stem = nn.Sequential(nn.Conv2d(3, 6, 3, 2, 1, bias=False), nn.BatchNorm2d(6), nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1))
         self.body = nn.Sequential(nn.Conv2d(6, 6, 3, 1, 1, bias=False), nn.BatchNorm2d(6))
         self.head = nn.Linear(6, 5)
 
@@ -54,7 +55,8 @@ class Inverted(nn.Module):
     def __init__(self):
         super().__init__()
         self.features = nn.Sequential(
-            nn.Conv2d(3, 4, 1), nn.ReLU6(), nn.Conv2d(4, 4, 3, 2, 2, dilation=2, groups=4), nn.ReLU6(), nn.Conv2d(4, 6, 1))
+            nn.Conv2d(3, 4, 1), nn.ReLU6(), nn.Conv2d(4, 4, 3, 2, 2, dilation=2, groups=4), nn.ReLU6(), nn.Conv2d(4, 6,
+                1))
 
     def forward(self, x):
         return self.features(x).mean([2, 3])
@@ -139,7 +141,8 @@ export("shuffle_fixed", Shuffle(), (3, 8, 8), 16, batch=1)
 export("gated", Gated(), (3, 8, 8), 14)
 export("gated_11", Gated(), (3, 8, 8), 11)
 export("decoder", Decoder(), (3, 4, 4), 17)
-export("mlp", nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 4), nn.Softmax(1)),
+export("mlp", nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 4),
+    nn.Softmax(1)),
        (6,), 13, raw=True)
 export("mlp_images", nn.Sequential(nn.Flatten(), nn.Linear(12, 8), nn.Tanh(), nn.Linear(8, 4)), (3, 2, 2), 13)
 
@@ -164,7 +167,8 @@ def save(name, nodes, initializers, shape, opset, elem=TensorProto.FLOAT):
 
 node = helper.make_node
 
-# As converters from TensorFlow write: images with their channels last, preprocessing inside, padding by name, biases apart.
+# As converters from TensorFlow write: images with their channels last, preprocessing inside, padding by name, biases
+# apart.
 save("channels_last", [
     node("Transpose", ["input"], ["x"], perm=[0, 3, 1, 2]),
     node("Sub", ["x", "mean"], ["centred"]),
@@ -208,7 +212,8 @@ save("opset_9", [
     node("Flatten", ["mul"], ["output"]),
 ], [
     weight("w", 6, 3, 3, 3), weight("b", 6), weight("gamma", 6), weight("beta", 6), weight("mean", 6),
-    numpy_helper.from_array(np.linspace(0.5, 1.5, 6).astype(np.float32), "var"), weight("dense", 6, 4), weight("bias", 1, 4),
+    numpy_helper.from_array(np.linspace(0.5, 1.5, 6).astype(np.float32), "var"), weight("dense", 6, 4), weight("bias",
+        1, 4),
 ], ["N", 3, 6, 6], 9)
 
 
@@ -260,16 +265,19 @@ def constant(name, tensor):
     return node("Constant", [], [name], value=tensor)
 
 
-# GELU as others compose it, and as a single operator; products with factors; axes as an input; weights in Constant nodes.
+# GELU as others compose it, and as a single operator; products with factors; axes as an input; weights in Constant
+# nodes.
 save("composed", [
     constant("w", weight("", 4, 3, 3, 3)),
     constant("two", number("", 2, np.int64)),
     node("Conv", ["input", "w"], ["a"], kernel_shape=[3, 3]),
-    node("Mul", ["a", "root"], ["a_root"]), node("Erf", ["a_root"], ["a_erf"]), node("Add", ["one", "a_erf"], ["a_one"]),
+    node("Mul", ["a", "root"], ["a_root"]), node("Erf", ["a_root"], ["a_erf"]), node("Add", ["one", "a_erf"],
+        ["a_one"]),
     node("Mul", ["half", "a"], ["a_half"]), node("Mul", ["a_half", "a_one"], ["b"]),
     node("Identity", ["b"], ["same"]), node("Dropout", ["same", "ratio", "no"], ["kept", "mask"]),
     node("Gelu", ["kept"], ["c"]), node("Gelu", ["c"], ["d"], approximate="tanh"),
-    node("Pow", ["d", "two"], ["square"]), node("Mul", ["square", "cubic"], ["bent"]), node("Add", ["bent", "one"], ["bent1"]),
+    node("Pow", ["d", "two"], ["square"]), node("Mul", ["square", "cubic"], ["bent"]), node("Add", ["bent", "one"],
+        ["bent1"]),
     node("Mul", ["d", "bent1"], ["inner"]), node("Mul", ["inner", "linear"], ["u"]), node("Tanh", ["u"], ["t"]),
     node("Add", ["t", "one"], ["t1"]), node("Mul", ["d", "t1"], ["doubled"]), node("Mul", ["doubled", "half"], ["e"]),
     node("Mish", ["e"], ["f"]), node("Elu", ["f"], ["g"]), node("PRelu", ["g", "slope"], ["h"]),

@@ -41,7 +41,8 @@ CASES = {
         a, unused = local.Block (x, w1, b1)
         b = local.Gate (a, w2)
         output, gate = local.Block (b, w1_again, b1_again)
-    """, {"w1": (4, 4, 3, 3), "b1": (4,), "w2": (4, 4, 3, 3), "w1_again": (4, 4, 3, 3), "b1_again": (4,)}, LOCAL % (17, 17)),
+    """, {"w1": (4, 4, 3, 3), "b1": (4,), "w2": (4, 4, 3, 3), "w1_again": (4, 4, 3, 3), "b1_again": (4,)},
+                  LOCAL % (17, 17)),
     "ceil": (17, "float", "N,3,10,9", """
         a = Conv (x, w1)
         b = MaxPool <kernel_shape = [3, 2], strides = [2, 3], pads = [1, 0, 1, 0], ceil_mode = 1> (a)
@@ -84,7 +85,8 @@ for name, (opset, kind, shape, body, weights, functions) in CASES.items():
     rng = np.random.default_rng(len(name))
     imports = f'"": {opset}' + (', "local": 1' if functions else "")
     model = onnx.parser.parse_model(
-        f'<ir_version: 10, opset_import: [{imports}]>\n{name} ({kind}[{shape}] x) => (float output) {{{body}}}\n{functions}')
+        f'<ir_version: 10, opset_import: [{imports}]>\n{name} ({kind}[{shape}] x) => (float output) {{{body}}}\n'
+        f'{functions}')
     model.graph.output[0].type.tensor_type.ClearField("shape")
     for node in model.graph.node:
         node.name = "/" + node.output[0] + "/" + node.op_type

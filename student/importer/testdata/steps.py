@@ -2,10 +2,10 @@
 
     python3 steps.py NETWORK RATE FOLDER
 
-Writes FOLDER/model.onnx (random weights, batch normalisation in eval mode and not folded, except for NETWORK-folded), and
-little-endian float32: head.bin (weight (8,D), bias (8)), batches.bin (10,4,3,64,64), targets.bin (10,4,8), losses.bin
-(10). The loss is the mean of squared differences. RATE is the learning rate: where it is too large for a network, its
-losses in float32 and float64 differ by more than the test allows, and there is nothing to compare.
+Writes FOLDER/model.onnx (random weights, batch normalisation in eval mode and not folded, except for NETWORK-folded),
+and little-endian float32: head.bin (weight (8,D), bias (8)), batches.bin (10,4,3,64,64), targets.bin (10,4,8),
+losses.bin (10). The loss is the mean of squared differences. RATE is the learning rate: where it is too large for a
+network, its losses in float32 and float64 differ by more than the test allows, and there is nothing to compare.
 """
 import sys
 import warnings

@@ -7,8 +7,8 @@ import (
 	"rkd/student/internal/vector"
 )
 
-// Activation is the activation function fused into a convolution, its epilogue. The input gradient of the convolution that
-// follows applies the matching mask to its result.
+// Activation is the activation function fused into a convolution, its epilogue. The input gradient of the convolution
+// that follows applies the matching mask to its result.
 type Activation int
 
 // The activations that can be fused.
@@ -40,8 +40,8 @@ func Activate[T blas.Float](a Activation, x []T) {
 	}
 }
 
-// Mask turns g, the gradient on the activation's output y, into the gradient on its input, in place: it zeroes the elements
-// for which y is at a limit.
+// Mask turns g, the gradient on the activation's output y, into the gradient on its input, in place: it zeroes the
+// elements for which y is at a limit.
 func Mask[T blas.Float](a Activation, y, g []T) {
 	switch a {
 	case ReLU:

@@ -40,7 +40,9 @@ type columnWorker struct {
 }
 
 // planColumns prepares products of column matrices.
-func planColumns(kind Kind, g Geometry, m Multiplier, team *parallel.Team, out []float32, in [][]float32) (func() error, error) {
+func planColumns(kind Kind, g Geometry, m Multiplier, team *parallel.Team, out []float32,
+	in [][]float32,
+) (func() error, error) {
 	switch kind {
 	case InputGradient:
 		return columnsInputGrad(g, m, team, out, in)
@@ -120,7 +122,9 @@ func (p *columnPlan) gatherOutput(w *columnWorker, gy []float32, group, from, to
 }
 
 // columnsForward plans Forward: the weights of a group times the columns.
-func columnsForward(g Geometry, m Multiplier, team *parallel.Team, out []float32, in [][]float32) (func() error, error) {
+func columnsForward(g Geometry, m Multiplier, team *parallel.Team, out []float32,
+	in [][]float32,
+) (func() error, error) {
 	x, weights := in[0], in[1]
 	var bias []float32
 	if len(in) == 3 {
@@ -162,7 +166,9 @@ func columnsForward(g Geometry, m Multiplier, team *parallel.Team, out []float32
 }
 
 // columnsInputGrad plans InputGrad: the transposed weights of a group times gy, and col2im of the product.
-func columnsInputGrad(g Geometry, m Multiplier, team *parallel.Team, out []float32, in [][]float32) (func() error, error) {
+func columnsInputGrad(g Geometry, m Multiplier, team *parallel.Team, out []float32,
+	in [][]float32,
+) (func() error, error) {
 	weights, gy := in[1], in[2]
 	filters, k := g.GroupFilters(), g.patch()
 	p, err := newColumnPlan(g, team, func(w *columnWorker, group, columns int) (func() error, error) {
@@ -190,7 +196,9 @@ func columnsInputGrad(g Geometry, m Multiplier, team *parallel.Team, out []float
 
 // columnsWeightGrad plans WeightGrad: the columns times gyᵀ, which is gw transposed, summed over blocks in a fixed
 // order.
-func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []float32, in [][]float32) (func() error, error) {
+func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []float32,
+	in [][]float32,
+) (func() error, error) {
 	x, gy := in[0], in[2]
 	filters, k, l := g.GroupFilters(), g.patch(), g.area()
 	p, err := newColumnPlan(g, team, func(w *columnWorker, _, columns int) (func() error, error) {

@@ -2,8 +2,8 @@ package conv
 
 import "rkd/student/internal/blas"
 
-// columns is im2col of one group x (C/G,H,W): the matrix (C/G·KH·KW, OH·OW) of its patches. It fills and returns cols, or
-// returns x if that is the matrix already.
+// columns is im2col of one group x (C/G,H,W): the matrix (C/G·KH·KW, OH·OW) of its patches. It fills and returns cols,
+// or returns x if that is the matrix already.
 func columns[T blas.Float](g Geometry, cols, x []T) []T {
 	if g.pointwise() {
 		return x

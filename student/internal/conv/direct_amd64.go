@@ -108,7 +108,8 @@ type pass struct {
 	rows, cols strip // of the result
 	table      []entry
 	spans      []span // of a block
-	// straight is set if results are whole planes in order, written directly to the output; otherwise they go through a buffer.
+	// straight is set if results are whole planes in order, written directly to the output; otherwise they go through a
+	// buffer.
 	straight  bool
 	perSample int // spans
 }
@@ -171,7 +172,9 @@ func directInputGrad(g Geometry, after Activation, team *parallel.Team, out []fl
 	return d.prepare(team, out, in[2])
 }
 
-func (d *direct) plan(samples int, rows, cols axis, height, width int, team *parallel.Team, weight func(c, u, v int) int) {
+func (d *direct) plan(samples int, rows, cols axis, height, width int, team *parallel.Team,
+	weight func(c, u, v int) int,
+) {
 	rows, cols = fitted(rows, cols, height, width, d.rows)
 	d.grid = newGrid(rows, cols, 1, height, width)
 	d.blocks = newBlocks(directBytes, samples, 4*d.sample*(d.channels*d.planes+d.rows), team.Workers())
@@ -263,7 +266,9 @@ func (d *direct) sum(p *pass, spans []span, y []float32, step int, x []float32, 
 
 // sumSpans computes one row of sums for each element of bias, at spans, from x to y. yStep and wStep are the row
 // strides of y and of the weights, in elements.
-func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []float32, wStep int, bias []float32, within limits) {
+func sumSpans(table []entry, spans []span, y []float32, yStep int, x, weights []float32, wStep int,
+	bias []float32, within limits,
+) {
 	rows := len(bias)
 	tiled := rows &^ 3
 	t := rowTile{table: &table[0], count: len(table), aStep: 4 * wStep, yStep: 4 * yStep, within: within}

@@ -62,8 +62,8 @@ func (g Geometry) patch() int { return g.GroupChannels() * g.KH * g.KW }
 // area is OH·OW: the columns of a sample's column matrix.
 func (g Geometry) area() int { return g.OH * g.OW }
 
-// depthwise reports whether each filter has one channel. The matrix product would then have one row, and direct loops are
-// faster.
+// depthwise reports whether each filter has one channel. The matrix product would then have one row, and direct loops
+// are faster.
 func (g Geometry) depthwise() bool { return g.GroupChannels() == 1 && g.GroupFilters() == 1 }
 
 // pointwise reports whether the column matrix is the input itself.
@@ -83,8 +83,8 @@ func (g Geometry) output(y []float32, n, group int) []float32 {
 	return y[(n*g.Groups+group)*size:][:size]
 }
 
-// Reversed returns the convolution of gy with the reversed kernel that gives gx, and whether there is one: the stride must
-// be 1. Its padding can be negative, which crops rows and columns of gy that only padding of x contributed to.
+// Reversed returns the convolution of gy with the reversed kernel that gives gx, and whether there is one: the stride
+// must be 1. Its padding can be negative, which crops rows and columns of gy that only padding of x contributed to.
 func (g Geometry) Reversed() (Options, bool) {
 	o := g.Options
 	o.Pad = [2]int{o.Dilation[0]*(g.KH-1) - o.Pad[0], o.Dilation[1]*(g.KW-1) - o.Pad[1]}

@@ -100,8 +100,8 @@ DATA twos<>+48(SB)/8, $0x0000000600000006
 DATA twos<>+56(SB)/8, $0x0000000700000007
 GLOBL twos<>(SB), RODATA|NOPTR, $64
 
-// PAIRS makes masks for n = min(R12, 16) elements at every other of 2n − 1 places: K3 = the lowest n elements, K1 and K2 =
-// the lower and the upper 16 of those places, as far as the pattern has them.
+// PAIRS makes masks for n = min(R12, 16) elements at every other of 2n − 1 places: K3 = the lowest n elements, K1 and
+// K2 = the lower and the upper 16 of those places, as far as the pattern has them.
 #define PAIRS(pattern) \
 	MOVQ $16, CX          \
 	CMPQ R12, CX          \

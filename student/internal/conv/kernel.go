@@ -5,12 +5,12 @@ import (
 	"rkd/student/internal/parallel"
 )
 
-// gradChunks is the number of partial sums of a weight gradient. It is fixed, so that the sum does not depend on the number
-// of workers.
+// gradChunks is the number of partial sums of a weight gradient. It is fixed, so that the sum does not depend on the
+// number of workers.
 const gradChunks = 8
 
-// dotLength is the number of terms from which a sum of products is faster as gonum's dot products of rows, A·Bᵀ, than as
-// its additions of scaled rows, A·B, although B must be transposed first: up to four times on 7×7 images.
+// dotLength is the number of terms from which a sum of products is faster as gonum's dot products of rows, A·Bᵀ, than
+// as its additions of scaled rows, A·B, although B must be transposed first: up to four times on 7×7 images.
 const dotLength = 64
 
 // Forward computes y from x, w and bias, which may be nil, as one matrix product for each sample and group. It is the
@@ -48,8 +48,8 @@ func Forward[T blas.Float](team *parallel.Team, g Geometry, y, x, w, bias []T, b
 	})
 }
 
-// InputGrad computes gx (N,C,H,W) from w and gy (N,O,OH,OW). With a stride of 1 it is a convolution of gy, which is faster
-// than the product with col2im behind it that serves all strides.
+// InputGrad computes gx (N,C,H,W) from w and gy (N,O,OH,OW). With a stride of 1 it is a convolution of gy, which is
+// faster than the product with col2im behind it that serves all strides.
 func InputGrad[T blas.Float](team *parallel.Team, g Geometry, gx, w, gy []T, buffers *parallel.Scratch) {
 	if back, ok := g.Reversed(); ok {
 		kernel, giveBack := reversedKernel(g, w, buffers)
@@ -77,8 +77,8 @@ func InputGrad[T blas.Float](team *parallel.Team, g Geometry, gx, w, gy []T, buf
 	})
 }
 
-// reversedKernel is the kernel (C,O/G,KH,KW) of the reversed convolution: w (O,C/G,KH,KW) rotated by 180°, with filters and
-// channels of each group exchanged.
+// reversedKernel is the kernel (C,O/G,KH,KW) of the reversed convolution: w (O,C/G,KH,KW) rotated by 180°, with filters
+// and channels of each group exchanged.
 func reversedKernel[T blas.Float](g Geometry, w []T, buffers *parallel.Scratch) (kernel []T, giveBack func()) {
 	kernel, giveBack = parallel.Borrow[T](buffers, len(w))
 	filters, channels, taps := g.GroupFilters(), g.GroupChannels(), g.KH*g.KW
@@ -96,8 +96,8 @@ func reversedKernel[T blas.Float](g Geometry, w []T, buffers *parallel.Scratch) 
 	return kernel, giveBack
 }
 
-// WeightGrad computes gw (O,C/G,KH,KW) from x and gy (N,O,OH,OW): gy·columnsᵀ of each sample and group, summed over a fixed
-// partition of the batch.
+// WeightGrad computes gw (O,C/G,KH,KW) from x and gy (N,O,OH,OW): gy·columnsᵀ of each sample and group, summed over a
+// fixed partition of the batch.
 func WeightGrad[T blas.Float](team *parallel.Team, g Geometry, gw, x, gy []T, buffers *parallel.Scratch) {
 	k, l, filters := g.patch(), g.area(), g.GroupFilters()
 	xGroup, yGroup, wGroup := g.GroupChannels()*g.Height*g.Width, filters*l, filters*k

@@ -176,8 +176,8 @@ func expectTranspose(t *testing.T) {
 	}
 }
 
-// expectCopies compares copyPlanes of elements so far apart, for every width up to three vectors, and that nothing else is
-// written.
+// expectCopies compares copyPlanes of elements so far apart, for every width up to three vectors, and that nothing else
+// is written.
 func expectCopies(t *testing.T, toStep, fromStep int) {
 	for width := 1; width <= 3*lanes; width++ {
 		const planes, rows, row = 2, 3, 200

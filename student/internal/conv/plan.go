@@ -7,9 +7,9 @@ import (
 
 // Multiplier prepares matrix products on fixed memory, for an engine whose products are faster than gonum's.
 type Multiplier interface {
-	// Multiply returns a function that computes C = op(A)·op(B) from what A and B then hold, on the calling goroutine: op(A) is
-	// (m,k), op(B) is (k,n), C is (m,n), all row-major without gaps, and op transposes when its flag is set. The functions can
-	// run concurrently when their Cs are disjoint.
+	// Multiply returns a function that computes C = op(A)·op(B) from what A and B then hold, on the calling goroutine:
+	// op(A) is (m,k), op(B) is (k,n), C is (m,n), all row-major without gaps, and op transposes when its flag is set. The
+	// functions can run concurrently when their Cs are disjoint.
 	Multiply(transA, transB bool, m, n, k int, a, b, c []float32) (func() error, error)
 }
 
@@ -23,11 +23,12 @@ const (
 	WeightGradient             // gw from x, w, gy; the values of w are not read
 )
 
-// fewTaps is the number of weights of a filter below which ONNX Runtime's convolution is faster than products of columns.
+// fewTaps is the number of weights of a filter below which ONNX Runtime's convolution is faster than products of
+// columns.
 const fewTaps = 32
 
-// Prepared reports whether a plan is the fastest way to compute a kind of convolution with w (O,C/G,KH,KW) on a processor,
-// compared with ONNX Runtime's operator.
+// Prepared reports whether a plan is the fastest way to compute a kind of convolution with w (O,C/G,KH,KW) on a
+// processor, compared with ONNX Runtime's operator.
 func Prepared(kind Kind, w []int, groups int) bool {
 	if HasDirect() {
 		return true

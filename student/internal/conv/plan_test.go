@@ -241,7 +241,8 @@ func TestPlanningAllocatesOnce(t *testing.T) {
 	}
 }
 
-// A line whose byte offsets do not fit into 32 bits has no direct plan; the plan of columns then applies the activation.
+// A line whose byte offsets do not fit into 32 bits has no direct plan; the plan of columns then applies the
+// activation.
 func TestPlansBeyondReachAreOfColumns(t *testing.T) {
 	const far = 1 << 29
 	g, _ := convCase{

@@ -145,7 +145,8 @@ func newDirectWeight(g Geometry) *directWeight {
 	one := newGrid(rows, cols, 1, g.Height, g.Width)
 	d.blocks = newBlocks(weightBytes, g.Samples, 4*one.sample*(g.GroupChannels()*one.planes+g.GroupFilters()), leastSums)
 	d.grid = newGrid(rows, cols, d.blocks.most, g.Height, g.Width)
-	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.GroupChannels(), func(c, u, v int) int { return (c*g.KH+u)*g.KW + v })
+	d.table = d.grid.table(rows.targets[0], cols.targets[0], g.GroupChannels(),
+		func(c, u, v int) int { return (c*g.KH+u)*g.KW + v })
 	copy(d.rest[:], d.table[len(d.table)/dotColumns*dotColumns:])
 	sample := d.grid.cover(1, g.OH, g.OW)
 	d.spans = repeat(sample, d.blocks.most, d.grid.sample, g.Filters*g.area())

@@ -7,8 +7,9 @@
 #define FRAME_SIXES   16
 #define FRAME_AHEAD   24
 
-// Registers: SI = next place, CX = places left, R8 = a, R9 = aStep, R10 = 3·aStep, R14 = the row of a after those in use,
-// BX, DX, DI, R11, R12, R13 = x + columns[j].b for six columns j; Z0 … Z5 = their elements, Z8 … Z31 = sums, six a row.
+// Registers: SI = next place, CX = places left, R8 = a, R9 = aStep, R10 = 3·aStep, R14 = the row of a after those in
+// use, BX, DX, DI, R11, R12, R13 = x + columns[j].b for six columns j; Z0 … Z5 = their elements, Z8 … Z31 = sums, six
+// a row.
 
 // DOT: for j in 0 … 5: sum[j] += a[0:16]·x[j][0:16], lane by lane
 #define DOT(a, s0, s1, s2, s3, s4, s5) \

@@ -1,9 +1,9 @@
-// Package parallel runs loops on all cores: [For] and [Loop] on goroutines started for each run, [Team] on goroutines that
-// stay awake between the loops of a training step, and the scratch buffers that their bodies borrow. It knows nothing of what
-// the bodies compute.
+// Package parallel runs loops on all cores: [For] and [Loop] on goroutines started for each run, [Team] on goroutines
+// that stay awake between the loops of a training step, and the scratch buffers that their bodies borrow. It knows
+// nothing of what the bodies compute.
 //
-// A loop hands out the same pieces of work whatever the number of workers; a body that computes each piece in the same way
-// every time therefore gives results that do not depend on that number.
+// A loop hands out the same pieces of work whatever the number of workers; a body that computes each piece in the same
+// way every time therefore gives results that do not depend on that number.
 package parallel
 
 import (
@@ -16,8 +16,8 @@ import (
 // reduction writes n partial results and adds them up in order afterwards.
 func For(n int, body func(i int)) { NewLoop(body).Run(n) }
 
-// Loop is [For] with a body that runs many times: it keeps what For allocates, so that a run allocates nothing. A Loop must
-// not be run by two goroutines at once, nor by its own body.
+// Loop is [For] with a body that runs many times: it keeps what For allocates, so that a run allocates nothing. A Loop
+// must not be run by two goroutines at once, nor by its own body.
 type Loop struct {
 	body   func(i int)
 	worker func()

@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// Scratch keeps buffers that kernels borrow, so that a training step allocates none. Unlike a sync.Pool it never drops one.
-// It is safe for concurrent use, and its zero value is empty.
+// Scratch keeps buffers that kernels borrow, so that a training step allocates none. Unlike a sync.Pool it never drops
+// one. It is safe for concurrent use, and its zero value is empty.
 type Scratch struct {
 	mu   sync.Mutex
 	free []any // *[]T

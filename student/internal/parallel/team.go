@@ -9,9 +9,9 @@ import (
 // patience is how long a worker spins without work before it sleeps. Waking a sleeping core takes about as long.
 const patience = 100 * time.Microsecond
 
-// Team is a worker pool for loops that follow each other closely: its goroutines spin for a while after each loop, so that
-// the next one need not wake a core. A nil *Team works as [For] does, without a pool. A Team runs one loop at a time, and
-// loop bodies must not use it.
+// Team is a worker pool for loops that follow each other closely: its goroutines spin for a while after each loop, so
+// that the next one need not wake a core. A nil *Team works as [For] does, without a pool. A Team runs one loop at a
+// time, and loop bodies must not use it.
 type Team struct {
 	body    func(i int)
 	n       int

@@ -2,7 +2,7 @@
 #include "textflag.h"
 #include "mask_amd64.h"
 
-// ADAM replaces w, m and v in Y0 to Y2 by the next ones, with g in Y3 and the numbers of the step in Y7 to Y15. Y4 is scratch.
+// ADAM updates w, m and v in Y0 to Y2, with the gradient g in Y3 and the step's constants in Y7 to Y15. Y4 is scratch.
 #define ADAM \
 	VMULPS Y14, Y0, Y4  \ // g + decay·w
 	VADDPS Y4, Y3, Y3   \

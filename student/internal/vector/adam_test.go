@@ -35,7 +35,10 @@ func TestAdamIsItsFormulaBitByBit(t *testing.T) {
 		}
 		Adam(w, m, v, g, &s)
 		for k, got := range [][]float32{w, m, v} {
-			if !slices.EqualFunc(got, want[k], func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) || a != a && b != b }) {
+			if !slices.EqualFunc(got, want[k], func(a, b float32) bool {
+				return math.Float32bits(a) == math.Float32bits(b) ||
+					a != a && b != b
+			}) {
 				t.Errorf("n=%d, result %d is %v, expected %v", n, k, got, want[k])
 			}
 		}

@@ -1,9 +1,9 @@
 #include "textflag.h"
 #include "mask_amd64.h"
 
-// Windows of 2×2, eight at a time: Y0 and Y1 are sixteen elements of the row above, Y2 and Y3 of the row below. SI and R11
-// go through those rows, R12 keeps where the upper one begins, R8 counts rows, R9 is columns, R10 the width in bytes, CX is
-// what is left of the columns. At a row's end Y15 selects the windows, Y13 and Y14 their elements.
+// Windows of 2×2, eight at a time: Y0 and Y1 are sixteen elements of the upper row, Y2 and Y3 of the lower row. SI and
+// R11 point into those rows, R12 to the start of the upper one; R8 counts rows, R9 is the number of columns, R10 the
+// width in bytes, CX the columns left. At a row's end Y15 masks the windows, Y13 and Y14 their elements.
 
 // ENDMASKS fills Y13 to Y15 for the windows beyond the last eight.
 #define ENDMASKS \
@@ -84,7 +84,8 @@ next:
 	VANDPS Y9, Y10, y         \
 	VANDNPS Y9, Y10, Y9
 
-// SPREAD replaces Y0 to Y3 by the gradient, from g in Y9. Y11 is 0, Y12 says whether a maximum of 0 or less passes g on.
+// SPREAD replaces Y0 to Y3 by the input gradient of max pooling, from the output gradient in Y9. Y11 is 0; Y12 masks
+// windows whose maximum is 0 or less when a ReLU is fused in.
 #define SPREAD \
 	VSHUFPS $0x88, Y1, Y0, Y4   \
 	VSHUFPS $0xdd, Y1, Y0, Y5   \

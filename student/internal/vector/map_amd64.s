@@ -20,8 +20,8 @@ DATA ·masks+112(SB)/8, $0
 DATA ·masks+120(SB)/8, $0
 GLOBL ·masks(SB), RODATA|NOPTR, $128
 
-// Maps: Y0 is x and becomes y, Y1 is another row; Y2 and Y3 are scratch, Y8 the end's mask, Y9 to Y15 are numbers, Y9 mostly
-// 0. SI, BX and DI go through x, the other row and y, DX through a third, CX is what is left of them.
+// Maps: Y0 is x and becomes y, Y1 is another row; Y2 and Y3 are scratch, Y8 masks the last elements, Y9 to Y15 are
+// constants, Y9 mostly 0. SI, BX and DI point into x, the other row and y, DX into a third, CX counts what is left.
 
 // AFFINE is scale·x + shift.
 #define AFFINE(x, y) \
@@ -45,8 +45,8 @@ GLOBL ·masks(SB), RODATA|NOPTR, $128
 	VMULPS Y13, Y1, Y1 \
 	VADDPS Y1, Y0, Y0
 
-// ONE, TWO and THREE are the rest of a function of one, two or three rows: BODY of eight elements after eight, which are in
-// Y0, Y1 and Y3, and then of those that are left. Its result is in the register y.
+// ONE, TWO and THREE are the loops of functions of one, two and three rows: BODY for eight elements at a time, in Y0,
+// Y1 and Y3, then masked for the rest. BODY leaves its result in register y.
 #define ONE(BODY, y) \
 	JMP  eights \
 eight: \

@@ -1,8 +1,8 @@
 #include "textflag.h"
 #include "mask_amd64.h"
 
-// Sums: Y0 to Y3 are the lanes of one, Y4 to Y7 of another; Y8 to Y10 are scratch, Y11 is 0, Y12 the end's mask, Y13 to Y15
-// are numbers. SI and DI go through x and g, CX is what is left of them.
+// Sums: Y0 to Y3 are the lanes of one, Y4 to Y7 of another; Y8 to Y10 are scratch, Y11 is 0, Y12 masks the last
+// elements, Y13 to Y15 are constants. SI and DI point into x and g, CX counts what is left of them.
 
 // TOTAL leaves the sum of the lanes of four registers in X0 of the first, in float64.
 #define TOTAL(y0, x0, y1, x1, y2, y3) \
@@ -134,8 +134,8 @@ done:
 	VADDPS Y8, d, d    \
 	VADDPS Y9, t, t
 
-// CENTREDDOTS is what functions of sums over x and g do, but for their arguments and results. BEFORE is done first to eight
-// elements of g in Y9, x being in Y8.
+// CENTREDDOTS is the loop of functions that sum over x and g, without loading arguments and storing results. BEFORE
+// runs first, on eight elements of g in Y9, with x in Y8.
 #define CENTREDDOTS(BEFORE) \
 	CLEARBOTH \
 	JMP  blocks \

@@ -1,10 +1,10 @@
-// Package vector holds the loops over rows of activations that batch normalisation, ReLU and pooling are made of, and over
-// the weights of a step of Adam: in AVX2 for float32 where the processor has it, in plain Go for everything else. It knows no
-// shapes beyond a row and a plane, and no threads.
+// Package vector holds the loops over rows of activations that batch normalisation, ReLU and pooling are made of, and
+// over the weights of a step of Adam: in AVX2 for float32 where the processor has it, in plain Go for everything else.
+// It knows no shapes beyond a row and a plane, and no threads.
 //
-// Both forms do the same operations in the same order, and none of them is contracted to a fused multiply-add: results are
-// the same, bit by bit, on every processor. Slices of one call have the length of its input; outputs share no memory with
-// inputs unless they are the same slice.
+// Both forms do the same operations in the same order, and none of them is contracted to a fused multiply-add: results
+// are the same, bit by bit, on every processor. Slices of one call have the length of its input; outputs share no
+// memory with inputs unless they are the same slice.
 package vector
 
 import "rkd/student/internal/blas"

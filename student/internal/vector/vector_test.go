@@ -170,8 +170,8 @@ func TestSumsAreTheirFormulas(t *testing.T) {
 	}
 }
 
-// What BlendReLU and CentredDotReLU let pass is, bit by bit, what is above 0 in AffineReLU's output: at the edge, rounding
-// decides, and must decide alike.
+// What BlendReLU and CentredDotReLU let pass is, bit by bit, what is above 0 in AffineReLU's output: at the edge,
+// rounding decides, and must decide alike.
 func TestTheMaskIsThatOfTheForwardPass(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 2000 {

@@ -23,8 +23,10 @@ def dark_rank(s, t, alpha, beta, length):
 def main():
     g = torch.Generator().manual_seed(5)
     cases = []
-    for n, ds, dt, scale, alpha, beta, length in ((9, 4, 6, 0.5, 3, 3, 4), (24, 3, 5, 1, 3, 3, 4), (3, 2, 2, 0.5, 3, 3, 4),
-                                                  (12, 4, 4, 0.7, 1, 1.5, 7), (12, 4, 4, 0.7, 0.5, 2, 2), (10, 5, 4, 0, 3, 3, 4)):
+    for n, ds, dt, scale, alpha, beta, length in ((9, 4, 6, 0.5, 3, 3, 4), (24, 3, 5, 1, 3, 3, 4),
+        (3, 2, 2, 0.5, 3, 3, 4),
+                                                  (12, 4, 4, 0.7, 1, 1.5, 7), (12, 4, 4, 0.7, 0.5, 2, 2), (10, 5, 4, 0,
+                                                      3, 3, 4)):
         s, t = torch.randn(n, ds, generator=g) * (scale or 1), torch.randn(n, dt, generator=g)
         if scale == 0:  # the paper's setting: unit rows
             s, t = F.normalize(s), F.normalize(t)

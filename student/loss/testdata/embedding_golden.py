@@ -70,7 +70,8 @@ def main():
             out["contrastive"].append({"student": matrix(s), "labels": labels, "margin": margin,
                                        "loss": value_and_grad(contrastive, s, y, margin)})
         for alpha, beta, base, epsilon in ((2, 50, 0.5, 0.1), (1, 4, 0.2, 0.4)):
-            out["multi_similarity"].append({"student": matrix(s), "labels": labels, "alpha": alpha, "beta": beta, "base": base,
+            out["multi_similarity"].append({"student": matrix(s), "labels": labels, "alpha": alpha, "beta": beta,
+                "base": base,
                                             "epsilon": epsilon,
                                             "loss": value_and_grad(multi_similarity, s, y, alpha, beta, base, epsilon)})
     for s, t in [(randn(2, 3), randn(2, 3)), (randn(19, 5), randn(19, 5)), (randn(6, 4) + 100, randn(6, 4) + 100),

@@ -46,7 +46,8 @@ def main():
         return torch.randn(n, d, generator=g)
 
     out = {"cross_entropy": [], "hkd": [], "prototypical": [], "projected": []}
-    for s, labels in [(randn(1, 3), [2]), (randn(9, 5), [0, 1, 2, 3, 4, 4, 0, 1, 2]), (50 * randn(6, 4), [3, 0, 0, 1, 2, 2]),
+    for s, labels in [(randn(1, 3), [2]), (randn(9, 5), [0, 1, 2, 3, 4, 4, 0, 1, 2]),
+        (50 * randn(6, 4), [3, 0, 0, 1, 2, 2]),
                       (randn(4, 2) + 1000, [0, 1, 1, 0]), (randn(3, 1), [0, 0, 0])]:
         for smoothing in (0.0, 0.1, 0.9):
             out["cross_entropy"].append({"student": matrix(s), "labels": labels, "smoothing": smoothing,
@@ -55,7 +56,8 @@ def main():
                  (randn(4, 2) + 1000, randn(4, 2) - 1000)]:
         for temperature in (1.0, 4.0):
             for square in (False, True):
-                out["hkd"].append({"student": matrix(s), "logits": matrix(t), "temperature": temperature, "square": square,
+                out["hkd"].append({"student": matrix(s), "logits": matrix(t), "temperature": temperature,
+                    "square": square,
                                    "loss": value_and_grad(hkd, s, t, temperature, square)})
     for s, labels, shots in [(randn(4, 3), [0, 1, 0, 1], 1), (randn(12, 4), [7, -2, 5] * 4, 2),
                              (randn(11, 2) + 100, [0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 1], 3),
@@ -63,16 +65,19 @@ def main():
         out["prototypical"].append({"student": matrix(s), "labels": labels, "shots": shots,
                                     "loss": value_and_grad(prototypical, s, torch.tensor(labels), shots)})
     for n, d, c in ((2, 2, 3), (9, 5, 4), (7, 3, 11)):
-        for kind, scale, bias in (("linear", 0, False), ("linear", 0, True), ("cosine", 0, False), ("cosine", 3, False)):
+        for kind, scale, bias in (("linear", 0, False), ("linear", 0, True), ("cosine", 0, False),
+            ("cosine", 3, False)):
             s, w, b, t = (x.requires_grad_() for x in (randn(n, d), randn(c, d), randn(1, c)[0], randn(n, c)))
             value = F.mse_loss(project(s, w, b if bias else None, kind, scale or 16), t)
             value.backward()
             out["projected"].append({
                 "kind": kind, "scale": scale, "bias": bias, "student": matrix(s), "target": matrix(t.detach()),
-                "weight": matrix(w), "offset": b.tolist(), "loss": {"value": value.item(), "grad": s.grad.flatten().tolist()},
+                "weight": matrix(w), "offset": b.tolist(), "loss": {"value": value.item(),
+                    "grad": s.grad.flatten().tolist()},
                 "weight_grad": w.grad.flatten().tolist(), "offset_grad": b.grad.tolist() if bias else []})
     out["logit_mse"] = []
-    for s, t in [(randn(1, 3), randn(1, 3)), (3 * randn(9, 5), 3 * randn(9, 5)), (randn(4, 2) + 1000, randn(4, 2) - 1000)]:
+    for s, t in [(randn(1, 3), randn(1, 3)), (3 * randn(9, 5), 3 * randn(9, 5)),
+        (randn(4, 2) + 1000, randn(4, 2) - 1000)]:
         out["logit_mse"].append({"student": matrix(s), "logits": matrix(t), "loss": value_and_grad(F.mse_loss, s, t)})
     json.dump(out, sys.stdout, separators=(",", ":"))
     print()

@@ -72,7 +72,8 @@ def relational():
     far[0] *= 50
     add("distances beyond the transition", far, randn(10, 4))
     line = torch.linspace(-1, 1, 8)[:, None]
-    add("angles beyond the transition", torch.cat([line, line * 0], 1), torch.stack([torch.cos(2 * line[:, 0]), torch.sin(2 * line[:, 0])], 1))
+    add("angles beyond the transition", torch.cat([line, line * 0], 1),
+        torch.stack([torch.cos(2 * line[:, 0]), torch.sin(2 * line[:, 0])], 1))
     s, t = randn(7, 3), randn(7, 4)
     s[4], t[4] = s[1], t[1]
     add("rows identical on both sides", s, t)
@@ -142,11 +143,13 @@ def mining():
     g = torch.Generator().manual_seed(3)
     cases = []
     labels = torch.tensor([0, 0, 1, 1, 2, 2, 3, 3, 3])
-    for name, d, spread in (("16 dimensions", 16, 1.0), ("2 dimensions", 2, 1.0), ("a tight cluster, 128 dimensions", 128, 0.05)):
+    for name, d, spread in (("16 dimensions", 16, 1.0), ("2 dimensions", 2, 1.0),
+        ("a tight cluster, 128 dimensions", 128, 0.05)):
         s = torch.randn(len(labels), d, generator=g) * spread
         s[:, 0] += 1 if spread < 1 else 0
         s = F.normalize(s, dim=1)
-        cases.append({"name": name, "student": matrix(s), "labels": labels.tolist(), "probability": probabilities(s, labels).flatten().tolist()})
+        cases.append({"name": name, "student": matrix(s), "labels": labels.tolist(),
+            "probability": probabilities(s, labels).flatten().tolist()})
     s = F.normalize(torch.randn(len(labels), 8, generator=g), dim=1)
     s[0], s[1] = -s[2], s[2] * 5
     cases.append({"name": "antipodes and a far row", "student": matrix(s), "labels": labels.tolist(),
@@ -155,5 +158,6 @@ def mining():
 
 
 if __name__ == "__main__":
-    json.dump({"relational": relational(), "triplet": triplets(), "mining": mining()}, sys.stdout, separators=(",", ":"))
+    json.dump({"relational": relational(), "triplet": triplets(), "mining": mining()}, sys.stdout,
+        separators=(",", ":"))
     print()

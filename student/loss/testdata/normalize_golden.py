@@ -19,7 +19,8 @@ def case(normalize_student, normalize_teacher):
     t = F.normalize(teacher) if normalize_teacher else teacher
     value = rkd_distance(s, t) + 2 * rkd_angle(s, t)
     value.backward()
-    return {"student": normalize_student, "teacher": normalize_teacher, "value": value.item(), "grad": x.grad.flatten().tolist()}
+    return {"student": normalize_student, "teacher": normalize_teacher, "value": value.item(),
+        "grad": x.grad.flatten().tolist()}
 
 
 print(json.dumps({

@@ -117,9 +117,11 @@ case("add/twice the same", lambda x: x + x, draw(2, 3))
 # F.pad counts left, right, top, bottom
 case("conv/more padding after the image", lambda x, w, b: F.conv2d(F.pad(x, (0, 1, 0, 1)), w, b, stride=2, groups=2),
      draw(2, 2, 6, 4), draw(2, 1, 3, 3), draw(2))
-case("conv/less padding after the image", lambda x, w: F.conv2d(F.pad(x, (1, 2, 2, 1)), w), draw(2, 2, 4, 5), draw(3, 2, 3, 3))
+case("conv/less padding after the image", lambda x, w: F.conv2d(F.pad(x, (1, 2, 2, 1)), w), draw(2, 2, 4, 5),
+    draw(3, 2, 3, 3))
 # of negative numbers too, which zeros would beat
-case("max pool/padding behind", lambda x: F.max_pool2d(F.pad(x, (1, 0, 0, 1), value=-torch.inf), (3, 2), 2), draw(2, 2, 6, 5))
+case("max pool/padding behind", lambda x: F.max_pool2d(F.pad(x, (1, 0, 0, 1), value=-torch.inf), (3, 2), 2),
+    draw(2, 2, 6, 5))
 case("max pool/rounded up", lambda x: F.max_pool2d(x, (3, 2), (2, 3), (1, 0), ceil_mode=True), draw(2, 2, 6, 6))
 case("avg pool/padding behind", lambda x: F.avg_pool2d(F.pad(x, (1, 0, 0, 1)), (3, 2), 2), draw(2, 2, 6, 5))
 case("avg pool/rounded up", lambda x: F.avg_pool2d(x, (3, 2), (2, 3), (1, 0), ceil_mode=True), draw(2, 2, 6, 6))

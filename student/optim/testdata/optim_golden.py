@@ -1,4 +1,7 @@
-"""Golden values of optimisers, schedules and clipping from PyTorch, in float64: python3 optim_golden.py > optim_golden.json"""
+"""Golden values of optimisers, schedules and clipping from PyTorch, in float64.
+
+Run as: python3 optim_golden.py > optim_golden.json
+"""
 import json
 
 import torch

@@ -1,5 +1,5 @@
-// Package record reads and writes JSON documents that carry their own checksum, so that a flipped byte or an edited number is
-// found when the document is read. The content of a document is the caller's.
+// Package record reads and writes JSON documents that carry their own checksum, so that a flipped byte or an edited
+// number is found when the document is read. The content of a document is the caller's.
 package record
 
 import (
@@ -42,8 +42,8 @@ func Marshal(document any) ([]byte, error) {
 	return []byte(open[:at] + hex.EncodeToString(sum[:]) + open[at+len(zeros):]), nil
 }
 
-// Unmarshal decodes a document into v. It returns ErrChecksum where the checksum is of other bytes. A document without one is of
-// an earlier version of rkd: it is decoded, and sealed is false.
+// Unmarshal decodes a document into v. It returns ErrChecksum where the checksum is of other bytes. A document without
+// one is of an earlier version of rkd: it is decoded, and sealed is false.
 func Unmarshal(data []byte, v any) (sealed bool, err error) {
 	if err := json.Unmarshal(data, v); err != nil {
 		return false, fmt.Errorf("no complete JSON document: %w", err)
@@ -72,8 +72,9 @@ func WriteFile(path string, data []byte) error {
 	return nil
 }
 
-// Sweep removes the temporary files that a killed WriteFile left in dir for files whose names match one of patterns, regular
-// expressions of whole names. Whoever calls it holds the folder: another process's temporary file would go, too.
+// Sweep removes the temporary files that a killed WriteFile left in dir for files whose names match one of patterns,
+// regular expressions of whole names. Whoever calls it holds the folder: another process's temporary file would go,
+// too.
 func Sweep(dir string, patterns ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {

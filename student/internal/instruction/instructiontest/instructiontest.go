@@ -14,8 +14,8 @@ import (
 var function = regexp.MustCompile(`(?m)^TEXT ·(\w+)\(SB\)`)
 
 // Kernels runs the test of every function in the assembly of the package under test, if the processor has the
-// instructions that they need. It fails for a function without a test, on any processor. Without the instructions the log
-// says that only the portable forms are proved.
+// instructions that they need. It fails for a function without a test, on any processor. Without the instructions the
+// log says that only the portable forms are proved.
 func Kernels(t *testing.T, needs instruction.Set, tests map[string]func(t *testing.T)) {
 	t.Helper()
 	files, err := filepath.Glob("*.s")

@@ -26,7 +26,8 @@ job=$SLURM_JOB_ID
 
 module load onnxruntime
 
-# A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued again.
+# A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued
+# again.
 child='' stopped=''
 trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
 

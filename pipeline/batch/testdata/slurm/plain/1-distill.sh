@@ -14,7 +14,8 @@ set -u
 index=$((${1:-0} + SLURM_ARRAY_TASK_ID))
 job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 
-# A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued again.
+# A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued
+# again.
 child='' stopped=''
 trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
 

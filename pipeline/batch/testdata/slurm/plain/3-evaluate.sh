@@ -11,7 +11,8 @@
 set -u
 job=$SLURM_JOB_ID
 
-# A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued again.
+# A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued
+# again.
 child='' stopped=''
 trap 'stopped=yes; [ -z "$child" ] || kill -TERM "$child" 2>/dev/null' TERM
 
