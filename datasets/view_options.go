@@ -41,9 +41,10 @@ type Jitter struct {
 
 // Blur is torchvision's GaussianBlur.
 type Blur struct {
-	Kernel      int       `yaml:"kernel,omitempty" within:"[1,255]"` // pixels across, odd; default 9
-	Sigma       []float64 `yaml:"sigma,flow,omitempty"`              // standard deviation in pixels between these; default [0.1, 2]
-	Probability *float64  `yaml:"probability,omitempty"`             // default 1
+	Kernel int `yaml:"kernel,omitempty" within:"[1,255]"` // pixels across, odd; default 9
+	// standard deviation in pixels between these; default [0.1, 2]
+	Sigma       []float64 `yaml:"sigma,flow,omitempty"`
+	Probability *float64  `yaml:"probability,omitempty"` // default 1
 }
 
 // Erase paints a rectangle over, torchvision's RandomErasing.

@@ -155,7 +155,7 @@ func (r *Runner) trainingStatus(t Task, rows *cache.Status) (*TrainingStatus, er
 // Work lists what a chain of batch jobs has to do: all of it, or what is missing.
 func (s *Status) Work(missing bool) batch.Work {
 	var w batch.Work
-	if s.Cache != nil && !(missing && s.Cache.Complete) {
+	if s.Cache != nil && (!missing || !s.Cache.Complete) {
 		w.Finalize = true
 		w.Precompute = s.Cache.MissingTasks
 		if !missing {

@@ -16,7 +16,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	// A fault of the program is told as all others are. (One in another goroutine ends the process before this.)
 	defer func() {
 		if fault := recover(); fault != nil {
-			f := failure{Code: exitFailed, Message: oneLine(fmt.Errorf("a fault of the program%s: %v", faultAt(), fault)), Hint: "please report it"}
+			f := failure{
+				Code: exitFailed, Message: oneLine(fmt.Errorf("a fault of the program%s: %v", faultAt(), fault)),
+				Hint: "please report it",
+			}
 			f.print(stderr, wantsJSON(args))
 			code = f.Code
 		}

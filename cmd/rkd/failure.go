@@ -52,7 +52,8 @@ func (f failure) print(w io.Writer, asJSON bool) {
 	}
 }
 
-// stopped says where an interruption has ended a run that was at a position, and what to do. Errors that came with it are told, too.
+// stopped says where an interruption has ended a run that was at a position, and what to do. Errors that came with it
+// are told, too.
 func stopped(err error, at position) (message, hint string) {
 	message = strings.TrimSuffix(oneLine(err), ": "+context.Canceled.Error())
 	if !strings.Contains(message, "stopped after") {
@@ -70,7 +71,7 @@ func stopped(err error, at position) (message, hint string) {
 
 // onlyCanceled says whether nothing but the end of a context is behind err.
 func onlyCanceled(err error) bool {
-	switch e := err.(type) {
+	switch e := err.(type) { //nolint:errorlint // walks the tree of errors itself
 	case interface{ Unwrap() []error }:
 		return !slices.ContainsFunc(e.Unwrap(), func(err error) bool { return !onlyCanceled(err) })
 	case interface{ Unwrap() error }:

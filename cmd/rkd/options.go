@@ -88,7 +88,8 @@ func (o *experimentOptions) overrides() []string {
 func (o *experimentOptions) machine(out *console) (pipeline.Machine, error) {
 	cacheDir, err := pipeline.CacheDir()
 	return pipeline.Machine{
-		Library: o.Library, CacheDir: cacheDir, Version: version, Progress: newProgress(out.stderr, out.Quiet, out.at), Wait: o.Wait,
+		Library: o.Library, CacheDir: cacheDir, Version: version,
+		Progress: newProgress(out.stderr, out.Quiet, out.at), Wait: o.Wait,
 	}, err
 }
 

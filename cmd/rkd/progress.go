@@ -12,8 +12,8 @@ import (
 	"rkd/pipeline"
 )
 
-// newProgress reports progress on w: a bar on a terminal, plain lines otherwise, nothing when quiet. In at it keeps where
-// the last stage is.
+// newProgress reports progress on w: a bar on a terminal, plain lines otherwise, nothing when quiet. In at it keeps
+// where the last stage is.
 func newProgress(w io.Writer, quiet bool, at *position) pipeline.Progress {
 	if quiet {
 		return &counted{pipeline.Quiet{}, at}

@@ -69,7 +69,8 @@ func TestInterruptedRunSaysWhereItStopped(t *testing.T) {
 			}
 			_ = c.Wait() // exit code 130 is expected
 			said := stderr.String()
-			if c.ProcessState.ExitCode() != exitInterrupted || strings.Contains(said, "context") || !strings.Contains(said, "stopped after") ||
+			if c.ProcessState.ExitCode() != exitInterrupted || strings.Contains(said, "context") ||
+				!strings.Contains(said, "stopped after") ||
 				!strings.Contains(said, "the same command goes on") || strings.Contains(said, " left\nrkd:") {
 				t.Errorf("%s: %v, stderr\n%s", name, c.ProcessState, said)
 			}
@@ -81,9 +82,11 @@ func TestStoppedTellsOtherErrors(t *testing.T) {
 	at := position{"precompute", "images", 3, 8}
 	full := errors.New("disk full")
 	for want, err := range map[string]error{
-		"precompute: stopped after 3 of 8 images":                          fmt.Errorf("filling shard 1: %w", context.Canceled),
-		"precompute: stopped after 3 of 8 images: disk full filling shard": errors.Join(full, fmt.Errorf("filling shard: %w", context.Canceled)),
-		`student seed 1: stopped after step 7, checkpoint in "x"`:          fmt.Errorf("student seed 1: stopped after step 7, checkpoint in %q: %w", "x", context.Canceled),
+		"precompute: stopped after 3 of 8 images": fmt.Errorf("filling shard 1: %w", context.Canceled),
+		"precompute: stopped after 3 of 8 images: disk full filling shard": errors.Join(full,
+			fmt.Errorf("filling shard: %w", context.Canceled)),
+		`student seed 1: stopped after step 7, checkpoint in "x"`: fmt.Errorf(
+			"student seed 1: stopped after step 7, checkpoint in %q: %w", "x", context.Canceled),
 	} {
 		if got, hint := stopped(err, at); got != want || hint == "" {
 			t.Errorf("%v is told as %q, expected %q", err, got, want)
@@ -117,7 +120,8 @@ func TestProgressLineOfAStageThatStopped(t *testing.T) {
 	p.Start("distill", "steps", 2, 10)
 	p.Add(3)
 	p.Finish()
-	if !strings.HasSuffix(out.String(), "distill: stopped after 5 of 10 steps\n") || at != (position{"distill", "steps", 5, 10}) {
+	if !strings.HasSuffix(out.String(), "distill: stopped after 5 of 10 steps\n") ||
+		at != (position{"distill", "steps", 5, 10}) {
 		t.Errorf("progress says\n%s, position %+v", out.String(), at)
 	}
 }

@@ -66,8 +66,8 @@ func checkSize(root *yaml.Node) error {
 	return walk(root, 0)
 }
 
-// interval is a field's tag `within:"(0,1]"`: what the file may give it, a parenthesis leaving the end out. It holds for values that
-// are given, so that a field whose zero value stands for its default refuses a zero that a user writes.
+// interval is a field's tag `within:"(0,1]"`: what the file may give it, a parenthesis leaving the end out. It holds
+// for values that are given, so that a field whose zero value stands for its default refuses a zero that a user writes.
 type interval struct {
 	text            string
 	low, high       float64

@@ -185,7 +185,10 @@ func TestResolvedConfigurationHoldsDefaults(t *testing.T) {
 			}
 		}
 	}
-	e, err := config.Parse("x.yaml", []byte(text), []string{"loss.cc=1", "train.schedule={kind: step, every: 2}", "data.augment={blur: {}}"})
+	e, err := config.Parse("x.yaml", []byte(text), []string{
+		"loss.cc=1", "train.schedule={kind: step, every: 2}",
+		"data.augment={blur: {}}",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,10 +197,14 @@ func TestResolvedConfigurationHoldsDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, line := range []string{
-		"lr: 0.001", "epochs: 10", "optimizer: adam", "betas: [0.9, 0.999]", "epsilon: 1e-08", "selection: 0.1", "kind: step", "gamma: 0.1",
-		"classes: 5", "per_class: 13", "batch: 32", "provider: cpu", "normalize: none", "gamma: 0.4", "order: 2", "kernel: gaussian",
-		"miner: distance_weighted", "interpolation: bilinear", "antialias: true", "layout: NCHW", "mean: [0]", "std: [1]", "norm: batch",
-		"pool: max", "head: flatten", "on_error: fail", "kernel: 9", "sigma: [0.1, 2]", "rows_per_shard: 8192", "views: 1", "queries: 15",
+		"lr: 0.001", "epochs: 10", "optimizer: adam", "betas: [0.9, 0.999]", "epsilon: 1e-08", "selection: 0.1",
+		"kind: step", "gamma: 0.1",
+		"classes: 5", "per_class: 13", "batch: 32", "provider: cpu", "normalize: none", "gamma: 0.4", "order: 2",
+		"kernel: gaussian",
+		"miner: distance_weighted", "interpolation: bilinear", "antialias: true", "layout: NCHW", "mean: [0]",
+		"std: [1]", "norm: batch",
+		"pool: max", "head: flatten", "on_error: fail", "kernel: 9", "sigma: [0.1, 2]", "rows_per_shard: 8192",
+		"views: 1", "queries: 15",
 		"episodes: 600", "fold_batch_norm: true", "generations: 1",
 	} {
 		if !strings.Contains(string(data), " "+line+"\n") && !strings.Contains(string(data), "\n"+line+"\n") {
@@ -336,13 +343,17 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 	}
 }
 
-// A zero that is written is a zero: where it makes no sense it is refused, by the name of its key, and never taken for the default.
+// A zero that is written is a zero: where it makes no sense it is refused, by the name of its key, and never taken for
+// the default.
 func TestZeroIsNoDefault(t *testing.T) {
 	for _, key := range []string{
 		"train.lr", "train.epochs", "train.steps_per_epoch", "train.epsilon", "train.batch.classes", "train.batch.per_class",
-		"student.embedding_dim", "cache.views", "cache.rows_per_shard", "generations", "teacher.batch", "eval.queries", "eval.episodes",
-		"loss.cc.gamma", "loss.cc.order", "loss.dark_rank.alpha", "loss.dark_rank.beta", "loss.dark_rank.length", "loss.hkd.temperature",
-		"loss.info_nce.temperature", "student.head.scale", "teacher.preprocess.scale", "student.preprocess.scale", "train.schedule.gamma",
+		"student.embedding_dim", "cache.views", "cache.rows_per_shard", "generations", "teacher.batch", "eval.queries",
+		"eval.episodes",
+		"loss.cc.gamma", "loss.cc.order", "loss.dark_rank.alpha", "loss.dark_rank.beta", "loss.dark_rank.length",
+		"loss.hkd.temperature",
+		"loss.info_nce.temperature", "student.head.scale", "teacher.preprocess.scale", "student.preprocess.scale",
+		"train.schedule.gamma",
 		"data.augment.blur.kernel", "data.augment.randaugment.operations", "data.augment.randaugment.magnitude",
 	} {
 		for _, zero := range []string{"0", "0.0", "-0.0"} {
@@ -352,12 +363,14 @@ func TestZeroIsNoDefault(t *testing.T) {
 				t.Errorf("--set %s=%s gives %v, expected a configuration error that names it", key, zero, err)
 			}
 		}
-		if _, err := config.Parse("x.yaml", []byte(text), []string{key + "=null"}); err != nil && key != "student.embedding_dim" {
+		if _, err := config.Parse("x.yaml", []byte(text), []string{key + "=null"}); err != nil &&
+			key != "student.embedding_dim" {
 			t.Errorf("--set %s=null gives %v, expected the default", key, err)
 		}
 	}
 	e, err := config.Parse("x.yaml", []byte(text), []string{
-		"loss.task={weight: 1, kind: multi_similarity, base: 0}", "train.betas=[0, 0.9]", "train.selection=0", "train.momentum=0",
+		"loss.task={weight: 1, kind: multi_similarity, base: 0}", "train.betas=[0, 0.9]", "train.selection=0",
+		"train.momentum=0",
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -373,15 +386,20 @@ func TestZeroIsNoDefault(t *testing.T) {
 // Numbers out of all reason are refused before anything is made of them, by the names of their keys.
 func TestNumbersOutOfBounds(t *testing.T) {
 	for set, says := range map[string]string{
-		"train.lr=.nan": "train.lr", "train.lr=.inf": "train.lr", "loss.rkd_angle=.nan": "loss.rkd_angle.weight", "loss.cc.gamma=.inf": "gamma",
+		"train.lr=.nan": "train.lr", "train.lr=.inf": "train.lr", "loss.rkd_angle=.nan": "loss.rkd_angle.weight",
+		"loss.cc.gamma=.inf":   "gamma",
 		"train.clip_norm=.inf": "clip_norm", "teacher.preprocess.mean=[.nan]": "mean", "train.betas=[.nan, 0.9]": "betas",
 		"train.epochs=9223372036854775807": "epochs", "train.steps_per_epoch=4611686018427387904": "steps_per_epoch",
-		"teacher.threads=9223372036854775807": "threads", "teacher.threads=9223372036854775808": "threads", "engine.threads=4611686018427387904": "threads",
-		"teacher.batch=1000000000": "batch", "train.batch.classes=1000000": "classes", "train.batch={classes: 4096, per_class: 4096}": "rows",
-		"student.embedding_dim=1000000000": "embedding_dim", "cache.views=1000000000": "views", "eval.episodes=4611686018427387904": "episodes",
+		"teacher.threads=9223372036854775807": "threads", "teacher.threads=9223372036854775808": "threads",
+		"engine.threads=4611686018427387904": "threads",
+		"teacher.batch=1000000000":           "batch", "train.batch.classes=1000000": "classes",
+		"train.batch={classes: 4096, per_class: 4096}": "rows",
+		"student.embedding_dim=1000000000":             "embedding_dim", "cache.views=1000000000": "views",
+		"eval.episodes=4611686018427387904":        "episodes",
 		"cache.rows_per_shard=4611686018427387904": "rows_per_shard", "generations=1000000": "generations",
 	} {
-		if _, err := config.Parse("x.yaml", []byte(text), []string{set}); !isUsage(err) || !strings.Contains(err.Error(), says) {
+		if _, err := config.Parse("x.yaml", []byte(text), []string{set}); !isUsage(err) ||
+			!strings.Contains(err.Error(), says) {
 			t.Errorf("--set %s gives %v, expected a configuration error that names %s", set, err, says)
 		}
 	}
@@ -411,7 +429,8 @@ func TestHostileDocuments(t *testing.T) {
 			t.Errorf("%s takes %v", name, took)
 		}
 	}
-	if _, err := config.Parse("x.yaml", []byte(text), []string{"student.arch={layers: &l [{kind: residual, body: *l}]}"}); !isUsage(err) {
+	if _, err := config.Parse("x.yaml", []byte(text),
+		[]string{"student.arch={layers: &l [{kind: residual, body: *l}]}"}); !isUsage(err) {
 		t.Errorf("--set with an alias of itself gives %v", err)
 	}
 	aliases := strings.Replace(text, "data:\n  train: {source", "data:\n  train: &d {source", 1)

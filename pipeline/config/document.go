@@ -168,7 +168,8 @@ type expectant interface{ Expects() string }
 // single is a list that may be written as its only element.
 type single interface{ Single() }
 
-// checked is a section that wants to know which of its keys were given, for those whose zero value stands for a default.
+// checked is a section that wants to know which of its keys were given, for those whose zero value stands for a
+// default.
 type checked interface {
 	CheckGiven(given func(key string) bool) error
 }

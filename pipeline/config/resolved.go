@@ -9,8 +9,8 @@ import (
 	"rkd/teacher"
 )
 
-// Resolved returns the configuration as YAML: every default written out, a section for each variant. What is 0, false or empty,
-// and steps_per_epoch, which follows from the data, are left out. It reads back as the same trainings.
+// Resolved returns the configuration as YAML: every default written out, a section for each variant. What is 0, false
+// or empty, and steps_per_epoch, which follows from the data, are left out. It reads back as the same trainings.
 func (e *Experiment) Resolved() ([]byte, error) {
 	base := e.Base.resolved()
 	shared, err := changeable(base)
@@ -43,7 +43,8 @@ func changeable(c Config) (*yaml.Node, error) {
 	return &node, err
 }
 
-// withNulls gives change a null for every key that base has and change has not, so that change laid over base is change.
+// withNulls gives change a null for every key that base has and change has not, so that change laid over base is
+// change.
 func withNulls(change, base *yaml.Node) {
 	if change.Kind != yaml.MappingNode || base.Kind != yaml.MappingNode {
 		return
@@ -62,7 +63,8 @@ func withNulls(change, base *yaml.Node) {
 func (c Config) resolved() Config {
 	c.Data.Train.OnError = cmp.Or(c.Data.Train.OnError, "fail")
 	c.Data.Test.OnError = cmp.Or(c.Data.Test.OnError, "fail")
-	c.Data.Limits = c.Data.Limits.Resolved()
+	limits := c.Data.Limits
+	c.Data.Limits = limits.Resolved()
 	c.Data.Augment = c.Data.Augment.Resolved()
 	c.Teacher.Preprocess = c.Teacher.Preprocess.Resolved()
 	c.Teacher.Normalize = cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone)

@@ -65,7 +65,8 @@ func New(c Config, input []int, embeddingDim int, normalize bool) (*Network, err
 			return nil, fmt.Errorf("%w: %s has shape %v, expected at most %d numbers", ErrConfig, s.name, s.shape, maxElements)
 		}
 		if weights += tensor.Shape(s.shape).TotalSize(); weights > maxElements {
-			return nil, fmt.Errorf("%w: the weights are more than %d numbers, which is where %s ends", ErrConfig, maxElements, s.name)
+			return nil, fmt.Errorf("%w: the weights are more than %d numbers, which is where %s ends", ErrConfig,
+				maxElements, s.name)
 		}
 	}
 	if len(out) != 1 {

@@ -11,9 +11,10 @@ import (
 
 // DarkRankOptions are the settings of [DarkRank].
 type DarkRankOptions struct {
-	Alpha  float64 `yaml:"alpha,omitempty" within:"(0,1000000]"` // α, the scale of scores, more than 0; 0 means 3
-	Beta   float64 `yaml:"beta,omitempty" within:"(0,1000000]"`  // β, the power of distances in scores, more than 0; 0 means 3
-	Length int     `yaml:"length,omitempty" within:"[1,16384]"`  // how many rows a list ranks, 1 or more; 0 means 4
+	Alpha float64 `yaml:"alpha,omitempty" within:"(0,1000000]"` // α, the scale of scores, more than 0; 0 means 3
+	// β, the power of distances in scores, more than 0; 0 means 3
+	Beta   float64 `yaml:"beta,omitempty" within:"(0,1000000]"`
+	Length int     `yaml:"length,omitempty" within:"[1,16384]"` // how many rows a list ranks, 1 or more; 0 means 4
 }
 
 // WithDefaults fills in what is 0.

@@ -53,7 +53,10 @@ func referenceMultiSimilarity(b loss.Batch[float64], o loss.MultiSimilarityOptio
 }
 
 func TestMultiSimilarityAgreesWithTheFormula(t *testing.T) {
-	for _, o := range []loss.MultiSimilarityOptions{paperMultiSimilarity, {Alpha: 1, Beta: 3, Base: number(-0.2), Epsilon: 1e-9}} {
+	for _, o := range []loss.MultiSimilarityOptions{
+		paperMultiSimilarity,
+		{Alpha: 1, Beta: 3, Base: number(-0.2), Epsilon: 1e-9},
+	} {
 		b := embeddingBatch[float64](1, 24, 5, 0.5)
 		got, _ := eval(t, multiSimilarity[float64](t, o), b)
 		if want := referenceMultiSimilarity(b, o); math.Abs(got-want) > 1e-12*want {

@@ -96,5 +96,8 @@ func (o Options) Validate() error {
 }
 
 func (o Options) optimizer() optim.Options {
-	return optim.Options{Kind: o.Optimizer, WeightDecay: o.WeightDecay, Momentum: o.Momentum, Betas: o.Betas, Epsilon: o.Epsilon}
+	return optim.Options{
+		Kind: o.Optimizer, WeightDecay: o.WeightDecay, Momentum: o.Momentum, Betas: o.Betas,
+		Epsilon: o.Epsilon,
+	}
 }
