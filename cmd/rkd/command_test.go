@@ -137,35 +137,6 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// A result that could not be written is a failure.
-func TestFullStdout(t *testing.T) {
-	t.Parallel()
-	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
-	if err != nil {
-		t.Skip("this system has no /dev/full: the test runs on Linux") // macOS has none
-	}
-	defer full.Close()
-	dir := workplace(t)
-	for _, args := range [][]string{
-		{"--help"},
-		{"version"},
-		{"version", "--json"},
-		{"help", "run"},
-		{"arch", "show", sampleConfig},
-		{"completion", "bash"},
-		{"doctor"},
-	} {
-		c := program(t, dir, args...)
-		c.Stdout = full
-		var stderr strings.Builder
-		c.Stderr = &stderr
-		_ = c.Run() // its exit code is looked at below
-		if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "no space left") {
-			t.Errorf("%v on a full disk: exit code %d, stderr %q", args, code, stderr.String())
-		}
-	}
-}
-
 // Bash's completion finds commands, flags and, for lack of candidates, files.
 func TestBashCompletion(t *testing.T) {
 	t.Parallel()

@@ -444,7 +444,7 @@ func TestHostileDocuments(t *testing.T) {
 func TestConfigurationIsARegularFile(t *testing.T) {
 	pipe := filepath.Join(t.TempDir(), "pipe.yaml")
 	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	for _, name := range []string{pipe, t.TempDir(), "/dev/zero"} {
 		if _, err := config.Load(name, nil); !isUsage(err) {

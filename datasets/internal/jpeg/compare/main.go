@@ -141,7 +141,7 @@ func both(path string, rounds int, in io.Writer, lines *bufio.Scanner) (mine, ot
 func processorTime() time.Duration {
 	var r syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &r); err != nil {
-		panic(err)
+		return 0 // it fails for another argument than this one only
 	}
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
