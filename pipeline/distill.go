@@ -180,11 +180,11 @@ func (t *training) describe(ctx context.Context, data datasets.Dataset) error {
 // train runs one training.
 func (r *Runner) train(ctx context.Context, t *training, samples *input, resume bool) error {
 	weights := t.network.Init(t.Seed, tensor.Float32)
-	machine, err := r.openEngine(t.Config.Engine, t.network, weights, t.options.Batch.Rows())
+	trainer, err := r.openEngine(t.Config.Engine, t.network, weights, t.options.Batch.Rows())
 	if err != nil {
 		return err
 	}
-	defer machine.Close()
+	defer trainer.Close()
 	description, err := json.Marshal(t.about)
 	if err != nil {
 		return fmt.Errorf("describing the student: %w", err)
@@ -201,7 +201,7 @@ func (r *Runner) train(ctx context.Context, t *training, samples *input, resume 
 	score := newScore(t.Config.Goal, t.network.Dim, t.objective.Head)
 	_, err = train.Run(ctx, train.Job{
 		Options: t.options, Seed: t.Seed, Key: t.key, About: description, Dir: t.Dir(), Resume: resume,
-		Network: t.network, Engine: machine, Loss: t.objective.Sum,
+		Network: t.network, Engine: trainer, Loss: t.objective.Sum,
 		Rows: train.Rows{
 			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Input: samples.Loader,
 		},

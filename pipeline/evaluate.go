@@ -47,7 +47,9 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 		r.Progress.Say("evaluate: up to date (%d test samples)", old.Samples)
 		return old, nil
 	}
-	res := &Results{Name: c.Name, Variants: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash()}
+	res := &Results{
+		Format: resultsFormat, Name: c.Name, Models: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash(),
+	}
 	r.Progress.Start("evaluate", "images", 0, (1+len(tasks))*data.Len())
 	defer r.Progress.Finish()
 	m, out, err := r.measure(ctx, data, c.Teacher)
@@ -62,7 +64,7 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 		if n < 0 {
 			n = len(tasks)
 		}
-		if res.Variants[name], err = r.measureVariant(ctx, data, tasks[:n]); err != nil {
+		if res.Models[name], err = r.measureVariant(ctx, data, tasks[:n]); err != nil {
 			return nil, err
 		}
 		res.Order = append(res.Order, name)

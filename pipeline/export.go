@@ -249,12 +249,12 @@ func (s *student) embed(ctx context.Context, samples []datasets.Sample) ([]float
 	if err != nil {
 		return nil, err
 	}
-	machine, err := engine.NewGorgonia(s.network, s.weights, len(samples))
+	reference, err := engine.NewGorgonia(s.network, s.weights, len(samples))
 	if err != nil {
 		return nil, err
 	}
-	defer machine.Close()
-	out, err := machine.Embed(ctx, nil, b.Values.Float32)
+	defer reference.Close()
+	out, err := reference.Embed(ctx, nil, b.Values.Float32)
 	if err != nil || s.head == nil {
 		return out, err
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,13 +14,19 @@ import (
 // ResultsFile is the name of the results in a run directory.
 const ResultsFile = "results.json"
 
+// resultsFormat is the format of results that are written. Those of format 1 name no format and say `variants` where
+// they now say `models`.
+const resultsFormat = 2
+
 // Results are the figures of a run: results.json.
 type Results struct {
+	Format  int         `json:"format"` // resultsFormat
 	Name    string      `json:"name"`
 	Teacher ModelResult `json:"teacher"`
-	// Variants maps a variant's name to its figures; Order lists the names as the configuration does.
-	Variants map[string]VariantResult `json:"variants"`
-	Order    []string                 `json:"order"`
+	// Models maps a student's name, that of its variant and generation, to its figures; Order lists the names as the
+	// configuration does.
+	Models map[string]VariantResult `json:"models"`
+	Order  []string                 `json:"order"`
 	// Samples is the number of test samples, Skipped that of those which did not decode.
 	Samples int `json:"samples"`
 	Skipped int `json:"skipped,omitempty"`
@@ -72,10 +79,27 @@ type Statistic struct {
 	CI95 []float64 `json:"ci95,omitempty"`
 }
 
+// UnmarshalJSON reads results of every format as those of today.
+func (res *Results) UnmarshalJSON(data []byte) error {
+	type results Results
+	read := struct {
+		*results
+		Variants map[string]VariantResult `json:"variants"`
+	}{results: (*results)(res)}
+	if err := json.Unmarshal(data, &read); err != nil {
+		return err
+	}
+	if res.Format == 0 {
+		res.Format, res.Models = 1, read.Variants
+	}
+	return nil
+}
+
 // readResults returns the results in a run directory, or nil where there are none, or damaged ones, which are measured
-// again.
+// again. Results of a later version of rkd are ErrMismatch.
 func readResults(dir string) (*Results, error) {
-	data, err := regular.ReadFile(filepath.Join(dir, ResultsFile))
+	path := filepath.Join(dir, ResultsFile)
+	data, err := regular.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -83,9 +107,15 @@ func readResults(dir string) (*Results, error) {
 		return nil, fmt.Errorf("reading results: %w", err)
 	}
 	res := new(Results)
-	if _, err := record.Unmarshal(data, res); err != nil {
+	sealed, err := record.Unmarshal(data, res)
+	if err != nil || !sealed && res.Format > 1 {
 		return nil, nil
 	}
+	if res.Format > resultsFormat {
+		return nil, fmt.Errorf("%w: %q has format %d, expected 1 to %d: it was written by a later version of rkd; "+
+			"remove it to measure again", ErrMismatch, path, res.Format, resultsFormat)
+	}
+	res.Format = resultsFormat // as what is read of earlier ones is
 	return res, nil
 }
 

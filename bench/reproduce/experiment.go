@@ -43,7 +43,7 @@ func (p plan) collect(run, to string) error {
 	}
 	all := curves{}
 	for _, name := range results.Order {
-		for _, seed := range results.Variants[name].Seeds {
+		for _, seed := range results.Models[name].Seeds {
 			epochs, err := readEpochs(filepath.Join(run, name, fmt.Sprintf("seed-%d", seed), train.MetricsFile))
 			if err != nil {
 				return err
@@ -111,7 +111,7 @@ func (e *experiment) row(name, metric string) ([]float64, error) {
 			return []float64{value}, nil
 		}
 	}
-	if s, ok := e.results.Variants[name].Metrics[metric]; ok {
+	if s, ok := e.results.Models[name].Metrics[metric]; ok {
 		return s.Values, nil
 	}
 	return nil, fmt.Errorf("%s: no %s of %s", e.name, metric, name)

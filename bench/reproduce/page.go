@@ -32,7 +32,7 @@ func page(all []*experiment) []byte {
 		fmt.Fprintf(&w, "%s\n\n", e.about)
 		fmt.Fprintf(&w, "Command: `bin/rkd run %s`, results: [%s.json](results/%s.json), %d seeds, %d test images.\n\n",
 			e.file, e.name, e.name,
-			len(e.results.Variants[e.results.Order[0]].Seeds), e.results.Samples)
+			len(e.results.Models[e.results.Order[0]].Seeds), e.results.Samples)
 		e.table(&w)
 		e.judge(&w)
 		if e.curve != "" {
@@ -54,7 +54,7 @@ func (e *experiment) table(w *bytes.Buffer) {
 	for _, name := range e.results.Order {
 		cells = []string{e.labels[name]}
 		for _, m := range e.metrics {
-			cells = append(cells, statistic(e.results.Variants[name].Metrics[m]))
+			cells = append(cells, statistic(e.results.Models[name].Metrics[m]))
 		}
 		fmt.Fprintf(w, "| %s |\n", strings.Join(cells, " | "))
 	}

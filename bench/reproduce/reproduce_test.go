@@ -49,7 +49,7 @@ func TestVerdict(t *testing.T) {
 	e := &experiment{
 		results: pipeline.Results{
 			Teacher: pipeline.ModelResult{Metrics: map[string]float64{recall: 0.85}},
-			Variants: map[string]pipeline.VariantResult{
+			Models: map[string]pipeline.VariantResult{
 				"high": values(0.9, 0.91, 0.92), "low": values(0.8, 0.81, 0.82),
 				"wide": values(0.7, 0.92, 0.95),
 			},

@@ -124,9 +124,9 @@ func figures(t *testing.T, dir string) pipeline.Results {
 		t.Fatal(err)
 	}
 	res.Teacher.LatencyMillis = 0
-	for name, v := range res.Variants {
+	for name, v := range res.Models {
 		v.LatencyMillis, v.StepMillis = 0, 0
-		res.Variants[name] = v
+		res.Models[name] = v
 	}
 	return res
 }

@@ -15,7 +15,7 @@ func printResults(out *console, res *pipeline.Results) error {
 	t := newResultTable(out, res.Metrics)
 	t.model("teacher", res.Teacher)
 	for _, name := range res.Order {
-		v := res.Variants[name]
+		v := res.Models[name]
 		t.row(name, func(m string) string {
 			switch s := v.Metrics[m]; {
 			case len(s.Values) == 0: // a metric of logits, and the model has none

@@ -174,7 +174,7 @@ func TestResultsForMachines(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, res := range map[string]pipeline.Results{"stdout": printed, "results.json": written} {
-		v := res.Variants["student"]
+		v := res.Models["student"]
 		recall := v.Metrics["recall@1"]
 		if res.Name != "sample" || len(recall.Values) != 2 || recall.Mean < 0.3 || recall.Mean > 1 || v.Parameters < 1000 ||
 			v.Bytes < 4*v.Parameters || v.LatencyMillis <= 0 || v.StepMillis <= 0 || res.Teacher.Metrics["map@r"] <= 0 {

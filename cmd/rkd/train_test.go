@@ -91,7 +91,7 @@ func TestClassification(t *testing.T) {
 			t.Errorf("the teacher's accuracy is %g, expected above 0.9", top)
 		}
 		for _, name := range []string{"ce", "hkd", "hkd-rkd-da"} {
-			m := res.Variants[name].Metrics
+			m := res.Models[name].Metrics
 			if m["top-1"].Mean < 0.3 || m["top-5"].Mean < m["top-1"].Mean || m["knn@5"].Mean < 0.3 {
 				t.Errorf("%s head: %s has %v", head, name, m)
 			}
@@ -103,7 +103,7 @@ func TestClassification(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Nothing was held out, so the last epoch's student is the one that was exported and evaluated.
-		if got, want := last.Watched["top-1"], res.Variants["hkd"].Metrics["top-1"].Mean; math.Abs(got-want) > 0.01 {
+		if got, want := last.Watched["top-1"], res.Models["hkd"].Metrics["top-1"].Mean; math.Abs(got-want) > 0.01 {
 			t.Errorf("the curve ends at %g, the evaluation says %g", got, want)
 		}
 		m, err := onnx.Load(filepath.Join(dir, "runs", head, "hkd/seed-1/student.onnx"))
@@ -127,7 +127,7 @@ func TestFewShot(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
 		t.Fatal(err)
 	}
-	for name, v := range res.Variants {
+	for name, v := range res.Models {
 		s := v.Metrics["5-way-1-shot"]
 		if s.Mean < 0.25 || len(s.CI95) != 1 || s.CI95[0] <= 0 || s.CI95[0] > 0.05 {
 			t.Errorf("%s has %+v", name, s)
@@ -244,7 +244,7 @@ func TestEngines(t *testing.T) {
 		if !strings.Contains(r.stderr, "epoch 1") {
 			t.Errorf("%s does not train:\n%s", kind, r.stderr)
 		}
-		recall[kind] = res.Variants["student"].Metrics["recall@5"].Mean
+		recall[kind] = res.Models["student"].Metrics["recall@5"].Mean
 	}
 	if d := recall["onnxruntime"] - recall["gorgonia"]; math.Abs(d) > 0.05 {
 		t.Errorf("recall@5 is %v, expected about the same", recall)

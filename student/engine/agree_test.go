@@ -115,7 +115,7 @@ func expectClose(t *testing.T, what string, got, want []float32) {
 
 // training is a student under way on one engine.
 type training struct {
-	machine
+	observable
 	weights *arch.Weights
 }
 
@@ -135,7 +135,7 @@ func newTraining(t *testing.T, n network, build maker, batch int, kind string) *
 	if err := e.Optimize(engine.Update{Optimizer: optim.Options{Kind: kind, Epsilon: 1e-4}}); err != nil {
 		t.Fatal(err)
 	}
-	return &training{machine: e, weights: weights}
+	return &training{observable: e, weights: weights}
 }
 
 // step runs a step and returns the embeddings that the objective saw.
@@ -197,7 +197,7 @@ func TestTrainingIsReproducible(t *testing.T) {
 		for _, threads := range []int{1, 2} {
 			t.Run(name, func(t *testing.T) {
 				n := networks()[name]
-				build := func(net *arch.Network, weights *arch.Weights, batch int) (machine, error) {
+				build := func(net *arch.Network, weights *arch.Weights, batch int) (observable, error) {
 					return engine.NewONNXRuntime(net, weights, batch, engine.Options{Threads: threads})
 				}
 				var bits [2][]uint32

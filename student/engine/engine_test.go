@@ -16,20 +16,20 @@ import (
 	"rkd/student/optim"
 )
 
-// machine is an engine whose gradients a test can see.
-type machine interface {
+// observable is an engine whose gradients a test can see.
+type observable interface {
 	engine.Engine
 	Gradients() [][]float32 // of the last step, one slice for each of the weights' Params
 }
 
 // maker makes an engine for batches of a size.
-type maker func(net *arch.Network, weights *arch.Weights, batch int) (machine, error)
+type maker func(net *arch.Network, weights *arch.Weights, batch int) (observable, error)
 
-func gorgoniaEngine(net *arch.Network, weights *arch.Weights, batch int) (machine, error) {
+func gorgoniaEngine(net *arch.Network, weights *arch.Weights, batch int) (observable, error) {
 	return engine.NewGorgonia(net, weights, batch)
 }
 
-func onnxRuntimeEngine(net *arch.Network, weights *arch.Weights, batch int) (machine, error) {
+func onnxRuntimeEngine(net *arch.Network, weights *arch.Weights, batch int) (observable, error) {
 	return engine.NewONNXRuntime(net, weights, batch, engine.Options{})
 }
 
@@ -51,7 +51,7 @@ func eachEngine[TB interface {
 
 func newEngine(
 	tb testing.TB, build maker, c arch.Config, input []int, dim, batch int,
-) (machine, *arch.Weights) {
+) (observable, *arch.Weights) {
 	tb.Helper()
 	network, err := arch.New(c, input, dim, false)
 	if err != nil {

@@ -23,7 +23,7 @@ func TestWeightsDoNotDependOnTheNumberOfThreads(t *testing.T) {
 			const batch, steps = 67, 3
 			var want []*tensor.Dense
 			for _, threads := range []int{1, 2, 3, 8} {
-				build := func(net *arch.Network, weights *arch.Weights, batch int) (machine, error) {
+				build := func(net *arch.Network, weights *arch.Weights, batch int) (observable, error) {
 					return engine.NewONNXRuntime(net, weights, batch, engine.Options{Threads: threads})
 				}
 				tr := newTraining(t, n, build, batch, optim.Adam)

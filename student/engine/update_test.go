@@ -16,7 +16,7 @@ import (
 
 // updated is a network with running statistics and dropout, and an objective that learns a scale for each dimension.
 type updated struct {
-	machine
+	observable
 	weights *arch.Weights
 	scale   engine.Learned
 }

@@ -117,11 +117,11 @@ func newJobOn(t *testing.T, dir, kind string) train.Job {
 		Selection:       &share,
 		CheckpointSteps: 2,
 	}.WithDefaults(len(rows.Labels))
-	machine, err := engines[kind](network, weights, options.Batch.Rows())
+	trainer, err := engines[kind](network, weights, options.Batch.Rows())
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { machine.Close() })
+	t.Cleanup(func() { trainer.Close() })
 	sum := new(loss.Sum[float32])
 	sum.Add(1, loss.NewRelational[float32](1, 2))
 	triplet, err := loss.NewTriplet[float32](loss.TripletOptions{Margin: 0.2, Miner: "distance_weighted"})
@@ -140,7 +140,7 @@ func newJobOn(t *testing.T, dir, kind string) train.Job {
 	}
 	sum.AddScheduled(1, loss.Schedule{Warmup: 1.5}, loss.NewProjected(projection, regression))
 	return train.Job{
-		Options: options, Seed: 9, Key: "k", Dir: dir, Resume: true, Network: network, Engine: machine, Loss: sum,
+		Options: options, Seed: 9, Key: "k", Dir: dir, Resume: true, Network: network, Engine: trainer, Loss: sum,
 		Rows: rows, Observer: &observer{},
 		Score: func(_ context.Context, embeddings []float32, labels []int32) (float64, error) {
 			if len(embeddings) != 3*len(labels) || len(labels) != 9 {
