@@ -19,6 +19,7 @@ import (
 	"rkd/pipeline/eval"
 	"rkd/pipeline/lock"
 	"rkd/pipeline/objective"
+	"rkd/pipeline/report"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -87,7 +88,7 @@ var sentinels = []struct {
 	}},
 	{exitFailed, "", []error{
 		ort.ErrLibraryMissing, ort.ErrLibraryTooOld, ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify,
-		loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported, batch.ErrNoEngine,
+		loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported, batch.ErrNoEngine, report.ErrPlot,
 		batch.ErrRefused,
 	}},
 }
