@@ -3,29 +3,43 @@ package main
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/binary"
-	"image"
-	"image/jpeg"
-	"image/png"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
-
-	"rkd/models/onnx"
 )
 
-// Every bad input is answered with one sentence that says what is wrong, the right exit code, and nothing half-written.
-func TestBadInput(t *testing.T) {
+// badInput is a command that cannot be carried out, and the sentence that says so.
+type badInput struct {
+	prepare func(t *testing.T, dir string)
+	args    []string
+	code    int
+	says    []string // parts of the sentence
+}
+
+// expectRefusals holds each bad input to one sentence that says what is wrong, the right exit code, and nothing
+// half-written.
+func expectRefusals(t *testing.T, tests map[string]badInput) {
+	t.Helper()
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := workplace(t)
+			if test.prepare != nil {
+				test.prepare(t, dir)
+			}
+			before := listing(t, dir)
+			r := rkd(t, dir, test.args...)
+			expectSentence(t, r, test.code, test.says)
+			if after := listing(t, dir); after != before {
+				t.Errorf("files changed:\n%s\nwere:\n%s", after, before)
+			}
+		})
+	}
+}
+
+func TestBadInputOfPrecompute(t *testing.T) {
 	precompute := func(set ...string) []string { return onSample(t, "precompute", set...) }
-	tests := map[string]struct {
-		prepare func(t *testing.T, dir string)
-		args    []string
-		code    int
-		says    []string
-	}{
+	expectRefusals(t, map[string]badInput{
 		"missing ONNX file": {
 			args: precompute("teacher.model=no.onnx"), code: exitInput, says: []string{"no.onnx", "no such file"},
 		},
@@ -154,164 +168,6 @@ func TestBadInput(t *testing.T) {
 			prepare: precomputed,
 			args:    precompute("teacher.normalize=none"), code: exitMismatch, says: []string{"normalize", "l2", "none"},
 		},
-		"cache of another data set": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "data.train.limit=100"), code: exitMismatch, says: []string{"dataset"},
-		},
-		"shard with one flipped byte": {
-			prepare: func(t *testing.T, dir string) {
-				precomputed(t, dir)
-				path := shard(t, dir, 1)
-				data := read(t, path)
-				data[len(data)/2] ^= 4
-				write(t, path, data)
-			},
-			args: onSample(t, "distill"), code: exitInput, says: []string{"shard-00001"},
-		},
-		"missing shard": {
-			prepare: func(t *testing.T, dir string) {
-				precomputed(t, dir)
-				if err := os.Remove(shard(t, dir, 2)); err != nil {
-					t.Fatal(err)
-				}
-			},
-			args: onSample(t, "distill"), code: exitInput, says: []string{"shard-00002"},
-		},
-		"manifest cut short": {
-			prepare: func(t *testing.T, dir string) {
-				precomputed(t, dir)
-				if err := os.Truncate(filepath.Join(dir, "runs/sample/cache/manifest.json"), 200); err != nil {
-					t.Fatal(err)
-				}
-			},
-			args: onSample(t, "distill"), code: exitInput, says: []string{"manifest.json"},
-		},
-		"no cache": {
-			args: onSample(t, "distill"), code: exitInput, says: []string{"runs/sample/cache"},
-		},
-		"NaN loss": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "train.lr=1e30"), code: exitFailed, says: []string{"diverged", "step", "checkpoint"},
-		},
-		"class with fewer samples than K": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "train.batch.per_class=60"), code: exitUsage, says: []string{"60", "class"},
-		},
-		"regression onto a wider teacher without a projection": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "loss={regression: {weight: 1, project: false}}"), code: exitUsage,
-			says: []string{"loss.regression", "16", "128"},
-		},
-		"HKD without logits": {
-			args: onSample(t, "distill", "loss={hkd: 16}"), code: exitUsage, says: []string{"loss.hkd", "teacher.logits"},
-		},
-		"HKD on logits of other classes": {
-			prepare: func(t *testing.T, dir string) { must(t, dir, precompute("teacher.logits=embedding_raw")...) },
-			args: onSample(t, "distill", "loss={hkd: 16, task: {kind: cross_entropy, weight: 1}}",
-				"teacher.logits=embedding_raw"), code: exitUsage,
-			says: []string{"loss.hkd", "10", "128"},
-		},
-		"batch larger than the data": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "train.batch={kind: shuffled, size: 300}"), code: exitUsage,
-			says: []string{"size is 300", "225"},
-		},
-		"episodes with more ways than classes": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "train.batch={kind: episodes, ways: 6}"), code: exitUsage,
-			says: []string{"6 classes", "5"},
-		},
-		"shuffled batches of one class for a triplet": {
-			prepare: precomputed,
-			args: onSample(t, "distill", "loss={task: {weight: 1}}",
-				"train={batch: {kind: shuffled, size: 2}, epochs: 1, steps_per_epoch: 50}"),
-			code: exitUsage, says: []string{"step", "samples ["},
-		},
-		"students whose rows are all alike": {
-			prepare: precomputed,
-			args: onSample(t, "distill",
-				"student.arch={layers: [{kind: conv, out: 2, kernel: 28}, {kind: batch_norm}, {kind: relu}, {kind: "+
-					"global_max_pool}]}",
-				"student.preprocess={scale: 1e-30}"),
-			code: exitInput, says: []string{"step 1", "samples [", "identical"},
-		},
-		"more nearest neighbours than samples": {
-			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
-			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[knn@150]"}, code: exitInput,
-			says: []string{"150", "149"},
-		},
-		"episodes with more samples than a class has": {
-			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
-			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitInput,
-			says: []string{"5-way-20-shot", "30 samples", "20 shots"},
-		},
-		"student from a file that is missing": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "student.arch={onnx: none.onnx}"), code: exitInput,
-			says: []string{"student.arch.onnx", "none.onnx"},
-		},
-		"student from a tensor that is not there": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "student.arch={onnx: models/mnist-teacher.onnx, output: embeding}"), code: exitUsage,
-			says: []string{`"embeding"`, "embedding"},
-		},
-		"student from an empty file": {
-			prepare: func(t *testing.T, dir string) {
-				precomputed(t, dir)
-				write(t, filepath.Join(dir, "empty.onnx"), nil)
-			},
-			args: onSample(t, "distill", "student.arch={onnx: empty.onnx}"), code: exitInput,
-			says: []string{"student.arch.onnx", "empty.onnx"},
-		},
-		"student with an operator that cannot be trained": {
-			prepare: func(t *testing.T, dir string) {
-				precomputed(t, dir)
-				b := onnx.NewBuilder("untrainable", 17)
-				b.Rename(b.Node("Cos", []string{b.Input("x", onnx.Float32, "N", 1, 28, 28)}), "y")
-				b.Output("y", onnx.Float32)
-				m, err := b.Model("rkd", "test")
-				if err == nil {
-					err = m.Save(filepath.Join(dir, "cos.onnx"))
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-			},
-			args: onSample(t, "distill", "student.arch={onnx: cos.onnx}"), code: exitInput,
-			says: []string{"Cos", "not supported", "Conv"},
-		},
-		"nothing to freeze": {
-			prepare: precomputed,
-			args: onSample(t, "distill",
-				"student={arch: {onnx: models/mnist-teacher.onnx, output: embedding_raw}, embedding_dim: 8, freeze: [layer9]}"),
-			code: exitUsage, says: []string{`"layer9"`},
-		},
-		"freezing a student of layers": {
-			args: onSample(t, "distill", "student.freeze=[a]"), code: exitUsage, says: []string{"student.freeze", "onnx"},
-		},
-		"unknown engine": {
-			args: []string{"distill", sampleConfig, "--engine", "torch"}, code: exitUsage,
-			says: []string{"engine", `"torch"`, "onnxruntime", "gorgonia"},
-		},
-		"provider that the library lacks": {
-			prepare: precomputed,
-			args:    []string{"distill", sampleConfig, "--provider", "abacus"}, code: exitUsage,
-			says: []string{`"abacus"`, "cpu"},
-		},
-		"provider of an engine that has none": {
-			args: []string{"distill", sampleConfig, "--engine", "gorgonia", "--provider", "cuda"}, code: exitUsage,
-			says: []string{"provider", "onnxruntime", "gorgonia"},
-		},
-		"option of a provider that takes none": {
-			prepare: precomputed,
-			args:    []string{"distill", sampleConfig, "--provider-option", "device_id=0"}, code: exitUsage,
-			says: []string{`"cpu"`, "no options"},
-		},
-		"crop of the student larger than its image": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "student.preprocess.crop=64"), code: exitUsage,
-			says: []string{"student.preprocess", "crop is 64 × 64", "28 × 28"},
-		},
 		"crop of the teacher larger than its image": {
 			args: precompute("teacher.preprocess.crop=64"), code: exitUsage, says: []string{"crop is 64 × 64", "28 × 28"},
 		},
@@ -319,39 +175,10 @@ func TestBadInput(t *testing.T) {
 			args: precompute("cache.dir=examples/sample.yaml"), code: exitInput,
 			says: []string{"examples/sample.yaml", "not a directory"},
 		},
-		"architecture that does not fit": {
-			prepare: precomputed,
-			args:    onSample(t, "distill", "student.arch.conv=[4, 4, 4, 4, 4]"), code: exitUsage,
-			says: []string{"student.arch", "layer"},
-		},
-		"export without a checkpoint": {
-			args: onSample(t, "export"), code: exitInput, says: []string{"no checkpoint", "runs/sample/student/seed-1"},
-		},
-		"evaluation without students": {
-			args: onSample(t, "eval"), code: exitInput, says: []string{"no checkpoint", "seed-1"},
-		},
-		"model of unknown origin": {
-			args: []string{"eval", "models/mnist-teacher.onnx"}, code: exitUsage, says: []string{"--config"},
-		},
 		"cache verify of nothing": {
 			args: []string{"cache", "verify", "nowhere"}, code: exitInput, says: []string{"nowhere"},
 		},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			dir := workplace(t)
-			if test.prepare != nil {
-				test.prepare(t, dir)
-			}
-			before := listing(t, dir)
-			r := rkd(t, dir, test.args...)
-			expectSentence(t, r, test.code, test.says)
-			if after := listing(t, dir); after != before {
-				t.Errorf("files changed:\n%s\nwere:\n%s", after, before)
-			}
-		})
-	}
+	})
 }
 
 // A sample that does not decode is counted instead, where the configuration says so.
@@ -363,53 +190,6 @@ func TestBrokenSampleIsSkippedOnDemand(t *testing.T) {
 		"teacher.preprocess={resize: [28, 28], color: gray}")...)
 	if !strings.Contains(r.stderr, "skipped 1 of 7") || !strings.Contains(r.stdout, "6 rows") {
 		t.Errorf("output is\n%s%s\nexpected 1 of 7 skipped and 6 rows", r.stderr, r.stdout)
-	}
-}
-
-// A disk that fills up, here a limit on the size of files, ends a stage with the file's name and leaves nothing that is
-// half-written.
-func TestFullDisk(t *testing.T) {
-	t.Parallel()
-	dir := workplace(t)
-	for _, test := range []struct{ stage, file string }{
-		{"precompute", "shard-00000"}, {"distill", "best-"}, {"export", "student.onnx"},
-	} {
-		before := listing(t, dir)
-		c := program(t, dir, onSample(t, test.stage)...)
-		c.Args = append([]string{"sh", "-c", `ulimit -f 50; exec "$0" "$@"`}, append([]string{c.Path}, c.Args[1:]...)...)
-		c.Path = "/bin/sh"
-		expectSentence(t, finish(t, c), exitFailed, []string{test.file, "file too large"})
-		if after := listing(t, dir); after != before {
-			t.Errorf("%s: files are\n%s\nwere\n%s", test.stage, after, before)
-		}
-		must(t, dir, onSample(t, test.stage)...) // and with room again it goes through
-	}
-}
-
-func TestUnusableLibrary(t *testing.T) {
-	t.Parallel()
-	dir := workplace(t)
-	old := oldLibrary(t)
-	text := filepath.Join(dir, "text.so")
-	write(t, text, []byte("no library"))
-	for name, test := range map[string]struct {
-		library string
-		says    []string
-	}{
-		"missing":    {filepath.Join(dir, "none.so"), []string{"none.so"}},
-		"no library": {text, []string{"text.so"}},
-		"too old":    {old, []string{"1.17.3", "1.24"}},
-	} {
-		r := rkd(t, dir, "precompute", sampleConfig, "--onnxruntime-lib", test.library)
-		expectSentence(t, r, exitFailed, test.says)
-		if _, err := os.Stat(filepath.Join(dir, "runs")); err == nil {
-			t.Errorf("%s: a run folder was made", name)
-		}
-	}
-	c := program(t, dir, "precompute", sampleConfig)
-	c.Env = append(c.Env, "RKD_CACHE_DIR="+t.TempDir(), "ONNXRUNTIME_LIB=")
-	if r := finish(t, c); r.code == exitFailed { // a machine may have the library in its system folders
-		expectSentence(t, r, exitFailed, []string{"make setup", "ONNXRUNTIME_LIB", "--onnxruntime-lib"})
 	}
 }
 
@@ -446,147 +226,4 @@ func onSample(t *testing.T, name string, set ...string) []string {
 		args = append(args, "--set", s)
 	}
 	return args
-}
-
-func precomputed(t *testing.T, dir string) {
-	t.Helper()
-	must(t, dir, "precompute", sampleConfig)
-}
-
-func shard(t *testing.T, dir string, i int) string {
-	t.Helper()
-	paths, err := filepath.Glob(filepath.Join(dir, "runs/sample/cache/shard-*.parquet"))
-	if err != nil || len(paths) <= i {
-		t.Fatalf("shards are %v (%v), expected more than %d", paths, err, i)
-	}
-	return paths[i]
-}
-
-// listing names every file below dir with its size.
-func listing(t *testing.T, dir string) string {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "find", dir, "-type", "f", "-exec", "wc", "-c", "{}", ";").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
-}
-
-// idx is an IDX file of bytes: count entries of the given dimensions, where the header says claimed.
-func idx(t *testing.T, claimed, count int, dims ...int) []byte {
-	t.Helper()
-	b := []byte{0, 0, 8, byte(1 + len(dims))}
-	b = binary.BigEndian.AppendUint32(b, uint32(claimed))
-	size := count
-	for _, d := range dims {
-		b = binary.BigEndian.AppendUint32(b, uint32(d))
-		size *= d
-	}
-	for i := range size {
-		b = append(b, byte(i%2))
-	}
-	return b
-}
-
-// photographs makes a folder of two classes with six images and a broken one.
-func photographs(t *testing.T, dir string) {
-	t.Helper()
-	for _, class := range []string{"cats/tabby", "dogs"} {
-		folder := filepath.Join(dir, "photographs", class)
-		mkdir(t, folder)
-		for _, name := range []string{"a.jpg", "b.JPEG", "c.jpg"} {
-			var b bytes.Buffer
-			img := image.NewGray(image.Rect(0, 0, 40, 30))
-			for i := range img.Pix {
-				img.Pix[i] = byte(i * len(class))
-			}
-			if err := jpeg.Encode(&b, img, nil); err != nil {
-				t.Fatal(err)
-			}
-			write(t, filepath.Join(folder, name), b.Bytes())
-		}
-	}
-	write(t, filepath.Join(dir, "photographs", "dogs", "broken.jpg"), []byte("\xff\xd8\xff\xe0 and then nothing"))
-}
-
-// nanTeacher makes a model whose embedding of a mostly dark image is no number: the logarithm of the pixels' sum.
-func nanTeacher(t *testing.T, dir string) {
-	t.Helper()
-	b := onnx.NewBuilder("nan", 17)
-	x := b.Input("input", onnx.Float32, "N", 1, 28, 28)
-	sum := b.Node("ReduceSum", []string{b.Node("Flatten", []string{x}), b.Int64("axes", []int{1}, []int64{1})})
-	b.NodeTo("embedding", "Log", []string{sum})
-	b.Output("embedding", onnx.Float32, "N", 1)
-	m, err := b.Model("test", "1")
-	if err == nil {
-		err = m.Save(filepath.Join(dir, "nan.onnx"))
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// oldLibrary compiles a library that answers as ONNX Runtime 1.17.3 does: it has no newer API.
-func oldLibrary(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	source, library := filepath.Join(dir, "old.c"), filepath.Join(dir, "old.so")
-	write(t, source, []byte(`
-#include <stddef.h>
-#include <stdint.h>
-typedef struct { const void *(*GetApi)(uint32_t); const char *(*GetVersionString)(void); } Base;
-static const void *api(uint32_t version) { return NULL; }
-static const char *version(void) { return "1.17.3"; }
-static const Base base = { api, version };
-const Base *OrtGetApiBase(void) { return &base; }
-`))
-	if out, err := exec.CommandContext(t.Context(), "cc", "-shared", "-fPIC", "-o", library,
-		source).CombinedOutput(); err != nil {
-		t.Fatalf("compiling a stand-in library: %v\n%s", err, out)
-	}
-	return library
-}
-
-func read(t *testing.T, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
-}
-
-func write(t *testing.T, path string, data []byte) {
-	t.Helper()
-	if err := os.WriteFile(path, data, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func mkdir(t *testing.T, path string) {
-	t.Helper()
-	if err := os.MkdirAll(path, 0o755); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func pipe(t *testing.T, path string) {
-	t.Helper()
-	if err := syscall.Mkfifo(path, 0o644); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// photograph writes a gray PNG of side × side pixels.
-func photograph(t *testing.T, path string, side int) {
-	t.Helper()
-	var b bytes.Buffer
-	err := png.Encode(&b, image.NewGray(image.Rect(0, 0, side, side)))
-	if err == nil {
-		err = os.MkdirAll(filepath.Dir(path), 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	write(t, path, b.Bytes())
 }
