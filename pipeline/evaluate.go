@@ -136,7 +136,7 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 // studentOptions opens an exported student as the evaluation does.
 func studentOptions(path string, c *config.Config) teacher.Options {
 	o := teacher.Options{
-		Model: path, Output: embeddingOutput, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch,
+		Model: path, Output: teacher.Names{embeddingOutput}, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch,
 		Threads:  c.Teacher.Threads,
 		Provider: c.Teacher.Provider, ProviderOptions: c.Teacher.ProviderOptions,
 	}

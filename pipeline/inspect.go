@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"rkd/models/onnx"
+	"rkd/teacher"
 )
 
 // Inspection is what a model offers a teacher section.
@@ -34,6 +35,8 @@ type Candidate struct {
 	// Place is the tensor's operator and the position of its node, counted from 1.
 	Place string `json:"place"`
 	Why   string `json:"why"`
+	// Pool is how tokens or a feature map become a vector, empty for what is one.
+	Pool  string `json:"pool,omitempty"`
 	score int
 }
 
@@ -45,7 +48,8 @@ type inputGeometry struct {
 }
 
 // Inspect reads a model and lists its inputs, its outputs and every tensor that could be an embedding: floating-point
-// tensors of shape (N,D), (N,D,1,1) or of a shape that the file does not state. Errors are those of onnx.Load.
+// tensors of shape (N,D), (N,D,1,1) or of a shape that the file does not state, tokens (N,T,D) and, among the graph's
+// outputs, feature maps (N,C,H,W), which both take pooling. Errors are those of onnx.Load.
 func Inspect(path string) (*Inspection, error) {
 	m, err := onnx.Load(path)
 	if err != nil {
@@ -130,6 +134,12 @@ func rate(c onnx.Computed, count int) (Candidate, bool) {
 		add(3, "(N,D)")
 	case len(c.Shape) == 4 && c.Shape[2].Value == 1 && c.Shape[3].Value == 1:
 		add(2, "pooled to 1×1")
+	case len(c.Shape) == 3 && (c.Output || len(c.Readers) > 1):
+		add(1, "tokens (N,T,D)")
+		r.Pool = teacher.PoolCLS
+	case len(c.Shape) == 4 && c.Output:
+		add(1, "a feature map (N,C,H,W)")
+		r.Pool = teacher.PoolMean
 	default:
 		return Candidate{}, false
 	}
@@ -183,9 +193,17 @@ func (in *Inspection) section() string {
 	line("  model: %s", quoted(in.Model))
 	if len(in.Inputs) > 1 {
 		line("  input: %s", quoted(in.Inputs[0].Name))
+		line("  # A constant for each of the other inputs: one number for all elements, or a list of them.")
+		line("  inputs:")
+		for _, other := range in.Inputs[1:] {
+			line("    %s: 1 # %s %s", quoted(other.Name), other.Type, other.Shape)
+		}
 	}
 	if len(in.Embeddings) > 0 {
 		line("  output: %s", quoted(in.Embeddings[0].Name))
+		if pool := in.Embeddings[0].Pool; pool != "" {
+			line("  pool: %s # or mean, max, gem: the model's card knows better", pool)
+		}
 	}
 	if in.Logits != "" {
 		line("  logits: %s", quoted(in.Logits))

@@ -75,7 +75,7 @@ func (c studentCard) text() (string, error) {
 // exportedOptions returns how to open m, read from path, where it was exported by rkd; ok is false where it was not.
 // Metadata that do not fit the model are onnx.ErrFormat.
 func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, err error) {
-	o = teacher.Options{Model: path, Output: embeddingOutput}
+	o = teacher.Options{Model: path, Output: teacher.Names{embeddingOutput}}
 	meta := m.Metadata()
 	switch {
 	case meta[studentEntry] != "":
@@ -83,7 +83,7 @@ func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, er
 		if err = config.ParseSection(studentEntry, []byte(meta[studentEntry]), &c); err == nil && c.Format != cardFormat {
 			err = fmt.Errorf("format is %d, expected %d", c.Format, cardFormat)
 		}
-		o.Input, o.Output, o.Logits, o.Preprocess = c.Input, c.Embedding, c.Logits, c.Preprocess
+		o.Input, o.Output, o.Logits, o.Preprocess = c.Input, teacher.Names{c.Embedding}, c.Logits, c.Preprocess
 	case meta[configEntry] != "":
 		o.Preprocess, err = config.StudentPreprocess(configEntry, []byte(meta[configEntry]))
 		if slices.ContainsFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == logitsOutput }) {
@@ -113,8 +113,8 @@ func checkNames(o teacher.Options, m *onnx.Model) error {
 	switch {
 	case o.Input != "" && !has(m.Inputs(), o.Input):
 		return fmt.Errorf("input is %q, which the model does not have", o.Input)
-	case !has(m.Outputs(), o.Output):
-		return fmt.Errorf("embedding is %q, which is no output of the model", o.Output)
+	case !has(m.Outputs(), o.Output[0]):
+		return fmt.Errorf("embedding is %q, which is no output of the model", o.Output[0])
 	case o.Logits != "" && !has(m.Outputs(), o.Logits):
 		return fmt.Errorf("logits is %q, which is no output of the model", o.Logits)
 	}

@@ -194,12 +194,12 @@ func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
 	if err != nil {
 		return cache.Key{}, err
 	}
-	output, err := c.Teacher.OutputName(model) // naming the default is not another experiment
+	tap, err := c.Teacher.Tap(model) // naming the default is not another experiment
 	if err != nil {
 		return cache.Key{}, fmt.Errorf("opening model %q: %w", c.Teacher.Model, err)
 	}
 	key := cache.Key{
-		Model: hash, Output: output, Logits: c.Teacher.Logits, Preprocess: c.Teacher.Preprocess.Canonical(),
+		Model: hash, Output: tap, Logits: c.Teacher.Logits, Preprocess: c.Teacher.Preprocess.Canonical(),
 		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType,
 		Dataset: dataset,
 	}

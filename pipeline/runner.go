@@ -94,6 +94,16 @@ func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Da
 	if err != nil {
 		return nil, sample, err
 	}
-	m, err := teacher.Open(ctx, o, sample)
-	return m, sample, err
+	samples := []datasets.Sample{sample}
+	if others, err := datasets.Spread(ctx, d, 2); err == nil { // else the stage itself names the sample that fails
+		samples = append(samples, others[len(others)-1])
+	}
+	m, err := teacher.Open(ctx, o, samples...)
+	if err != nil {
+		return nil, sample, err
+	}
+	for _, note := range m.Notes() {
+		r.Progress.Say("model %q %s", o.Model, note)
+	}
+	return m, sample, nil
 }

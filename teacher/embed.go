@@ -58,16 +58,35 @@ func (m *Model) Run(ctx context.Context, b *datasets.Batch) (Embeddings, error) 
 			return Embeddings{}, &NotFiniteError{Row: at / o.size, Tensor: o.name, Value: results[i][at]}
 		}
 	}
-	e := Embeddings{Rows: b.Len(), Embedding: results[0]}
+	e := Embeddings{Rows: b.Len()}
+	if m.logits() > 0 {
+		e.Logits = results[len(results)-1]
+	}
+	e.Embedding = m.embedding(b.Len(), results)
 	if m.options.Normalize == NormalizeL2 {
-		for row := range slices.Chunk(e.Embedding, m.outputs[0].size) {
+		for row := range slices.Chunk(e.Embedding, m.Dim()) {
 			normalize(row)
 		}
 	}
-	if len(results) > 1 {
-		e.Logits = results[1]
-	}
 	return e, nil
+}
+
+// embedding pools the rows of each output and puts them behind each other.
+func (m *Model) embedding(rows int, results [][]float32) []float32 {
+	outputs := m.outputs[:len(m.outputs)-m.logits()]
+	if len(outputs) == 1 && outputs[0].pool.kind == "" {
+		return results[0]
+	}
+	dim := m.Dim()
+	embedding := make([]float32, rows*dim)
+	at := 0
+	for k, o := range outputs {
+		for i := range rows {
+			o.pool.into(embedding[i*dim+at:][:o.pool.width], results[k][i*o.size:(i+1)*o.size])
+		}
+		at += o.pool.width
+	}
+	return embedding
 }
 
 // compute runs the model once, into memory of the results.

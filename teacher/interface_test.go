@@ -70,10 +70,14 @@ func TestModelsOfPixelsTakeThemAsTheyAre(t *testing.T) {
 		preprocess datasets.Preprocess
 		want       []float32
 	}{
-		"NHWC":                      {[]any{"N", 1, 2, 3}, datasets.Preprocess{Layout: "NHWC"}, interleaved},
-		"NHWC, as the model says":   {[]any{"N", 1, 2, 3}, datasets.Preprocess{Mean: []float64{0.5}}, interleaved},
-		"NCHW":                      {[]any{"N", 3, 1, 2}, datasets.Preprocess{}, planes},
-		"NCHW, as the model says":   {[]any{"N", 3, 1, 2}, datasets.Preprocess{Layout: "NHWC"}, planes},
+		"NHWC":                    {[]any{"N", 1, 2, 3}, datasets.Preprocess{Layout: "NHWC"}, interleaved},
+		"NHWC, as the model says": {[]any{"N", 1, 2, 3}, datasets.Preprocess{}, interleaved},
+		"NCHW":                    {[]any{"N", 3, 1, 2}, datasets.Preprocess{}, planes},
+		"a resolved configuration's defaults": {
+			[]any{"N", 1, 2, 3},
+			datasets.Preprocess{}.Resolved(),
+			interleaved,
+		},
 		"dynamic, as is configured": {[]any{"N", "", "", ""}, datasets.Preprocess{Layout: "NHWC"}, interleaved},
 		"BGR": {
 			[]any{"N", 1, 2, 3}, datasets.Preprocess{Color: "bgr"}, []float32{3, 2, 1, 252, 251, 250},
@@ -88,6 +92,32 @@ func TestModelsOfPixelsTakeThemAsTheyAre(t *testing.T) {
 			got, err := m.Embed(t.Context(), rgb, rgb)
 			if want := slices.Repeat(test.want, 2); err != nil || !slices.Equal(got.Embedding, want) {
 				t.Errorf("got %v (error %v), want %v", got.Embedding, err, want)
+			}
+		})
+	}
+}
+
+func TestPreprocessingThatCannotApplyToPixels(t *testing.T) {
+	rgb := datasets.Sample{Content: datasets.Image{Height: 1, Width: 2, Channels: 3, Pixels: make([]uint8, 6)}}
+	for name, test := range map[string]struct {
+		preprocess datasets.Preprocess
+		is         error
+		want       string
+	}{
+		"scale":  {datasets.Preprocess{Scale: 0.5}, ErrOptions, "preprocess.scale cannot apply"},
+		"mean":   {datasets.Preprocess{Mean: []float64{0.5}}, ErrOptions, "preprocess.mean cannot apply"},
+		"std":    {datasets.Preprocess{Std: []float64{0.5}}, ErrOptions, "preprocess.std cannot apply"},
+		"layout": {datasets.Preprocess{Layout: "NHWC"}, ErrShape, `"input" uint8 (N,3,1,2)`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			orttest.Start(t)
+			path := model(t, onnx.Uint8, []any{"N", 3, 1, 2}, func(b *onnx.Builder, x string) {
+				b.NodeTo("y", "Flatten", []string{b.Node("Cast", []string{x}, onnx.Int("to", int64(onnx.Float32)))})
+				b.Output("y", onnx.Float32, "N", 6)
+			})
+			_, err := Open(t.Context(), Options{Model: path, Preprocess: test.preprocess}, rgb)
+			if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want %v with %q", err, test.is, test.want)
 			}
 		})
 	}
@@ -135,26 +165,21 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		"truncated file":       {Options{Model: truncated}, onnx.ErrFormat, truncated},
 		"two outputs, no name": {Options{Model: path}, ErrOptions, `"sum" float32 (N,2), "double" float32 (N,1,2,2)`},
 		"unknown output": {
-			Options{Model: path, Output: "doubl"},
+			Options{Model: path, Output: Names{"doubl"}},
 			onnx.ErrUnknownTensor,
 			`unknown tensor "doubl", expected one that the graph computes: "double", `,
 		},
-		"unknown logits": {Options{Model: path, Output: "sum", Logits: "logits"}, onnx.ErrUnknownTensor, `"logits"`},
+		"unknown logits": {Options{Model: path, Output: Names{"sum"}, Logits: "logits"}, onnx.ErrUnknownTensor, `"logits"`},
 		"same tensor twice": {
-			Options{Model: path, Output: "sum", Logits: "sum"},
+			Options{Model: path, Output: Names{"sum"}, Logits: "sum"},
 			ErrOptions,
 			`logits and output are both "sum"`,
 		},
 		"integers": {
-			Options{Model: path, Output: "largest"}, ErrOptions, `output "largest" holds int64 elements`,
-		},
-		"no row per sample": {
-			Options{Model: path, Output: "total"},
-			ErrShape,
-			`output "total" has shape [1 1] for a batch of 2`,
+			Options{Model: path, Output: Names{"largest"}}, ErrOptions, `output "largest" holds int64 elements`,
 		},
 		"unknown input": {
-			Options{Model: path, Output: "sum", Input: "image"},
+			Options{Model: path, Output: Names{"sum"}, Input: "image"},
 			onnx.ErrUnknownTensor,
 			`"input" float32 (N,1,2,2)`,
 		},
@@ -164,7 +189,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 		"normalize":            {Options{Model: path, Normalize: "l1"}, ErrOptions, `normalize is "l1", expected none or l2`},
 		"batch":                {Options{Model: path, Batch: -1}, ErrOptions, "batch is -1"},
 		"gigantic batch": {
-			Options{Model: path, Output: "sum", Batch: math.MaxInt32},
+			Options{Model: path, Output: Names{"sum"}, Batch: math.MaxInt32},
 			ErrOptions,
 			"a batch of 2147483647 samples",
 		},
@@ -173,10 +198,10 @@ func TestOptionsThatCannotWork(t *testing.T) {
 			Options{Model: path, Preprocess: datasets.Preprocess{Layout: "HW"}}, ErrOptions, `layout is "HW"`,
 		},
 		"crop over the edge": {
-			Options{Model: path, Output: "sum", Preprocess: datasets.Preprocess{Crop: datasets.Size{9}}},
+			Options{Model: path, Output: Names{"sum"}, Preprocess: datasets.Preprocess{Crop: datasets.Size{9}}},
 			ErrOptions, "9",
 		},
-		"provider": {Options{Model: path, Output: "sum", Provider: "abacus"}, ort.ErrProvider, `"abacus"`},
+		"provider": {Options{Model: path, Output: Names{"sum"}, Provider: "abacus"}, ort.ErrProvider, `"abacus"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Open(t.Context(), test.options, gray(1, 2, 3, 4))
@@ -188,7 +213,7 @@ func TestOptionsThatCannotWork(t *testing.T) {
 }
 
 func TestImagesOfAnotherShapeAreNamed(t *testing.T) {
-	m := open(t, Options{Model: pair(t, "N"), Output: "sum", Preprocess: raw}, gray(1, 2, 3, 4))
+	m := open(t, Options{Model: pair(t, "N"), Output: Names{"sum"}, Preprocess: raw}, gray(1, 2, 3, 4))
 	_, err := m.Embed(t.Context(), gray(1, 2, 3, 4), gray(1, 2, 3, 4, 5, 6, 7, 8, 9))
 	if !errors.Is(err, datasets.ErrShape) {
 		t.Fatalf("got error %v, want ErrShape", err)

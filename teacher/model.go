@@ -24,6 +24,7 @@ type Model struct {
 	fixed   bool   // every run takes exactly batch samples
 	input   layout // of one sample
 	outputs []output
+	notes   []string
 }
 
 // maxNumbers bounds the input of one run, so that no model file or configuration can ask for all memory.
@@ -34,36 +35,46 @@ type output struct {
 	name  string
 	shape []int
 	size  int // product of shape
+	pool  pooling
 }
 
-// Open loads the model, taps the tensors that o names, and runs it once. sample stands for all samples: its shape after
-// preprocessing must be what the model takes. ort.Init must have been called.
+// Open loads the model, taps the tensors that o names, and runs it. samples stand for all samples: their shape after
+// preprocessing must be what the model takes. With two, the model must say of each alone what it says of them together,
+// see ErrNotFunction; further ones are not looked at. ort.Init must have been called.
 //
 // Any floating-point tensor inside the graph can be an output; other precisions than float32 are cast. An output of
-// more than two dimensions is flattened to (N,D). A batch dimension that the model fixes to B sets the batch to B.
+// several vectors for each sample, (N,T,D) or (N,C,H,W), needs Pool. A batch dimension that the model fixes to B sets
+// the batch to B, at its input or inside.
 //
 // Errors wrap ErrOptions when the configuration cannot work with the model (no name where there are several tensors, no
-// such execution provider), ErrShape when model and sample do not fit, and those of onnx.Load and onnx.Model.Tap.
-func Open(ctx context.Context, o Options, sample datasets.Sample) (*Model, error) {
+// such execution provider), ErrShape when model and sample do not fit, ErrNotFunction, and those of onnx.Load and
+// onnx.Model.Tap.
+func Open(ctx context.Context, o Options, samples ...datasets.Sample) (*Model, error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
+	}
+	if len(samples) == 0 {
+		return nil, fmt.Errorf("%w: opening model %q without a sample", ErrShape, o.Model)
 	}
 	graph, err := onnx.Load(o.Model)
 	if err != nil {
 		return nil, err
 	}
 	m := &Model{options: o, parameters: graph.Parameters()}
-	if err := m.open(ctx, graph, sample); err != nil {
+	if err := m.open(ctx, graph, samples[:min(len(samples), 2)]); err != nil {
 		return nil, fmt.Errorf("opening model %q: %w", o.Model, err)
 	}
 	return m, nil
 }
 
-func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Sample) (err error) {
+func (m *Model) open(ctx context.Context, graph *onnx.Model, samples []datasets.Sample) (err error) {
 	if m.hash, err = graph.Hash(); err != nil {
 		return err
 	}
 	if m.bytes, err = graph.Size(); err != nil {
+		return err
+	}
+	if err := fixInputs(graph, m.options); err != nil {
 		return err
 	}
 	if err := tap(graph, m.options); err != nil {
@@ -73,7 +84,7 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Sam
 	if err != nil {
 		return err
 	}
-	size, err := sample.Size(ctx)
+	size, err := samples[0].Size(ctx)
 	if err != nil {
 		return err
 	}
@@ -88,12 +99,28 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, sample datasets.Sam
 		return fmt.Errorf("%w: a batch of %d samples of %d numbers, expected %d numbers at most", ErrOptions, m.batch,
 			m.input.size, maxNumbers)
 	}
-	return m.start(ctx, graph, sample)
+	if err := m.start(ctx, graph, samples); err != nil {
+		return err
+	}
+	if err := m.checkFunction(ctx, graph, m.fitting(ctx, samples)); err != nil {
+		return errors.Join(err, m.session.Close())
+	}
+	return nil
+}
+
+// fitting leaves out the second sample where it cannot be preprocessed as the first: whoever reads it says so.
+func (m *Model) fitting(ctx context.Context, samples []datasets.Sample) []datasets.Sample {
+	if len(samples) == 2 {
+		if _, err := datasets.Gather(ctx, m.Transform(), m.batch, samples[1]); err != nil {
+			return samples[:1]
+		}
+	}
+	return samples
 }
 
 // start makes the session and learns the shapes of its outputs from a probe. The type of a tensor inside a graph is
 // often known to the runtime only: where the probe finds that it is no float32, it is cast and the session made again.
-func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Sample) error {
+func (m *Model) start(ctx context.Context, graph *onnx.Model, samples []datasets.Sample) error {
 	for again := false; ; again = true {
 		var err error
 		m.session, err = ort.NewSession(graph, ort.Options{
@@ -107,7 +134,7 @@ func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Sa
 		case err != nil:
 			return fmt.Errorf("%w: %w", onnx.ErrFormat, err)
 		}
-		cast, err := m.probe(ctx, sample)
+		cast, err := m.settle(ctx, graph, samples)
 		if err == nil && len(cast) == 0 {
 			return nil
 		}
@@ -123,9 +150,9 @@ func (m *Model) start(ctx context.Context, graph *onnx.Model, sample datasets.Sa
 }
 
 // probe runs the sample through the model and fills in m.outputs. It names the outputs that are to be cast first.
-func (m *Model) probe(ctx context.Context, sample datasets.Sample) (cast []string, err error) {
+func (m *Model) probe(ctx context.Context, samples []datasets.Sample) (cast []string, err error) {
 	// Two rows, so that an output that does not grow with the batch shows.
-	samples := slices.Repeat([]datasets.Sample{sample}, min(2, m.batch))
+	samples = slices.Repeat(samples[:1], min(2, m.batch))
 	b, err := datasets.Gather(ctx, m.Transform(), m.batch, samples...)
 	if err != nil {
 		return nil, err
@@ -170,6 +197,13 @@ func (m *Model) probe(ctx context.Context, sample datasets.Sample) (cast []strin
 			err = errors.Join(err, fmt.Errorf("%w: output %q has shape %v for a batch of %d samples, expected one row for each",
 				ErrShape, o.name, shape, m.capacity(b)))
 		}
+		if i < len(described)-m.logits() {
+			pool, poolErr := newPooling(m.options.Pool, o.shape, m.input.channelsLast)
+			if poolErr != nil {
+				err = errors.Join(err, fmt.Errorf("%w: output %q is %s: %w", ErrOptions, o.name, batchShape(o.shape), poolErr))
+			}
+			o.pool = pool
+		}
 		m.outputs = append(m.outputs, o)
 	}
 	return cast, err
@@ -179,15 +213,29 @@ func notFloat(name string, e onnx.ElemType) error {
 	return fmt.Errorf("%w: output %q holds %s elements, expected floating-point numbers", ErrOptions, name, e)
 }
 
+// logits is the number of outputs that are logits, the last ones.
+func (m *Model) logits() int {
+	if m.options.Logits == "" {
+		return 0
+	}
+	return 1
+}
+
 // Dim is the number of elements of an embedding.
-func (m *Model) Dim() int { return m.outputs[0].size }
+func (m *Model) Dim() int {
+	dim := 0
+	for _, o := range m.outputs[:len(m.outputs)-m.logits()] {
+		dim += o.pool.width
+	}
+	return dim
+}
 
 // LogitsDim is the number of class scores of a sample, 0 when none were asked for.
 func (m *Model) LogitsDim() int {
-	if len(m.outputs) < 2 {
+	if m.logits() == 0 {
 		return 0
 	}
-	return m.outputs[1].size
+	return m.outputs[len(m.outputs)-1].size
 }
 
 // Batch is the largest number of samples that Run takes: the configured one, or that which the model fixes.

@@ -95,28 +95,37 @@ func TestTensorsAreTappedByName(t *testing.T) {
 		options           Options
 		embedding, logits []float32
 	}{
-		"an output": {Options{Output: "sum"}, []float32{10, 4, 9, 9, 20, 5}, nil},
-		"an output of four dimensions is flattened": {
-			Options{Output: "double"}, []float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10}, nil,
+		"an output": {Options{Output: Names{"sum"}}, []float32{10, 4, 9, 9, 20, 5}, nil},
+		"an output of four dimensions in a row": {
+			Options{Output: Names{"double"}, Pool: PoolNone}, []float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10}, nil,
 		},
 		"with logits": {
-			Options{Output: "sum", Logits: "double"},
+			Options{Output: Names{"sum"}, Logits: "double"},
 			[]float32{10, 4, 9, 9, 20, 5},
 			[]float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10},
 		},
 		"the one that is no logits": {
 			Options{Logits: "double"}, []float32{10, 4, 9, 9, 20, 5}, []float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10},
 		},
-		"inside the graph":    {Options{Output: "reducesum_1"}, []float32{10, 9, 20}, nil},
-		"of double precision": {Options{Output: "wide"}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
-		"of half precision":   {Options{Output: "narrow"}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
+		"inside the graph":    {Options{Output: Names{"reducesum_1"}}, []float32{10, 9, 20}, nil},
+		"of double precision": {Options{Output: Names{"wide"}}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
+		"of half precision":   {Options{Output: Names{"narrow"}}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
 		"half and double": {
-			Options{Output: "narrow", Logits: "wide"},
+			Options{Output: Names{"narrow"}, Logits: "wide"},
 			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
 			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
 		},
+		"several become one": {
+			Options{Output: Names{"narrow", "sum"}, Logits: "wide"},
+			[]float32{1, 2, 3, 4, 10, 4, 0, 9, 0, 0, 9, 9, 5, 5, 5, 5, 20, 5},
+			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
+		},
+		"a map pooled and a vector": {
+			Options{Output: Names{"double", "sum"}, Pool: PoolMean}, []float32{5, 10, 4, 4.5, 9, 9, 10, 20, 5}, nil,
+		},
+		"a sum over the batch, of one": {Options{Output: Names{"total"}}, []float32{10, 9, 20}, nil},
 		"normalised": {
-			Options{Output: "double", Normalize: "l2"},
+			Options{Output: Names{"double"}, Pool: PoolNone, Normalize: "l2"},
 			[]float32{0.18257418, 0.36514837, 0.5477226, 0.73029673, 0, 1, 0, 0, 0.5, 0.5, 0.5, 0.5},
 			nil,
 		},
@@ -125,9 +134,15 @@ func TestTensorsAreTappedByName(t *testing.T) {
 			o := test.options
 			o.Model, o.Preprocess = pair(t, "N"), raw
 			m := open(t, o, images[0])
-			got, err := m.Embed(t.Context(), images...)
-			if err != nil {
-				t.Fatal(err)
+			var got Embeddings
+			for part := range slices.Chunk(images, min(m.Batch(), len(images))) {
+				e, err := m.Embed(t.Context(), part...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got.Rows += e.Rows
+				got.Embedding = append(got.Embedding, e.Embedding...)
+				got.Logits = append(got.Logits, e.Logits...)
 			}
 			if got.Rows != 3 || !slices.Equal(got.Embedding, test.embedding) || !slices.Equal(got.Logits, test.logits) {
 				t.Errorf("got %+v, want embedding %v and logits %v", got, test.embedding, test.logits)
@@ -140,7 +155,7 @@ func TestTensorsAreTappedByName(t *testing.T) {
 }
 
 func TestFixedBatchIsPaddedAndCut(t *testing.T) {
-	m := open(t, Options{Model: pair(t, 4), Output: "sum", Preprocess: raw, Batch: 32}, gray(1, 2, 3, 4))
+	m := open(t, Options{Model: pair(t, 4), Output: Names{"sum"}, Preprocess: raw, Batch: 32}, gray(1, 2, 3, 4))
 	if m.Batch() != 4 {
 		t.Errorf("got batches of %d, want the model's 4", m.Batch())
 	}
@@ -163,7 +178,7 @@ func TestFixedBatchIsPaddedAndCut(t *testing.T) {
 }
 
 func TestOutputThatIsNotFinite(t *testing.T) {
-	o := Options{Model: pair(t, "N"), Output: "root", Normalize: "l2"}
+	o := Options{Model: pair(t, "N"), Output: Names{"root"}, Normalize: "l2"}
 	o.Preprocess = datasets.Preprocess{Scale: 1, Mean: []float64{1}}
 	m := open(t, o, gray(1, 2, 3, 4))
 	_, err := m.Embed(t.Context(), gray(1, 2, 3, 4), gray(9, 9, 9, 9), gray(9, 0, 9, 9))
@@ -174,7 +189,7 @@ func TestOutputThatIsNotFinite(t *testing.T) {
 }
 
 func TestRowsOfZerosStayZero(t *testing.T) {
-	m := open(t, Options{Model: pair(t, "N"), Output: "double", Preprocess: raw, Normalize: "l2"}, gray(1, 2, 3, 4))
+	m := open(t, Options{Model: pair(t, "N"), Output: Names{"double"}, Pool: PoolNone, Preprocess: raw, Normalize: "l2"}, gray(1, 2, 3, 4))
 	got, err := m.Embed(t.Context(), gray(0, 0, 0, 0))
 	if err != nil || !slices.Equal(got.Embedding, make([]float32, 4)) {
 		t.Errorf("got %v (error %v), want zeros", got.Embedding, err)
@@ -183,7 +198,7 @@ func TestRowsOfZerosStayZero(t *testing.T) {
 
 func TestIdentityAndSize(t *testing.T) {
 	path := pair(t, "N")
-	m := open(t, Options{Model: path, Output: "sum"}, gray(1, 2, 3, 4))
+	m := open(t, Options{Model: path, Output: Names{"sum"}}, gray(1, 2, 3, 4))
 	file, err := onnx.Load(path)
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +222,7 @@ func TestBatchesThatAreReadAhead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := Options{Model: pair(t, 7), Output: "sum", Preprocess: datasets.Preprocess{Resize: datasets.Size{2}}}
+	o := Options{Model: pair(t, 7), Output: Names{"sum"}, Preprocess: datasets.Preprocess{Resize: datasets.Size{2}}}
 	m := open(t, o, data.Sample(0))
 	loader := datasets.NewLoader(data, nil, m.Transform(), datasets.LoaderOptions{Batch: m.Batch()})
 	rows := 0
@@ -236,7 +251,7 @@ func TestBatchesThatAreReadAhead(t *testing.T) {
 }
 
 func TestCancelledWorkStops(t *testing.T) {
-	m := open(t, Options{Model: pair(t, "N"), Output: "sum"}, gray(1, 2, 3, 4))
+	m := open(t, Options{Model: pair(t, "N"), Output: Names{"sum"}}, gray(1, 2, 3, 4))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := m.Embed(ctx, gray(1, 2, 3, 4)); !errors.Is(err, context.Canceled) {
@@ -248,7 +263,7 @@ func TestCancelledWorkStops(t *testing.T) {
 }
 
 func TestLatencyIsPositive(t *testing.T) {
-	m := open(t, Options{Model: pair(t, "N"), Output: "sum"}, gray(1, 2, 3, 4))
+	m := open(t, Options{Model: pair(t, "N"), Output: Names{"sum"}}, gray(1, 2, 3, 4))
 	if got, err := m.Latency(t.Context(), gray(1, 2, 3, 4), 4); err != nil || !(got > 0) {
 		t.Errorf("got %v ms (error %v), want more than 0", got, err)
 	}
@@ -282,7 +297,7 @@ func ExampleModel_Embed() {
 }
 
 func BenchmarkEmbed(b *testing.B) {
-	m := open(b, Options{Model: pair(b, "N"), Output: "sum"}, gray(1, 2, 3, 4))
+	m := open(b, Options{Model: pair(b, "N"), Output: Names{"sum"}}, gray(1, 2, 3, 4))
 	images := slices.Repeat([]datasets.Sample{gray(1, 2, 3, 4)}, m.Batch())
 	for b.Loop() {
 		if _, err := m.Embed(b.Context(), images...); err != nil {

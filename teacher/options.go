@@ -3,6 +3,8 @@ package teacher
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"rkd/datasets"
 )
@@ -24,10 +26,14 @@ const DefaultBatch = 32
 
 // Options are the `teacher:` section of a configuration.
 type Options struct {
-	Model  string `yaml:"model"`            // ONNX file
-	Input  string `yaml:"input,omitempty"`  // may be left out when the model has one
-	Output string `yaml:"output,omitempty"` // tensor that is the embedding; may be left out when the model has one
+	Model string `yaml:"model"`           // ONNX file
+	Input string `yaml:"input,omitempty"` // may be left out when the model has one
+	// tensor that is the embedding, may be left out when the model has one; several become one by concatenation
+	Output Names  `yaml:"output,omitempty"`
+	Pool   string `yaml:"pool,omitempty"`   // how an output of tokens or places becomes a vector, see PoolMean
 	Logits string `yaml:"logits,omitempty"` // tensor with class scores, kept beside the embedding; none when empty
+
+	Inputs Constants `yaml:"inputs,omitempty"` // values of the model's other inputs
 
 	Preprocess datasets.Preprocess `yaml:"preprocess,omitempty"`
 	Normalize  string              `yaml:"normalize,omitempty"` // none (default) or l2: rows of the embedding to length 1
@@ -44,14 +50,24 @@ func (o Options) Validate() error {
 	switch {
 	case o.Model == "":
 		return fmt.Errorf("%w: model is empty, expected an ONNX file", ErrOptions)
-	case o.Logits != "" && o.Logits == o.Output:
-		return fmt.Errorf("%w: logits and output are both %q, expected two tensors", ErrOptions, o.Output)
+	case o.Logits != "" && slices.Contains(o.Output, o.Logits):
+		return fmt.Errorf("%w: logits and output are both %q, expected two tensors", ErrOptions, o.Logits)
+	case o.Pool != "" && !slices.Contains(pools, o.Pool):
+		return fmt.Errorf("%w: pool is %q, expected %s", ErrOptions, o.Pool, strings.Join(pools, ", "))
 	case o.Normalize != "" && o.Normalize != NormalizeNone && o.Normalize != NormalizeL2:
 		return fmt.Errorf("%w: normalize is %q, expected %s or %s", ErrOptions, o.Normalize, NormalizeNone, NormalizeL2)
 	case o.Batch < 0:
 		return fmt.Errorf("%w: batch is %d, expected 1 or more", ErrOptions, o.Batch)
 	case o.Threads < 0:
 		return fmt.Errorf("%w: threads is %d, expected 0 or more", ErrOptions, o.Threads)
+	}
+	for i, name := range o.Output {
+		if name == "" || slices.Contains(o.Output[:i], name) {
+			return fmt.Errorf("%w: output is %q, expected different tensors, each by its name", ErrOptions, o.Output)
+		}
+	}
+	if _, both := o.Inputs[o.Input]; both {
+		return fmt.Errorf("%w: input %q is given a constant in inputs, expected samples or a constant", ErrOptions, o.Input)
 	}
 	if err := o.Preprocess.Validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrOptions, err)

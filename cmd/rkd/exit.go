@@ -83,7 +83,7 @@ var sentinels = []struct {
 	{exitInput, "", []error{
 		datasets.ErrFormat, datasets.ErrDecode, datasets.ErrShape, datasets.ErrChanged, datasets.ErrUnknownSample,
 		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
-		teacher.ErrShape, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
+		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},
 	{exitFailed, "", []error{
