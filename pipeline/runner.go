@@ -103,7 +103,7 @@ func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Da
 		return nil, sample, err
 	}
 	for _, note := range m.Notes() {
-		r.Progress.Say("model %q %s", o.Model, note)
+		r.Progress.Say("model %q: %s", o.Model, note)
 	}
 	return m, sample, nil
 }

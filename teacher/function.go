@@ -76,7 +76,7 @@ func (m *Model) checkFunction(ctx context.Context, graph *onnx.Model, samples []
 	}
 	if far := distance(together, again); far > limit {
 		return fmt.Errorf("%w: two runs on the same samples differ by %.2g of the embedding's length%s; export it for "+
-			"inference (in PyTorch: model.eval())", ErrNotFunction, far, blame(suspects, onnx.DependsOnChance))
+			"inference (in PyTorch: model.eval())", ErrNotFunction, far, blame(suspects, onnx.DependsOnChance, onnx.DependsOnTraining))
 	}
 	if len(samples) < 2 {
 		return nil

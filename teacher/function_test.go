@@ -2,6 +2,7 @@ package teacher
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +30,13 @@ func TestModelsThatAreNoFunctionOfOneSample(t *testing.T) {
 			b.NodeTo("y", "Dropout", []string{flat, b.Float32("ratio", nil, []float32{0.5}), on})
 			b.Output("y", onnx.Float32, "N", 4)
 		}, `node "y" (Dropout in training mode)`},
+		"batch normalisation in training mode": {func(b *onnx.Builder, x string) {
+			one := b.Float32("one", []int{1}, []float32{1})
+			zero := b.Float32("zero", []int{1}, []float32{0})
+			n := b.Node("BatchNormalization", []string{x, one, zero, zero, one}, onnx.Int("training_mode", 1))
+			b.NodeTo("y", "Flatten", []string{n})
+			b.Output("y", onnx.Float32, "N", 4)
+		}, `node "batchnormalization_1" (BatchNormalization in training mode)`},
 		"the mean over the batch": {func(b *onnx.Builder, x string) {
 			flat := b.Node("Flatten", []string{x})
 			b.NodeTo("y", "Sub", []string{flat, b.Node("ReduceMean", []string{flat}, onnx.Ints("axes", 0))})
@@ -38,11 +46,29 @@ func TestModelsThatAreNoFunctionOfOneSample(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			orttest.Start(t)
 			path := model(t, onnx.Float32, pixels, test.build)
+			giveStatistics(t, path)
 			_, err := Open(t.Context(), Options{Model: path, Preprocess: raw}, gray(1, 2, 3, 4), gray(9, 0, 0, 1))
 			if !errors.Is(err, ErrNotFunction) || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("got error %v, want ErrNotFunction with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// giveStatistics adds the running statistics, which batch normalisation returns in training mode, to a model's nodes.
+func giveStatistics(t *testing.T, path string) {
+	t.Helper()
+	m, err := onnx.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range m.Proto.Graph.Node {
+		if n.GetOpType() == "BatchNormalization" {
+			n.Output = append(n.Output, "running_mean", "running_var")
+		}
+	}
+	if err := m.Save(path); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -87,6 +113,32 @@ func TestOneSampleAtATimeWhereThatIsEnough(t *testing.T) {
 				t.Errorf("got %v (error %v), want %v", got.Embedding, err, test.want)
 			}
 		})
+	}
+}
+
+// A slope that lies along the width by accident is named, whether the runtime can compute it or not.
+func TestSlopesAlongTheWidth(t *testing.T) {
+	orttest.Start(t)
+	for name, width := range map[string]int{"computed": 2, "refused": 3} {
+		path := model(t, onnx.Float32, []any{"N", 1, width, width}, func(b *onnx.Builder, x string) {
+			c := b.Node("Conv", []string{x, b.Float32("w", []int{2, 1, 1, 1}, []float32{1, -1})})
+			b.NodeTo("y", "Flatten", []string{b.Node("PRelu", []string{c, b.Float32("s", []int{2}, []float32{0.5, 0.25})})})
+			b.Output("y", onnx.Float32, "N", 2*width*width)
+		})
+		m, err := Open(t.Context(), Options{Model: path, Preprocess: raw}, gray(make([]uint8, width*width)...))
+		said := fmt.Sprint(err)
+		if name == "computed" {
+			if err != nil {
+				t.Fatal(err)
+			}
+			said = strings.Join(m.Notes(), " ")
+			if err := m.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if want := `node "prelu_1" (PRelu): its slope of shape (2) lies along the width`; !strings.Contains(said, want) {
+			t.Errorf("%s: got %s, want %s", name, said, want)
+		}
 	}
 }
 

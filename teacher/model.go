@@ -99,9 +99,14 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, samples []datasets.
 		return fmt.Errorf("%w: a batch of %d samples of %d numbers, expected %d numbers at most", ErrOptions, m.batch,
 			m.input.size, maxNumbers)
 	}
+	slopes := graph.MisplacedSlopes()
 	if err := m.start(ctx, graph, samples); err != nil {
+		if errors.Is(err, ErrShape) && len(slopes) > 0 { // the runtime's own words do not say so
+			return fmt.Errorf("%w: %s", ErrShape, slopes[0])
+		}
 		return err
 	}
+	m.notes = append(m.notes, slopes...)
 	if err := m.checkFunction(ctx, graph, m.fitting(ctx, samples)); err != nil {
 		return errors.Join(err, m.session.Close())
 	}

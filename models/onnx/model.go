@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -52,11 +53,18 @@ func Load(path string) (*Model, error) {
 	return m, nil
 }
 
+// lfsPointer begins the small text that Git LFS leaves in place of a file.
+const lfsPointer = "version https://git-lfs.github.com/spec/"
+
 // Parse decodes a model from data; dir is the folder of its external data, which Parse does not touch.
 // Errors wrap ErrFormat.
 func Parse(data []byte, dir string) (*Model, error) {
 	if len(data) == 0 {
 		return nil, fmt.Errorf("%w: the file is empty", ErrFormat)
+	}
+	if bytes.HasPrefix(data, []byte(lfsPointer)) {
+		return nil, fmt.Errorf("%w: the file is a Git LFS pointer, not the model itself: fetch that with \"git lfs pull\"",
+			ErrFormat)
 	}
 	p := new(ModelProto)
 	if err := proto.Unmarshal(data, p); err != nil {

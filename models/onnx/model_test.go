@@ -59,6 +59,7 @@ func TestLoadRefusesWhatIsNoModel(t *testing.T) {
 		"half of a file":    whole[:len(whole)/2],
 		"last byte missing": whole[:len(whole)-1],
 		"first eight bytes": whole[:8],
+		"Git LFS pointer":   []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),
 		"gzip":              {0x1f, 0x8b, 8, 0, 0, 0, 0, 0},
 		"no graph":          {8, 8},
 		"no operator set":   {8, 8, 0x3a, 0},
@@ -66,6 +67,9 @@ func TestLoadRefusesWhatIsNoModel(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			path := write(t, "teacher.onnx", data)
 			_, err := Load(path)
+			if name == "Git LFS pointer" && !strings.Contains(err.Error(), "git lfs pull") {
+				t.Errorf("got error %v, want the command that fetches the file", err)
+			}
 			if !errors.Is(err, ErrFormat) || !strings.Contains(err.Error(), path) {
 				t.Errorf("got error %v, want ErrFormat naming %s", err, path)
 			}
