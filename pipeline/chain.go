@@ -2,18 +2,27 @@ package pipeline
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
+	"rkd/datasets/regular"
 	"rkd/pipeline/batch"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
+	"rkd/student/train/record"
 )
+
+// ErrNotShared says that a task does not see the run directory of its chain.
+var ErrNotShared = errors.New("the run directory is not shared")
 
 // ChainOptions say how an experiment is rendered as batch jobs.
 type ChainOptions struct {
+	Engine    batch.Engine
 	Config    string   // path of the configuration
 	Overrides []string // of its keys
 	Program   string   // that runs in jobs unless the configuration names one
@@ -26,12 +35,28 @@ type ChainOptions struct {
 func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error) {
 	e := r.Experiment
 	if e.Base.Generations > 1 {
-		return nil, fmt.Errorf("%w: %s: generations is %d, but batch jobs make one: use \"rkd run\", or a configuration "+
-			"whose teacher is "+
-			"the student of another", config.ErrConfig, e.File, e.Base.Generations)
+		return nil, fmt.Errorf("%w: %s: generations is %d, but batch jobs make one: what the cache of a second one holds is "+
+			"known when the first is trained; use \"rkd run\", or a configuration whose teacher is the student of another",
+			config.ErrConfig, e.File, e.Base.Generations)
 	}
-	_, err := cache.ReadPlan(ctx, e.Base.Cache.Dir)
-	if errors.Is(err, cache.ErrNoPlan) {
+	c := &batch.Chain{
+		Name: e.Base.Name, Config: o.Config, Set: o.Overrides, CacheDir: e.Base.Cache.Dir, RunDir: e.Base.Dir,
+		Program: o.Program, Batch: e.Batch,
+	}
+	var err error
+	if c.ConfigText, err = regular.ReadFile(o.Config); err != nil {
+		return nil, fmt.Errorf("reading the configuration: %w", err)
+	}
+	if c.WorkDir, err = os.Getwd(); err != nil {
+		return nil, fmt.Errorf("finding the working directory: %w", err)
+	}
+	if c.Dir, err = filepath.Abs(o.Out); err != nil {
+		return nil, fmt.Errorf("finding %q: %w", o.Out, err)
+	}
+	if err := c.Check(o.Engine); err != nil {
+		return nil, err
+	}
+	if _, err = cache.ReadPlan(ctx, e.Base.Cache.Dir); errors.Is(err, cache.ErrNoPlan) {
 		_, err = r.Plan(ctx, e.Batch.Tasks)
 	}
 	if err != nil {
@@ -41,19 +66,42 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 	if err != nil {
 		return nil, err
 	}
-	c := &batch.Chain{
-		Name: e.Base.Name, Config: o.Config, Set: o.Overrides, CacheDir: e.Base.Cache.Dir, Program: e.Batch.Program,
-		Batch: e.Batch,
-		Work:  s.Work(o.Missing),
+	c.Work = s.Work(o.Missing)
+	c.Mark, err = r.mark()
+	return c, err
+}
+
+func (r *Runner) markFile() string { return filepath.Join(r.Experiment.Base.Dir, "batch", "mark") }
+
+// mark returns the mark of the run directory, a random word by which tasks on other machines know it, and makes it where
+// there is none.
+func (r *Runner) mark() (string, error) {
+	data, err := regular.ReadFile(r.markFile())
+	if errors.Is(err, fs.ErrNotExist) {
+		data = []byte(rand.Text())
+		err = record.WriteFile(r.markFile(), data)
 	}
-	if c.Program == "" {
-		c.Program = o.Program
+	if err != nil {
+		return "", fmt.Errorf("marking the run directory: %w", err)
 	}
-	if c.WorkDir, err = os.Getwd(); err != nil {
-		return nil, fmt.Errorf("finding the working directory: %w", err)
+	return strings.TrimSpace(string(data)), nil
+}
+
+// CheckMark refuses, with ErrNotShared, a run directory that is another than that of the chain with the mark: what a
+// task wrote there would be lost.
+func (r *Runner) CheckMark(mark string) error {
+	data, err := regular.ReadFile(r.markFile())
+	if err == nil && strings.TrimSpace(string(data)) == mark {
+		return nil
 	}
-	if c.Dir, err = filepath.Abs(o.Out); err != nil {
-		return nil, fmt.Errorf("finding %q: %w", o.Out, err)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("looking for the mark of the run directory: %w", err)
 	}
-	return c, c.Check()
+	host, _ := os.Hostname() // for people
+	what := "has another mark"
+	if err != nil {
+		what = "is missing"
+	}
+	return fmt.Errorf("%w: on %s, %q, written when the jobs were rendered, %s: %q has to be the same folder on all nodes",
+		ErrNotShared, host, r.markFile(), what, r.Experiment.Base.Dir)
 }

@@ -26,6 +26,8 @@ type Status struct {
 	Evaluated bool `json:"evaluated"`
 	// Failures are those of tasks that nothing has been done about since.
 	Failures []Failure `json:"failures"`
+	// Troubles are what a cluster says about its tasks, for who asks it: of some ends the task itself cannot tell.
+	Troubles []batch.Trouble `json:"troubles,omitempty"`
 }
 
 // TrainingStatus says how far a training is.

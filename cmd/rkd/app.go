@@ -100,12 +100,20 @@ func command(c cli.Command, exits []int, examples ...string) *cli.Command {
 // Exit codes that several commands have.
 var (
 	onCaches = []int{exitDone, exitFailed, exitUsage, exitInput, exitInterrupted}
-	onStages = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitInterrupted}
+	onStages = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitUnequipped, exitInterrupted}
 	// onWriters adds what can happen to a command that fills a cache.
-	onWriters = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitInterrupted}
+	onWriters = []int{
+		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitUnequipped, exitInterrupted,
+	}
+	// onJobs adds jobs that do not end well.
+	onJobs = onWriters
 	// onFolders adds what can happen to a command that writes into a run directory; onRuns is both.
-	onFolders = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitHeld, exitInterrupted}
-	onRuns    = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitHeld, exitInterrupted}
+	onFolders = []int{
+		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitHeld, exitUnequipped, exitInterrupted,
+	}
+	onRuns = []int{
+		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitHeld, exitUnequipped, exitInterrupted,
+	}
 	onNothing = []int{exitDone, exitFailed, exitUsage}
 )
 

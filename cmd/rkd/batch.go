@@ -20,6 +20,7 @@ type batchOptions struct {
 	Scheduler string
 	Out       string
 	Missing   bool
+	UntilDone bool
 }
 
 func batchCommand(out console) *cli.Command {
@@ -31,7 +32,7 @@ func batchCommand(out console) *cli.Command {
 func (o *batchOptions) flags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{
-			Name: "engine", Usage: "`ENGINE` that runs the jobs: slurm", Value: "slurm",
+			Name: "engine", Usage: "`ENGINE` that runs the jobs: slurm or kubernetes", Value: "slurm",
 			Destination: &o.Scheduler,
 		},
 		&cli.StringFlag{Name: "out", Usage: "`DIR` for the files, default jobs in the run directory", Destination: &o.Out},
@@ -75,8 +76,9 @@ func (o *batchOptions) render(ctx context.Context, name string, args []string) (
 	if err != nil {
 		return nil, nil, err
 	}
-	if o.Scheduler != "slurm" {
-		return nil, nil, usage("--engine", "--engine is %q, expected slurm", o.Scheduler)
+	engine := batch.Engine(o.Scheduler)
+	if engine != batch.Slurm && engine != batch.Kubernetes {
+		return nil, nil, usage("--engine", "--engine is %q, expected %s or %s", o.Scheduler, batch.Slurm, batch.Kubernetes)
 	}
 	r, err := o.load(&o.console, file)
 	if err != nil {
@@ -91,12 +93,12 @@ func (o *batchOptions) render(ctx context.Context, name string, args []string) (
 		out = filepath.Join(r.Experiment.Base.Dir, "jobs")
 	}
 	chain, err := r.Chain(ctx, pipeline.ChainOptions{
-		Config: file, Overrides: o.overrides(), Program: self, Out: out, Missing: o.Missing,
+		Engine: engine, Config: file, Overrides: o.overrides(), Program: self, Out: out, Missing: o.Missing,
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	files, err := chain.Slurm()
+	files, err := chain.Render(engine)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -110,9 +112,13 @@ func batchSubmitCommand(out console) *cli.Command {
 		Name:      "submit",
 		Usage:     "write the jobs of an experiment and hand them to the cluster",
 		ArgsUsage: "CONFIG",
-		Flags:     o.flags(),
-		Action:    func(c *cli.Context) error { return runBatchSubmit(c.Context, o, c.Args().Slice()) },
-	}, onStages, "rkd batch submit examples/mnist-unseen.yaml --engine slurm")
+		Flags: append(o.flags(), &cli.BoolFlag{
+			Name: "wait", DisableDefaultText: true, Destination: &o.UntilDone,
+			Usage: "wait until all is done; Kubernetes' stages are submitted one after the other then",
+		}),
+		Action: func(c *cli.Context) error { return runBatchSubmit(c.Context, o, c.Args().Slice()) },
+	}, onJobs, "rkd batch submit examples/mnist-unseen.yaml --engine slurm",
+		"rkd batch submit examples/mnist-unseen.yaml --engine kubernetes --wait")
 }
 
 func runBatchSubmit(ctx context.Context, o batchOptions, args []string) error {
@@ -120,7 +126,12 @@ func runBatchSubmit(ctx context.Context, o batchOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	jobs, err := chain.SubmitSlurm(ctx)
+	var jobs []batch.Job
+	if batch.Engine(o.Scheduler) == batch.Kubernetes {
+		jobs, err = chain.SubmitKubernetes(ctx, o.UntilDone, newProgress(o.stderr, o.Quiet, o.at).Say)
+	} else {
+		jobs, err = chain.SubmitSlurm(ctx, o.UntilDone)
+	}
 	if o.JSON && err == nil {
 		return o.printJSON(map[string]any{"jobs": jobs})
 	}
@@ -154,10 +165,26 @@ func runBatchStatus(ctx context.Context, o batchOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	if s.Troubles, err = troubles(ctx, r); err != nil { // what lies in the folders is the truth without it, too
+		r.Progress.Say("%v", err)
+	}
 	if o.JSON {
 		return o.printJSON(s)
 	}
 	return printStatus(&o.console, s)
+}
+
+// troubles asks Kubernetes, where the experiment runs there and kubectl is at hand.
+func troubles(ctx context.Context, r *pipeline.Runner) ([]batch.Trouble, error) {
+	b := r.Experiment.Batch
+	if b.Image == "" {
+		return nil, nil
+	}
+	list, err := (&batch.Chain{Name: r.Experiment.Base.Name, Batch: b}).Troubles(ctx)
+	if errors.Is(err, batch.ErrNoEngine) {
+		return nil, nil
+	}
+	return list, err
 }
 
 // printStatus prints a line for each stage, then what is the matter with single tasks.
@@ -199,6 +226,9 @@ func printStatus(out *console, s *pipeline.Status) error {
 	}
 	for _, f := range s.Failures {
 		out.printf("%s task %d failed on %s with exit code %d: %s\n", f.Stage, f.Index, f.Host, f.Code, f.Message)
+	}
+	for _, t := range s.Troubles {
+		out.printf("kubernetes: %s\n", t)
 	}
 	return nil
 }

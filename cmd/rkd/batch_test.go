@@ -77,8 +77,16 @@ func TestTasksByIndex(t *testing.T) {
 		!strings.Contains(submit, "1-distill.sh 0 --array=1,3") {
 		t.Errorf("--missing submits\n%s", submit)
 	}
-	must(t, dir, "distill", file, "--task-index", "1")
-	must(t, dir, "distill", file, "--task-index", "3")
+	must(t, dir, "batch", "render", file, "--missing", "--out", "pods", "--engine", "kubernetes", "--set",
+		"batch={image: rkd, volume: {host_path: "+dir+"}}")
+	if job := string(read(t, filepath.Join(dir, "pods", "1-distill.yaml"))); !strings.Contains(job, `"1,3"`) &&
+		!strings.Contains(job, "- 1,3\n") || !strings.Contains(job, "workingDir: "+dir+"\n") ||
+		!strings.Contains(job, "completions: 2") {
+		t.Errorf("--missing applies\n%s", job)
+	}
+	for _, index := range []string{"0", "1"} { // as Kubernetes counts what is missing
+		must(t, dir, "distill", file, "--task-index", index, "--task-list", "1,3")
+	}
 	must(t, dir, "export", file, "--task-index", "3")
 	must(t, dir, "batch", "collect", file)
 	says("export 4 of 4 trainings", "evaluate done")
@@ -172,7 +180,22 @@ func TestBatchRefusals(t *testing.T) {
 		{[]string{"export", file, "--task-index", "-1"}, exitUsage, `"-1"`},
 		{[]string{"distill", file, "--task-index", "1", "--seed", "2"}, exitUsage, "--task-index counts all trainings"},
 		{[]string{"precompute", file, "--task-index", "4"}, exitUsage, "4"},
-		{[]string{"batch", "render", file, "--engine", "pbs"}, exitUsage, "expected slurm"},
+		{[]string{"distill", file, "--task-index", "2", "--task-list", "1,3"}, exitUsage, "expected 0 to 1"},
+		{[]string{"distill", file, "--task-index", "0", "--task-list", "3-1"}, exitUsage, `"3-1" is no list`},
+		{[]string{"distill", file, "--task-index", "0", "--task-list", "9"}, exitUsage, "expected 0 to 3"},
+		{[]string{"distill", file, "--task-list", "9"}, exitUsage, "--task-list goes with an index"},
+		{[]string{"batch", "render", file, "--engine", "kubernetes"}, exitUsage, "batch.image is missing"},
+		{
+			[]string{"batch", "render", file, "--engine", "kubernetes", "--set", "batch.image=rkd"},
+			exitUsage,
+			"name a bucket, or what they share in batch.volume",
+		},
+		{
+			[]string{"batch", "render", file, "--engine", "kubernetes", "--set", "batch.namespace=Vision"},
+			exitUsage,
+			`namespace is "Vision", expected at most 63 lower-case letters`,
+		},
+		{[]string{"batch", "render", file, "--engine", "pbs"}, exitUsage, "expected slurm or kubernetes"},
 		{[]string{"batch", "render", file, "--set", "generations=2"}, exitUsage, "generations is 2"},
 		{[]string{"batch", "render", "none.yaml"}, exitUsage, "none.yaml"},
 	} {
@@ -180,10 +203,43 @@ func TestBatchRefusals(t *testing.T) {
 			t.Errorf("%v: exit code %d\n%s", test.args, r.code, r.stderr)
 		}
 	}
-	c := program(t, dir, "batch", "submit", file)
-	c.Env = append(c.Env, "PATH="+dir)
-	if r := finish(t, c); r.code != exitFailed || !strings.Contains(r.stderr, "sbatch is not on the path") ||
-		r.stdout != "" {
-		t.Errorf("without sbatch: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
+	for _, engine := range []struct{ name, program string }{{"slurm", "sbatch"}, {"kubernetes", "kubectl"}} {
+		c := program(t, dir, "batch", "submit", file, "--engine", engine.name, "--set", "batch.image=rkd", "--set",
+			"batch.volume.host_path="+dir)
+		c.Env = append(c.Env, "PATH="+dir)
+		if r := finish(t, c); r.code != exitUnequipped || !strings.Contains(r.stderr, engine.program+" is not on the path") ||
+			r.stdout != "" {
+			t.Errorf("without %s: exit code %d\n%s%s", engine.program, r.code, r.stdout, r.stderr)
+		}
 	}
+}
+
+// A task that sees another run directory than that of its chain ends before it begins.
+func TestUnsharedRunDirectory(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	file := jobsConfig(t, dir, "")
+	must(t, dir, "batch", "render", file)
+	script := string(read(t, filepath.Join(dir, "runs/sample/jobs/3-distill.sh")))
+	_, mark, found := strings.Cut(script, "export RKD_BATCH=")
+	if !found {
+		t.Fatalf("no mark in\n%s", script)
+	}
+	mark, _, _ = strings.Cut(mark, "\n")
+	task := func(name, mark, says string, code int) {
+		t.Helper()
+		c := program(t, dir, "precompute", file, "--task-index", "0")
+		c.Env = append(c.Env, "RKD_BATCH="+mark)
+		if r := finish(t, c); r.code != code || !strings.Contains(r.stderr, says) {
+			t.Errorf("%s: exit code %d\n%s", name, r.code, r.stderr)
+		}
+	}
+	task("a mark of another chain", "other", "has another mark", exitInput)
+	task("its own mark", mark, "", exitDone)
+	must(t, dir, "batch", "render", file, "--missing") // leaves the mark of tasks that are on their way
+	task("its own mark after another rendering", mark, "", exitDone)
+	if err := os.Remove(filepath.Join(dir, "runs/sample/batch/mark")); err != nil {
+		t.Fatal(err)
+	}
+	task("no mark", mark, "is missing", exitInput)
 }

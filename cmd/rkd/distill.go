@@ -32,7 +32,7 @@ func distillCommand(out console) *cli.Command {
 				Name: "profile", Usage: "print where the time of a step goes", DisableDefaultText: true,
 				Destination: &o.Profile,
 			},
-			o.variantFlag(), o.seedFlag(), o.indexFlag("training"),
+			o.variantFlag(), o.seedFlag(), o.indexFlag("training"), o.listFlag(),
 			o.setFlag(), o.engineFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runDistill(c.Context, o, c.Args().Slice()) },

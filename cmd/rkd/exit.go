@@ -40,6 +40,7 @@ const (
 	exitMismatch    = 4
 	exitPartial     = 5
 	exitHeld        = 6
+	exitUnequipped  = 7
 	exitInterrupted = 130
 )
 
@@ -49,12 +50,13 @@ var exitMeanings = []struct {
 	meaning string
 }{
 	{exitDone, "done"},
-	{exitFailed, "the machine or the training failed: disk full, no usable ONNX Runtime library, diverged loss"},
+	{exitFailed, "the machine or the training failed: disk full, quota exceeded, diverged loss"},
 	{exitUsage, "wrong usage or configuration"},
 	{exitInput, "bad input: data, model, cache or checkpoint that is missing, damaged or does not fit"},
 	{exitMismatch, "a cache or run folder was made from another model, preprocessing, data set or configuration"},
 	{exitPartial, "partly done: some parts of a cache, or some trainings, are missing"},
 	{exitHeld, "the folder is held by another process"},
+	{exitUnequipped, "this machine lacks a library or program that the command needs: ONNX Runtime, sbatch, kubectl"},
 	{exitInterrupted, "interrupted"},
 }
 
@@ -86,10 +88,15 @@ var sentinels = []struct {
 		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},
+	{exitInput, "", []error{pipeline.ErrNotShared}},
+	{exitUnequipped, "", []error{ort.ErrLibraryMissing, ort.ErrLibraryTooOld, batch.ErrNoEngine}},
+	{exitPartial, "'rkd batch status CONFIG' says why, 'rkd batch submit CONFIG --missing' makes what is missing", []error{
+		batch.ErrStage,
+	}},
+	{exitFailed, "free space there, or raise the quota; the same command goes on", []error{syscall.ENOSPC, syscall.EDQUOT}},
 	{exitFailed, "", []error{
-		ort.ErrLibraryMissing, ort.ErrLibraryTooOld, ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify,
-		loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged, lock.ErrUnsupported, batch.ErrNoEngine, report.ErrPlot,
-		batch.ErrRefused,
+		ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify, loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged,
+		lock.ErrUnsupported, report.ErrPlot, batch.ErrRefused, batch.ErrStuck,
 	}},
 }
 

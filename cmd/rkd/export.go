@@ -31,7 +31,7 @@ func exportCommand(out console) *cli.Command {
 				Usage:       "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
 				Destination: &o.Output,
 			},
-			o.variantFlag(), o.seedFlag(), o.indexFlag("training"), o.setFlag(), o.waitFlag(), o.libraryFlag(),
+			o.variantFlag(), o.seedFlag(), o.indexFlag("training"), o.listFlag(), o.setFlag(), o.waitFlag(), o.libraryFlag(),
 			o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runExport(c.Context, o, c.Args().Slice()) },

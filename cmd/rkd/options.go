@@ -1,11 +1,13 @@
 package main
 
 import (
+	"os"
 	"slices"
 
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/pipeline/batch"
 	"rkd/pipeline/config"
 )
 
@@ -103,7 +105,11 @@ func (o *experimentOptions) load(out *console, file string) (*pipeline.Runner, e
 	if err != nil {
 		return nil, err
 	}
-	return &pipeline.Runner{Machine: m, Experiment: e}, nil
+	r := &pipeline.Runner{Machine: m, Experiment: e}
+	if mark := os.Getenv(batch.MarkVariable); mark != "" {
+		return r, r.CheckMark(mark)
+	}
+	return r, nil
 }
 
 // taskOptions choose among the trainings of an experiment.

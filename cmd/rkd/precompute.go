@@ -35,7 +35,7 @@ func precomputeCommand(out console) *cli.Command {
 				Name: "tasks", Usage: "`NUMBER` of tasks of the plan; default one a shard, 1000 at most",
 				Destination: &o.Tasks,
 			},
-			o.indexFlag("task of the plan"),
+			o.indexFlag("task of the plan"), o.listFlag(),
 			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error {

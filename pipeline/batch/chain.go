@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"rkd/pipeline/config"
@@ -24,11 +25,43 @@ type Chain struct {
 	Config   string   // the configuration's path, as jobs give it to rkd
 	Set      []string // values of --set that jobs give to rkd
 	CacheDir string   // the cache's folder
-	Program  string   // that runs as rkd
+	RunDir   string   // the run directory
+	Mark     string   // that tasks find in the run directory if it is the one of the chain
+	Program  string   // that runs as rkd, of this machine, where the configuration names none
 	WorkDir  string   // where jobs run; absolute
 	Dir      string   // where the rendered files and the logs lie; absolute
 	Batch    config.Batch
 	Work     Work
+	// ConfigText is the configuration, for engines whose tasks do not see its file.
+	ConfigText []byte
+}
+
+// MarkVariable tells a task the mark of its chain.
+const MarkVariable = "RKD_BATCH"
+
+// Engine is a cluster's scheduler.
+type Engine string
+
+// The engines.
+const (
+	Slurm      Engine = "slurm"
+	Kubernetes Engine = "kubernetes"
+)
+
+// Check refuses what an engine could not run, whatever there is to do.
+func (c *Chain) Check(e Engine) error {
+	if e == Kubernetes {
+		return c.checkKubernetes()
+	}
+	return c.checkSlurm()
+}
+
+// Render renders the chain's documents for an engine.
+func (c *Chain) Render(e Engine) ([]File, error) {
+	if e == Kubernetes {
+		return c.Kubernetes()
+	}
+	return c.Slurm()
 }
 
 // Work is what is to be done: indices, ascending, of the plan's tasks and of the experiment's trainings. Evaluation
@@ -90,8 +123,9 @@ func (c *Chain) stages() []stage {
 const indexWord = "$index"
 
 // permanent are the exit codes after which another try ends in the same way: wrong usage or configuration, bad input, a
-// cache or folder of something else.
-var permanent = []int{2, 3, 4}
+// cache or folder of something else, a machine without ONNX Runtime's library; and those of a shell for a program that
+// cannot be run, or is not there.
+var permanent = []int{2, 3, 4, 7, 126, 127}
 
 // File is a rendered document.
 type File struct {
@@ -138,3 +172,26 @@ func Ranges(numbers []int) string {
 	}
 	return strings.Join(parts, ",")
 }
+
+// Numbers reads what Ranges writes.
+func Numbers(ranges string) ([]int, error) {
+	var numbers []int
+	for part := range strings.SplitSeq(ranges, ",") {
+		low, high, isRange := strings.Cut(part, "-")
+		if !isRange {
+			high = low
+		}
+		from, err := strconv.Atoi(low)
+		to, err2 := strconv.Atoi(high)
+		if err != nil || err2 != nil || from > to || len(numbers)+to-from >= maxNumbers {
+			return nil, fmt.Errorf("%q is no list of numbers and ranges, e.g. 0-3,7", ranges)
+		}
+		for n := from; n <= to; n++ {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers, nil
+}
+
+// maxNumbers bounds what a list of ranges may stand for.
+const maxNumbers = 1 << 20

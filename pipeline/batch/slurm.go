@@ -67,7 +67,11 @@ func (c *Chain) slurmScript(s stage) map[string]any {
 		log = s.name + "-%A_%a.log"
 		job = "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
 	}
-	command := []string{quote(c.Program)}
+	program := c.Batch.Program
+	if program == "" {
+		program = c.Program
+	}
+	command := []string{quote(program)}
 	for _, word := range s.command {
 		if word == indexWord {
 			command = append(command, `"$index"`)
@@ -75,7 +79,7 @@ func (c *Chain) slurmScript(s stage) map[string]any {
 		}
 		command = append(command, quote(word))
 	}
-	var environment []string
+	environment := []string{MarkVariable + "=" + quote(c.Mark)}
 	for _, name := range slices.Sorted(maps.Keys(c.Batch.Environment)) {
 		environment = append(environment, name+"="+quote(c.Batch.Environment[name]))
 	}
@@ -134,6 +138,9 @@ func (c *Chain) slurmArrays() []slurmArray {
 				of[j] = index - a.Offset
 			}
 			a.Array, rest = Ranges(of), rest[n:]
+			if c.Batch.Parallel > 0 {
+				a.Array += fmt.Sprintf("%%%d", c.Batch.Parallel)
+			}
 			arrays = append(arrays, a)
 		}
 	}
@@ -146,16 +153,22 @@ type Job struct {
 	ID    string `json:"id"`
 }
 
-// SubmitSlurm hands the rendered scripts to sbatch. It returns the jobs that Slurm has taken, with an error too.
-func (c *Chain) SubmitSlurm(ctx context.Context) ([]Job, error) {
+// SubmitSlurm hands the rendered scripts to sbatch, and with wait stays until the last job has ended. It returns the
+// jobs that Slurm has taken, with an error too.
+func (c *Chain) SubmitSlurm(ctx context.Context, wait bool) ([]Job, error) {
 	sbatch, err := exec.LookPath("sbatch")
 	if err != nil {
 		return nil, fmt.Errorf("sbatch is %w: submit on a machine of the cluster, there too with submit.sh of %q",
 			ErrNoEngine, c.Dir)
 	}
 	var jobs []Job
-	for _, a := range c.slurmArrays() {
+	arrays := c.slurmArrays()
+	for i, a := range arrays {
 		args := []string{"--parsable"}
+		last := wait && i == len(arrays)-1
+		if last {
+			args = append(args, "--wait")
+		}
 		if a.IsArray {
 			args = append(args, "--array="+a.Array)
 		}
@@ -173,11 +186,15 @@ func (c *Chain) SubmitSlurm(ctx context.Context) ([]Job, error) {
 			args = append(args, fmt.Sprint(a.Offset))
 		}
 		id, err := output(ctx, sbatch, args...)
+		if id, _, _ = strings.Cut(id, ";"); id != "" { // a cluster's name may follow
+			jobs = append(jobs, Job{a.Stage, id})
+		}
+		if last && err != nil && id != "" { // taken, and not ended well: cancelled if a job before it has failed
+			return jobs, fmt.Errorf("%s: %w: job %s has not succeeded, or one before it", a.Stage, ErrStage, id)
+		}
 		if err != nil {
 			return jobs, fmt.Errorf("submitting %s: sbatch %w", a.Stage, err)
 		}
-		id, _, _ = strings.Cut(id, ";") // a cluster's name may follow
-		jobs = append(jobs, Job{a.Stage, id})
 	}
 	return jobs, nil
 }
@@ -194,15 +211,15 @@ func output(ctx context.Context, program string, args ...string) (string, error)
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit):
-		return "", fmt.Errorf("%w it: %s", ErrRefused, strings.TrimSpace(said.String()))
+		return strings.TrimSpace(out.String()), fmt.Errorf("%w it: %s", ErrRefused, strings.TrimSpace(said.String()))
 	case err != nil:
 		return "", err
 	}
 	return strings.TrimSpace(out.String()), nil
 }
 
-// Check refuses what no script can say.
-func (c *Chain) Check() error {
+// checkSlurm refuses what no script can say.
+func (c *Chain) checkSlurm() error {
 	for _, path := range []string{c.WorkDir, c.Dir} {
 		if strings.ContainsAny(path, "\n\r\"\\%") {
 			return fmt.Errorf("%w: the folder %q cannot stand in a script of sbatch: rename it", config.ErrConfig, path)

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,10 +30,11 @@ func upTo(n int) []int {
 func full() *batch.Chain {
 	retries := 3
 	return &batch.Chain{
-		Name: "digits", Config: "plans/my digits.yaml", Set: []string{"train.epochs=2", "seeds=[1, 2]"},
+		Name: "digits", Mark: "MARK", RunDir: "runs/digits", ConfigText: []byte("name: digits # and so on\n"), Config: "plans/my digits.yaml", Set: []string{"train.epochs=2", "seeds=[1, 2]"},
 		CacheDir: "runs/digits/cache",
-		Program:  "rkd", WorkDir: "/home/ann/digits", Dir: "/home/ann/digits/jobs",
+		Program:  "/home/ann/bin/rkd", WorkDir: "/home/ann/digits", Dir: "/home/ann/digits/jobs",
 		Batch: config.Batch{
+			Program: "rkd", Parallel: 3,
 			Resources: config.Resources{CPUs: 4, Memory: "16G", GPUs: 1, Time: "04:00:00"},
 			Stages:    config.Stages{Distill: config.Resources{Time: "1-00:00:00"}},
 			Retries:   &retries, Partition: "gpu", Account: "vision", QOS: "long", MaxArraySize: 4,
@@ -47,7 +49,7 @@ func full() *batch.Chain {
 func plain() *batch.Chain {
 	retries := 2
 	return &batch.Chain{
-		Name: "sample", Config: "sample.yaml", CacheDir: "runs/sample/cache", Program: "/opt/rkd/bin/rkd",
+		Name: "sample", Mark: "MARK", RunDir: "runs/sample", Config: "sample.yaml", CacheDir: "runs/sample/cache", Program: "/opt/rkd/bin/rkd",
 		WorkDir: "/data/with space",
 		Dir:     "/data/with space/jobs", Batch: config.Batch{Retries: &retries, MaxArraySize: 1001},
 		Work: batch.Work{Distill: []int{1}, Export: []int{0, 1, 2}},
@@ -57,35 +59,38 @@ func plain() *batch.Chain {
 // Every document is compared with its golden file.
 func TestSlurm(t *testing.T) {
 	for name, chain := range map[string]*batch.Chain{"full": full(), "plain": plain()} {
-		files, err := chain.Slurm()
+		files, err := chain.Render(batch.Slurm)
 		if err != nil {
 			t.Fatal(err)
 		}
-		dir := filepath.Join("testdata", "slurm", name)
+		compare(t, filepath.Join("testdata", "slurm", name), files)
+	}
+}
+
+// compare holds files against the golden ones of a folder, which has no others.
+func compare(t *testing.T, dir string, files []batch.File) {
+	t.Helper()
+	if *update {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range files {
+		golden := filepath.Join(dir, f.Name)
 		if *update {
-			if err := os.RemoveAll(dir); err != nil {
-				t.Fatal(err)
-			}
+			write(t, golden, f.Data, f.Mode)
 		}
-		var names []string
-		for _, f := range files {
-			golden := filepath.Join(dir, f.Name)
-			names = append(names, f.Name)
-			if *update {
-				write(t, golden, f.Data, f.Mode)
-			}
-			want, err := os.ReadFile(golden)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := cmp.Diff(string(want), string(f.Data)); diff != "" {
-				t.Errorf("%s (-want +got):\n%s", golden, diff)
-			}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
 		}
-		entries, err := os.ReadDir(dir)
-		if err != nil || len(entries) != len(names) {
-			t.Errorf("%s has %d files, the chain %v (%v)", dir, len(entries), names, err)
+		if diff := cmp.Diff(string(want), string(f.Data)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", golden, diff)
 		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != len(files) {
+		t.Errorf("%s has %d files, the chain %d (%v)", dir, len(entries), len(files), err)
 	}
 }
 
@@ -99,11 +104,11 @@ func write(t *testing.T, path string, data []byte, mode os.FileMode) {
 	}
 }
 
-// sbatch puts a program of that name, a shell script, on the path, and nothing else but what it needs.
-func sbatch(t *testing.T, script string) {
+// standIn puts a program of a name, a shell script, on the path, and nothing else but what it needs.
+func standIn(t *testing.T, name, script string) {
 	t.Helper()
 	bin := t.TempDir()
-	write(t, filepath.Join(bin, "sbatch"), []byte("#!/bin/sh\n"+script), 0o755)
+	write(t, filepath.Join(bin, name), []byte("#!/bin/sh\n"+script), 0o755)
 	t.Setenv("PATH", bin+":/bin:/usr/bin")
 }
 
@@ -111,8 +116,8 @@ func sbatch(t *testing.T, script string) {
 func TestSubmit(t *testing.T) {
 	calls := filepath.Join(t.TempDir(), "calls")
 	t.Setenv("CALLS", calls)
-	sbatch(t, `echo "$@" >>"$CALLS"; echo "$(wc -l <"$CALLS");cluster"`)
-	jobs, err := full().SubmitSlurm(t.Context())
+	standIn(t, "sbatch", `echo "$@" >>"$CALLS"; echo "$(wc -l <"$CALLS");cluster"`)
+	jobs, err := full().SubmitSlurm(t.Context(), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,12 +128,12 @@ func TestSubmit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `--parsable --array=0-3 /home/ann/digits/jobs/1-precompute.sh 0
---parsable --array=0-3 /home/ann/digits/jobs/1-precompute.sh 4
---parsable --array=0-1 /home/ann/digits/jobs/1-precompute.sh 8
+	want := `--parsable --array=0-3%3 /home/ann/digits/jobs/1-precompute.sh 0
+--parsable --array=0-3%3 /home/ann/digits/jobs/1-precompute.sh 4
+--parsable --array=0-1%3 /home/ann/digits/jobs/1-precompute.sh 8
 --parsable --dependency=afterok:1:2:3 /home/ann/digits/jobs/2-finalize.sh
---parsable --array=0-3 --dependency=afterok:4 /home/ann/digits/jobs/3-distill.sh 0
---parsable --array=0-3 --dependency=afterok:5 /home/ann/digits/jobs/4-export.sh 0
+--parsable --array=0-3%3 --dependency=afterok:4 /home/ann/digits/jobs/3-distill.sh 0
+--parsable --array=0-3%3 --dependency=afterok:5 /home/ann/digits/jobs/4-export.sh 0
 --parsable --dependency=afterok:6 /home/ann/digits/jobs/5-evaluate.sh
 --parsable --dependency=afterok:7 /home/ann/digits/jobs/6-collect.sh
 `
@@ -137,19 +142,31 @@ func TestSubmit(t *testing.T) {
 	}
 }
 
+// With waiting, the last job's end is waited for, and told.
+func TestSubmitAndWait(t *testing.T) {
+	standIn(t, "sbatch", `case "$*" in *--wait*) echo 9; exit "$CODE";; *) echo 7;; esac`)
+	for code, want := range map[string]error{"0": nil, "1": batch.ErrStage} {
+		t.Setenv("CODE", code)
+		jobs, err := plain().SubmitSlurm(t.Context(), true)
+		if !errors.Is(err, want) || len(jobs) != 4 || jobs[3].ID != "9" || jobs[2].ID != "7" {
+			t.Errorf("sbatch --wait ends with %s: jobs %v, error %v", code, jobs, err)
+		}
+	}
+}
+
 // What Slurm has taken before it refuses is told, and its words come whole and once.
 func TestRefusal(t *testing.T) {
-	sbatch(t, `case "$*" in
+	standIn(t, "sbatch", `case "$*" in
 *finalize*) echo "sbatch: error: Batch job submission failed: Invalid qos specification" >&2; exit 1;;
 esac; echo 7`)
-	jobs, err := full().SubmitSlurm(t.Context())
+	jobs, err := full().SubmitSlurm(t.Context(), false)
 	if !errors.Is(err, batch.ErrRefused) || len(jobs) != 3 ||
 		strings.Count(err.Error(), "Invalid qos specification") != 1 ||
 		!strings.Contains(err.Error(), "submitting finalize") {
 		t.Errorf("jobs %v, error %v", jobs, err)
 	}
 	t.Setenv("PATH", t.TempDir())
-	if _, err := full().SubmitSlurm(t.Context()); !errors.Is(err, batch.ErrNoEngine) ||
+	if _, err := full().SubmitSlurm(t.Context(), false); !errors.Is(err, batch.ErrNoEngine) ||
 		!strings.Contains(err.Error(), "submit.sh") {
 		t.Errorf("without sbatch the error is %v", err)
 	}
@@ -159,11 +176,11 @@ func TestFoldersThatNoScriptCanName(t *testing.T) {
 	for _, dir := range []string{"/a\nb", `/a"b`, "/a%jb"} {
 		c := plain()
 		c.Dir = dir
-		if err := c.Check(); !errors.Is(err, config.ErrConfig) {
+		if err := c.Check(batch.Slurm); !errors.Is(err, config.ErrConfig) {
 			t.Errorf("%q: %v", dir, err)
 		}
 	}
-	if err := plain().Check(); err != nil {
+	if err := plain().Check(batch.Slurm); err != nil {
 		t.Error(err)
 	}
 }
@@ -172,6 +189,14 @@ func TestRanges(t *testing.T) {
 	for want, numbers := range map[string][]int{"": nil, "5": {5}, "0-3,7,9-10": {0, 1, 2, 3, 7, 9, 10}} {
 		if got := batch.Ranges(numbers); got != want {
 			t.Errorf("%v is %q, expected %q", numbers, got, want)
+		}
+		if got, err := batch.Numbers(want); want != "" && (err != nil || !slices.Equal(got, numbers)) {
+			t.Errorf("%q is %v, expected %v (%v)", want, got, numbers, err)
+		}
+	}
+	for _, wrong := range []string{"", "a", "3-1", "1,,2", "-1", "0-99999999999", "0-2000000"} {
+		if got, err := batch.Numbers(wrong); err == nil {
+			t.Errorf("%q is %v", wrong, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -18,6 +19,8 @@ type Batch struct {
 	Stages    Stages    `yaml:"stages,omitempty"`
 	// Retries is how often a task that failed is begun again, unless its exit code is permanent; default 2.
 	Retries *int `yaml:"retries,omitempty"`
+	// Parallel is how many tasks of a stage may run at the same time; 0 leaves it to the cluster.
+	Parallel int `yaml:"parallel,omitempty" within:"[1,1000000]"`
 	// Program is what runs as rkd; by default the program that renders, for Slurm, and rkd of the image, for Kubernetes.
 	Program string `yaml:"program,omitempty"`
 	// Environment are variables of every task, Prologue lines of shell before rkd runs: modules of the site, a container.
@@ -31,6 +34,8 @@ type Batch struct {
 	Directives []string `yaml:"directives,omitempty"`
 	// MaxArraySize is Slurm's setting of that name: a job array's indices are below it. Default 1001, Slurm's.
 	MaxArraySize int `yaml:"max_array_size,omitempty"`
+
+	Kubernetes `yaml:",inline"`
 }
 
 // Resources are what a task asks for; what is empty is left to the engine's default.
@@ -89,9 +94,24 @@ func (b *Batch) Of(stage string) Resources {
 	return b.Stages.Collect.or(general)
 }
 
+// Seconds is the time limit as a number, 0 without one.
+func (r Resources) Seconds() int64 {
+	days, clock, given := strings.Cut(r.Time, "-")
+	if !given {
+		days, clock = "0", r.Time
+	}
+	var seconds int64
+	for _, part := range strings.Split(clock, ":") {
+		n, _ := strconv.ParseInt(part, 10, 64) // as validated
+		seconds = 60*seconds + n
+	}
+	n, _ := strconv.ParseInt(days, 10, 64)
+	return 24*3600*n + seconds
+}
+
 var (
 	memoryPattern   = regexp.MustCompile(`^[1-9][0-9]*[KMGT]$`)
-	timePattern     = regexp.MustCompile(`^([0-9]+-)?[0-9]{1,2}:[0-5][0-9]:[0-5][0-9]$`)
+	timePattern     = regexp.MustCompile(`^([0-9]{1,4}-)?[0-9]{1,2}:[0-5][0-9]:[0-5][0-9]$`)
 	variablePattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 )
 
@@ -103,6 +123,7 @@ func (b *Batch) fillIn() {
 	if b.MaxArraySize == 0 {
 		b.MaxArraySize = 1001
 	}
+	b.Kubernetes.fillIn()
 }
 
 func (b *Batch) validate() error {
@@ -130,6 +151,12 @@ func (b *Batch) validate() error {
 		if !variablePattern.MatchString(name) {
 			return fmt.Errorf("environment: %q is no name of a variable, expected letters, digits and '_'", name)
 		}
+		if strings.Contains(b.Environment[name], "\x00") {
+			return fmt.Errorf("environment.%s has a zero byte, which no variable can hold", name)
+		}
+	}
+	if err := b.Kubernetes.validate(); err != nil {
+		return err
 	}
 	for _, r := range []struct {
 		key string

@@ -45,7 +45,16 @@ func TestBatch(t *testing.T) {
 		"resources: {memory: 16}": "batch: resources.memory", "stages: {distill: {time: 4h}}": "batch: stages.distill.time",
 		"tasks: -1": "batch: tasks", "retries: -1": "batch: retries", "directives: [constraint=x]": "directives[0]",
 		"partition: a b": "partition", "environment: {A-B: c}": `"A-B"`, "max_array_size: 1": "max_array_size",
-		"cpu: 1": "batch.cpu",
+		"cpu: 1": "batch.cpu", "parallel: 0": "batch.parallel", "namespace: a.b": "namespace", "image: a b": "image",
+		"service_account: -a": "service_account", "secrets: [A]": "secrets[0]", "node_selector: {a b: c}": "node_selector",
+		"node_selector: {a: b c}": "node_selector.a", "user: 0": "batch.user", "volume: {mount: /a}": "volume.mount",
+		"volume: {claim: a}": "volume.mount", "volume: {claim: a, host_path: /b, mount: /c}": "volume.claim",
+		"volume: {host_path: a}": "volume.host_path", "volume: {host_path: /a, mount: /}": "volume.mount",
+		"tolerations: [{operator: exists}]": "tolerations[0].operator", "tolerations: [{value: a}]": "tolerations[0].key",
+		"tolerations: [{key: a, seconds: 3}]":                 "tolerations[0].seconds",
+		"tolerations: [{key: a, effect: No}]":                 "tolerations[0].effect",
+		"tolerations: [{key: a, value: b, operator: Exists}]": "tolerations[0].value",
+		"job: [a]": "job is no section", "gpu_resource: /": "gpu_resource",
 	} {
 		_, err := config.Parse("x.yaml", []byte(text+"batch: {"+wrong+"}\n"), nil)
 		if !errors.Is(err, config.ErrConfig) || !strings.Contains(err.Error(), says) {

@@ -20,6 +20,7 @@ job=$SLURM_JOB_ID
 
 # shellcheck disable=SC2016 # values are as the configuration has them
 {
+	export RKD_BATCH=MARK
 	export NOTE='it'\''s $here'
 	export OMP_NUM_THREADS=4
 }
@@ -45,7 +46,7 @@ while [ -z "$stopped" ]; do
 	child=
 	case $code in
 	0) exit 0 ;;
-	2 | 3 | 4)
+	2 | 3 | 4 | 7 | 126 | 127)
 		echo "finalize: exit code $code, which another try would not change" >&2
 		exit "$code"
 		;;

@@ -24,6 +24,7 @@ job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 
 # shellcheck disable=SC2016 # values are as the configuration has them
 {
+	export RKD_BATCH=MARK
 	export NOTE='it'\''s $here'
 	export OMP_NUM_THREADS=4
 }
@@ -49,7 +50,7 @@ while [ -z "$stopped" ]; do
 	child=
 	case $code in
 	0) exit 0 ;;
-	2 | 3 | 4)
+	2 | 3 | 4 | 7 | 126 | 127)
 		echo "export: exit code $code, which another try would not change" >&2
 		exit "$code"
 		;;

@@ -14,15 +14,15 @@ submit() {
 }
 
 before='' ids=''
-submit precompute "$before" 1-precompute.sh 0 --array=0-3
-submit precompute "$before" 1-precompute.sh 4 --array=0-3
-submit precompute "$before" 1-precompute.sh 8 --array=0-1
+submit precompute "$before" 1-precompute.sh 0 --array=0-3%3
+submit precompute "$before" 1-precompute.sh 4 --array=0-3%3
+submit precompute "$before" 1-precompute.sh 8 --array=0-1%3
 before=$ids ids=''
 submit finalize "$before" 2-finalize.sh
 before=$ids ids=''
-submit distill "$before" 3-distill.sh 0 --array=0-3
+submit distill "$before" 3-distill.sh 0 --array=0-3%3
 before=$ids ids=''
-submit export "$before" 4-export.sh 0 --array=0-3
+submit export "$before" 4-export.sh 0 --array=0-3%3
 before=$ids ids=''
 submit evaluate "$before" 5-evaluate.sh
 before=$ids ids=''

@@ -14,6 +14,11 @@ set -u
 index=$((${1:-0} + SLURM_ARRAY_TASK_ID))
 job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
 
+# shellcheck disable=SC2016 # values are as the configuration has them
+{
+	export RKD_BATCH=MARK
+}
+
 # A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued
 # again.
 child='' stopped=''
@@ -33,7 +38,7 @@ while [ -z "$stopped" ]; do
 	child=
 	case $code in
 	0) exit 0 ;;
-	2 | 3 | 4)
+	2 | 3 | 4 | 7 | 126 | 127)
 		echo "distill: exit code $code, which another try would not change" >&2
 		exit "$code"
 		;;

@@ -11,6 +11,11 @@
 set -u
 job=$SLURM_JOB_ID
 
+# shellcheck disable=SC2016 # values are as the configuration has them
+{
+	export RKD_BATCH=MARK
+}
+
 # A minute before the time limit Slurm sends SIGTERM to this shell: rkd keeps what it has done, and the job is queued
 # again.
 child='' stopped=''
@@ -30,7 +35,7 @@ while [ -z "$stopped" ]; do
 	child=
 	case $code in
 	0) exit 0 ;;
-	2 | 3 | 4)
+	2 | 3 | 4 | 7 | 126 | 127)
 		echo "evaluate: exit code $code, which another try would not change" >&2
 		exit "$code"
 		;;
