@@ -24,7 +24,8 @@ type Table struct {
 	LogitsDim int // C, width of the logits, 0 without
 }
 
-// Open reads the manifest of dir and looks whether the shards are there in their sizes; it reads none of them.
+// Open reads the manifest of dir and checks that each shard exists and has the size that the manifest lists. It reads
+// no shard.
 //
 // It returns ErrNoCache when there is no manifest, ErrCorrupt naming every file that is missing, cut short or too long,
 // and a *MismatchError for a format version that this package does not read.
@@ -38,7 +39,7 @@ func Open(dir string) (*Cache, error) {
 	return c, c.checkSizes(ctx)
 }
 
-// checkSizes tells whether all files are there in their sizes, by one listing.
+// checkSizes compares the sizes of all files with the manifest, by one listing.
 func (c *Cache) checkSizes(ctx context.Context) error {
 	entries, err := c.store.List(ctx)
 	if err != nil {
@@ -94,8 +95,8 @@ func (c *Cache) Check(key Key) error {
 // one whose bytes are not those of the manifest.
 func (c *Cache) Load(ctx context.Context) (*Table, error) { return c.load(ctx, true) }
 
-// LoadUnhashed is Load without the comparison of SHA-256, for who has called Verify and is in a hurry. Pages'
-// checksums, widths of rows, ids and views are still looked at.
+// LoadUnhashed is Load without the comparison of SHA-256, for callers that have just called Verify. Pages' checksums,
+// widths of rows, ids and views are still checked.
 func (c *Cache) LoadUnhashed(ctx context.Context) (*Table, error) { return c.load(ctx, false) }
 
 func (c *Cache) load(ctx context.Context, hashed bool) (*Table, error) {
@@ -169,7 +170,7 @@ func (c *Cache) gather(ctx context.Context, hashed bool, t *Table) error {
 	return group.Wait()
 }
 
-// withShard calls read with shard i, open and held against the manifest. Hashing comes first so that only bytes that we
+// withShard opens shard i, compares it with the manifest and calls read. It hashes first, so that only bytes that we
 // wrote are parsed.
 func (c *Cache) withShard(ctx context.Context, i int, hashed bool, read func(*shardFile) error) error {
 	want := c.manifest.Shards[i]

@@ -27,7 +27,7 @@ func (d *digest) Write(p []byte) (int, error) {
 
 func (d *digest) hex() string { return hex.EncodeToString(d.Sum(nil)) }
 
-// finished is a shard that is there under its final name and has been checked.
+// finished is a shard that has its final name and has been checked.
 type finished struct {
 	Shard
 	skipped []int64 // ids of planned samples with an absent row, ascending
@@ -49,8 +49,8 @@ func (f *finished) add(rows, planned Rows, present []bool) {
 	}
 }
 
-// withFile opens a file and calls read with it. What goes wrong, a panic of the parser included, is ErrCorrupt and
-// names the file; an error of the context or a MismatchError comes back as it is.
+// withFile opens a file and calls read with it. An error, a panic of the parser included, becomes an ErrCorrupt that
+// names the file; an error of the context and a MismatchError are returned unchanged.
 func withFile(ctx context.Context, store Store, name string, read func(File) error) error {
 	f, err := store.Open(ctx, name)
 	if err != nil {
@@ -76,9 +76,9 @@ func (w *Writer) check(ctx context.Context, i int) (*finished, error) {
 	return w.plan.check(ctx, w.store, w.old, i)
 }
 
-// check tells whether the planned shard i is there and whole. Where a manifest lists it its SHA-256 decides. Elsewhere
-// the shard's rows are held against the plan and written again: the bytes that come out must be the bytes that are
-// there, so that a change is noticed anywhere in the file, not only where Parquet has checksums.
+// check checks the file of the planned shard i. If a manifest lists the shard, its SHA-256 decides. Otherwise the rows
+// are compared with the plan and encoded again, and the encoding must equal the file: that finds a change anywhere in
+// the file, also where Parquet has no checksums.
 func (p *planned) check(ctx context.Context, store Store, known *Manifest, i int) (out *finished, err error) {
 	name := shardName(p.Plan, i, p.ShardCount)
 	err = withFile(ctx, store, name, func(f File) error {
@@ -98,7 +98,7 @@ func (p *planned) check(ctx context.Context, store Store, known *Manifest, i int
 			return &MismatchError{Dir: store.Path(""), Differences: diffs}
 		}
 		if s.shardHeader != want {
-			return fmt.Errorf("it calls itself shard %d of another plan, expected shard %d", s.Shard, i)
+			return fmt.Errorf("its header says shard %d of another plan, expected shard %d", s.Shard, i)
 		}
 		n := p.planned(i)
 		if s.rows > n {
@@ -149,7 +149,7 @@ func compareEncoding(ctx context.Context, f File, d *digest, s *shardFile, about
 		return err
 	}
 	if n, err := f.ReadAt(make([]byte, 1), d.bytes); n > 0 || !errors.Is(err, io.EOF) {
-		return fmt.Errorf("it goes on after byte %d, where its rows end", d.bytes)
+		return fmt.Errorf("it has further bytes after byte %d, where its rows end", d.bytes)
 	}
 	return nil
 }

@@ -8,13 +8,13 @@ import (
 
 // Garbage is what Collect found.
 type Garbage struct {
-	Shards int   `json:"shards"` // removed: no row of theirs is a sample's any more
-	Bytes  int64 `json:"bytes"`  // of them
-	Rows   int   `json:"rows"`   // that no sample has any more and that share a shard with others, which stay
+	Shards int   `json:"shards"` // removed, because the samples of all their rows are gone
+	Bytes  int64 `json:"bytes"`  // of the removed shards
+	Rows   int   `json:"rows"`   // kept though their samples are gone, because other rows of their shards are used
 }
 
-// Collect removes the shards of a finished cache of which the manifest names no row: samples that were removed since
-// would have to be computed again if they came back. It returns what Open returns for a cache that is not whole.
+// Collect removes those shards of a finished cache of which the manifest uses no row. If a sample that was removed from
+// the data returns, its rows are then computed again. For a damaged cache it returns the errors of Open.
 func Collect(ctx context.Context, dir string) (*Garbage, error) {
 	c, err := Open(dir)
 	if err != nil {
@@ -25,7 +25,7 @@ func Collect(ctx context.Context, dir string) (*Garbage, error) {
 		return nil, err
 	}
 	if !status.Complete {
-		return nil, fmt.Errorf("%w in %q: a further plan is not finished; its rows would be taken for nobody's",
+		return nil, fmt.Errorf("%w in %q: a further plan is not finished, and its rows would count as garbage: finish it first",
 			ErrIncomplete, dir)
 	}
 	entries, err := c.store.List(ctx)

@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Finalize writes the manifest of the newest plan of a folder when all that it plans is there: the last step of who
-// fills a cache by tasks. It returns ErrIncomplete, naming what is missing, ErrNoPlan, and what Create returns.
+// Finalize writes the manifest of a folder's newest plan once all of its shards are there: the last step of a cache
+// that is filled by tasks. It returns ErrIncomplete, naming what is missing, ErrNoPlan, and the errors of Create.
 func Finalize(ctx context.Context, dir string) (*Manifest, error) {
 	w, err := Resume(ctx, dir, -1)
 	if err != nil {
@@ -71,7 +71,7 @@ func (w *Writer) Commit(ctx context.Context) (*Manifest, error) {
 	return m, nil
 }
 
-// reclaim makes sure that the plan is still there: who created it may have failed, and given it back.
+// reclaim makes sure that the plan is still there: the writer that created it may have failed and removed it.
 func (w *Writer) reclaim(ctx context.Context) error {
 	got, err := readPlan(ctx, w.store, w.plan.Plan)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -151,7 +151,7 @@ func (w *Writer) sweep(ctx context.Context) error {
 			used[p.SamplesFile] = true
 		}
 	}
-	m, err := readManifest(ctx, w.store) // ours, or that of who was faster
+	m, err := readManifest(ctx, w.store) // ours, or a faster writer's
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func TestCreateRepairs(t *testing.T) {
 		{"a shard of text", func([]byte) []byte { return []byte("This is no Parquet file at all.") }, "footer"},
 		{
 			"another shard of the plan", func([]byte) []byte { return []byte(whole[shardName(1, 1, 4)]) },
-			"calls itself shard 1",
+			"says shard 1",
 		},
 	}
 	for at := 3; at < len(whole[name]); at += 97 {

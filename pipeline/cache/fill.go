@@ -13,8 +13,8 @@ import (
 // keepEvery is the time after which Filling.Add puts the rows that it holds on disk.
 const keepEvery = 20 * time.Second
 
-// Filling is a shard that is being filled. It holds a bounded number of rows in memory; what is older, and what an
-// interrupted process left, is in parts on disk.
+// Filling is a shard that is being filled. It holds a bounded number of rows in memory; earlier rows, also those of an
+// interrupted process, are in parts on disk.
 type Filling struct {
 	w      *Writer
 	header shardHeader
@@ -35,7 +35,7 @@ func (w *Writer) Fill(ctx context.Context, shard int) (*Filling, error) {
 		if span[1] > w.plan.planned(shard) {
 			break
 		}
-		// One that is damaged, or was swept up by who finished the shard, is computed again.
+		// A part that is damaged, or was removed by the writer that finished the shard, is computed again.
 		if _, err := readPart(ctx, w.store, s.header, span[0], span[1]); err != nil {
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
@@ -130,7 +130,7 @@ func (s *Filling) Finish(ctx context.Context) error {
 		return err
 	}
 	err := s.w.store.Create(ctx, name, write)
-	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) { // taken, or a part removed by who took it
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) { // another writer has finished the shard
 		if winner, checkErr := s.w.check(ctx, s.header.Shard); checkErr == nil {
 			own, err = winner, nil
 		} else if errors.Is(err, fs.ErrExist) {

@@ -26,7 +26,7 @@ type holdings struct {
 	rows   map[rowKey]place // of equal rows the first one
 }
 
-// holdings looks what the shards of plans hold. Those that are broken hold nothing.
+// holdings lists the rows in the shards of plans; a broken shard holds none.
 func (w *Writer) holdings(ctx context.Context, plans []*PlanFile) (*holdings, error) {
 	h := &holdings{rows: map[rowKey]place{}}
 	present := map[string]bool{}

@@ -132,7 +132,7 @@ func readPlan(ctx context.Context, store Store, number int) (*PlanFile, error) {
 		return nil, mismatch
 	}
 	if err == nil && p.Plan != number {
-		err = fmt.Errorf("it calls itself plan %d", p.Plan)
+		err = fmt.Errorf("it says it is plan %d, expected the number in its name", p.Plan)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: reading plan %q: %w", ErrCorrupt, store.Path(name), err)
@@ -176,8 +176,8 @@ func newestPlan(entries []Entry) int {
 	return newest
 }
 
-// claim creates a plan's file, after its table of samples, and returns the plan of that number: ours, or that of who
-// was faster. Its bytes are whole from the moment on that its name is there.
+// claim creates a plan's file, after its table of samples, and returns the plan of that number: ours, or that of a
+// writer that was faster. The file is complete from the moment it has its name.
 func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable) (got *PlanFile, created bool, err error) {
 	d := newDigest()
 	if err := t.encode(d); err != nil {
@@ -215,7 +215,7 @@ func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable) (got *
 		return nil, created, err
 	}
 	if got.SamplesFile == p.SamplesFile {
-		// Whoever finished an earlier plan in between took the table for a leftover.
+		// A writer that finished an earlier plan in between has removed the table as a leftover.
 		return got, created, writeSamples()
 	}
 	return got, created, nil

@@ -22,8 +22,8 @@ func (p *planned) rows(shard, from, to int) Rows {
 	return rows
 }
 
-// openPlanned reads the samples of a plan's shards [from, to). Those of all shards are held against their SHA-256; a
-// task that reads a few of a million trusts the checksums of the pages.
+// openPlanned reads the samples of a plan's shards [from, to). If these are all shards, the table's SHA-256 is checked;
+// a task that reads a few of a million samples relies on the checksums of Parquet's pages.
 func openPlanned(ctx context.Context, store Store, p *PlanFile, from, to int) (*planned, error) {
 	name := p.SamplesFile
 	out := &planned{PlanFile: p}

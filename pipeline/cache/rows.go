@@ -21,7 +21,7 @@ type Rows struct {
 	Labels     []int32   // (R)
 	Embeddings []float32 // (R,D), row-major
 	Logits     []float32 // (R,C), row-major; nil without logits
-	About      []About   // (R), what else is known of the rows; nil where nobody asked
+	About      []About   // (R), what else is known of the rows; nil unless asked for
 }
 
 // About is what a shard tells of a row for its readers' sake.

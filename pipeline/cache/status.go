@@ -38,7 +38,7 @@ func ReadStatus(ctx context.Context, dir string) (*Status, error) {
 	present := make(map[string]bool, len(entries))
 	var names []string
 	for _, e := range entries {
-		if e.Bytes > 0 { // an empty file is a name that its writer did not live to fill
+		if e.Bytes > 0 { // an empty file is the claim of a writer that was killed before it wrote, see publish
 			present[e.Name] = true
 		}
 		names = append(names, e.Name)

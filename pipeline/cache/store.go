@@ -22,10 +22,10 @@ type Store interface {
 	List(ctx context.Context) ([]Entry, error)
 	// Open opens a file to read, or returns fs.ErrNotExist.
 	Open(ctx context.Context, name string) (File, error)
-	// Create writes a file whose name nobody has, or returns fs.ErrExist. Of several that create a name at once exactly
-	// one succeeds. It may call write again where the first attempt was lost.
+	// Create writes a file under a new name, or returns fs.ErrExist. Of several that create a name at once exactly one
+	// succeeds. It may call write again where the first attempt was lost.
 	Create(ctx context.Context, name string, write func(io.Writer) error) error
-	// Replace writes a file, whoever has its name.
+	// Replace writes a file and replaces one that has its name.
 	Replace(ctx context.Context, name string, write func(io.Writer) error) error
 	// Remove removes a file, which may be gone.
 	Remove(ctx context.Context, name string) error
@@ -145,8 +145,12 @@ func (s *fileStore) Replace(_ context.Context, name string, write func(io.Writer
 	return s.write(name, write, replace)
 }
 
-// write writes a file under a name of its own and lets commit give it its final one. Whoever commits a cache sweeps
-// temporary files up, those of writers that are still at work too: such a one writes again.
+// maxAttempts bounds how often a file is written again after other writers removed its temporary file.
+const maxAttempts = 1000
+
+// write writes a temporary file and lets commit give it its final name. A writer that commits a cache removes all
+// temporary files, also those of writers still at work. Their commit then fails with fs.ErrNotExist, and they write
+// again: once for each other writer that commits meanwhile.
 func (s *fileStore) write(name string, write func(io.Writer) error, commit func(temp, file string) error) error {
 	file := s.Path(name)
 	if err := ensureDir(s.dir); err != nil {
@@ -158,7 +162,7 @@ func (s *fileStore) write(name string, write func(io.Writer) error, commit func(
 			return err
 		}
 		err = commit(temp, file)
-		if errors.Is(err, fs.ErrNotExist) && attempt < 3 {
+		if errors.Is(err, fs.ErrNotExist) && attempt < maxAttempts {
 			continue
 		}
 		if err != nil {
@@ -209,7 +213,7 @@ func (s *fileStore) writeTemp(file string, write func(io.Writer) error) (temp st
 	return temp, nil
 }
 
-// publish gives temp its final name if nobody has it, and returns fs.ErrExist otherwise. Of several writers exactly one
+// publish gives temp its final name if no file has it, else it returns fs.ErrExist. Of several writers exactly one
 // succeeds. A hard link does that in one step; where the file system has none, an empty file of the final name is the
 // claim and renaming over it the commit. A writer killed in between leaves the empty file, which is a broken one to the
 // next run.
@@ -234,7 +238,7 @@ func (s *fileStore) publish(temp, file string) error {
 	return replace(temp, file)
 }
 
-// replace gives temp its final name, whoever has it now.
+// replace gives temp its final name, over a file that has it.
 func replace(temp, file string) error {
 	if err := os.Rename(temp, file); err != nil {
 		return err

@@ -79,7 +79,7 @@ func Create(ctx context.Context, dir string, plan Plan) (*Writer, error) {
 	}
 }
 
-// Admits tells whether a cache of a key can be made in dir, or grow there: nil, or what Create returns for another key.
+// Admits returns nil if a cache of a key can be made in dir, or grow there, and the error of Create otherwise.
 // It reads plans and manifest only, and the headers of shards that belong to no plan.
 func Admits(ctx context.Context, dir string, key Key) error {
 	w := &Writer{store: openStore(dir)}
@@ -88,9 +88,9 @@ func Admits(ctx context.Context, dir string, key Key) error {
 }
 
 // Resume opens the newest plan of a folder to make the shards of a task, or of all tasks when task is negative. It
-// reads what the plan says of these shards alone.
+// reads the samples of these shards only.
 //
-// It returns ErrNoPlan, ErrTask, and what Create returns for what is in the folder.
+// It returns ErrNoPlan, ErrTask, and the errors of Create.
 func Resume(ctx context.Context, dir string, task int) (*Writer, error) {
 	p, err := ReadPlan(ctx, dir)
 	if err != nil {
@@ -152,7 +152,7 @@ func (p *PlanFile) fits(store Store, plan Plan) error {
 }
 
 // openManifest reads the manifest of the folder, if there is one, and refuses one of another key. One that was cut
-// short is as good as none: the shards carry the same facts.
+// short counts as missing: the shards carry the same facts.
 func (w *Writer) openManifest(ctx context.Context, key Key) error {
 	m, err := readManifest(ctx, w.store)
 	switch {
@@ -221,7 +221,7 @@ func (w *Writer) refuseForeign(ctx context.Context, plans []*PlanFile, key Key) 
 	return nil
 }
 
-// resume looks which of a plan's shards [from, to) are there and whole.
+// resume checks which of a plan's shards [from, to) are finished.
 func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err error) {
 	if w.plan, err = openPlanned(ctx, w.store, p, from, to); err != nil {
 		return err
@@ -271,15 +271,15 @@ func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err err
 // Describe makes the writer tell of each row how its view was drawn, as JSON.
 func (w *Writer) Describe(params func(s Sample, view int32) string) { w.plan.params = params }
 
-// Abandon gives the folder back where this writer created the plan and nothing was made of it: who failed with the
-// first row, over a wrong setting say, leaves no claim behind.
+// Abandon removes the plan if this writer created it and no shard of it has been begun. A run that fails at its first
+// row, because of a wrong setting for example, then leaves no plan behind that the next one would have to match.
 func (w *Writer) Abandon(ctx context.Context) error {
 	if !w.created {
 		return nil
 	}
 	entries, err := w.store.List(ctx)
 	if err != nil {
-		return fmt.Errorf("giving back %q: %w", w.store.Path(""), err)
+		return fmt.Errorf("removing the plan of %q: %w", w.store.Path(""), err)
 	}
 	for _, e := range entries {
 		shard, _, _, part := parsePart(e.Name)
@@ -294,7 +294,7 @@ func (w *Writer) Abandon(ctx context.Context) error {
 	}
 	err = errors.Join(w.store.Remove(ctx, planName(w.plan.Plan)), w.store.Remove(ctx, w.plan.SamplesFile))
 	if err != nil {
-		return fmt.Errorf("giving back %q: %w", w.store.Path(""), err)
+		return fmt.Errorf("removing the plan of %q: %w", w.store.Path(""), err)
 	}
 	return nil
 }
