@@ -39,6 +39,10 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 			"known when the first is trained; use \"rkd run\", or a configuration whose teacher is the student of another",
 			config.ErrConfig, e.File, e.Base.Generations)
 	}
+	if len(e.Base.Teachers) > 0 {
+		return nil, fmt.Errorf("%w: %s: batch jobs take one teacher: fill the caches of several with \"rkd precompute "+
+			"--plan\", which writes a plan for each", config.ErrConfig, e.File)
+	}
 	c := &batch.Chain{
 		Name: e.Base.Name, Config: o.Config, Set: o.Overrides, CacheDir: e.Base.Cache.Dir, RunDir: e.Base.Dir,
 		Program: o.Program, Batch: e.Batch,

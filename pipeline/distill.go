@@ -60,8 +60,8 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training) (err error
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
-	var source *cache.Cache // that table is of
-	var table *cache.Table  // read when the first training needs it
+	var from *source       // that table is of
+	var table *cache.Table // read when the first training needs it
 	samples := new(input)
 	defer func() { err = errors.Join(err, samples.close()) }()
 	for i, t := range trainings {
@@ -72,9 +72,9 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training) (err error
 		case extended:
 			r.Progress.Say("distill %s: goes on to epoch %d", t, t.options.Epochs)
 		}
-		if source != t.source {
-			source = t.source
-			if table, err = source.Load(ctx); err != nil {
+		if from != t.source {
+			from = t.source
+			if table, err = from.Load(ctx); err != nil {
 				return err
 			}
 		}
@@ -93,7 +93,7 @@ type training struct {
 	Task
 	key       string // what identifies it
 	about     *about
-	source    *cache.Cache
+	source    *source
 	options   train.Options
 	network   *arch.Network
 	objective *objective.Objective
@@ -106,17 +106,17 @@ func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error)
 		return nil, err
 	}
 	var all []*training
-	var source *cache.Cache
-	dir := "" // of source
+	var from *source
+	dir := "" // of from
 	for _, task := range tasks {
 		if dir != task.Config.Cache.Dir {
 			var err error
-			if source, err = openCache(data, task.Config); err != nil {
+			if from, err = openSource(data, task.Config); err != nil {
 				return nil, err
 			}
 			dir = task.Config.Cache.Dir
 		}
-		t := &training{Task: task, source: source, options: task.Config.Train.WithDefaults(source.Rows())}
+		t := &training{Task: task, source: from, options: task.Config.Train.WithDefaults(from.Rows())}
 		if err := t.describe(ctx, data); err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
@@ -159,17 +159,17 @@ func (t *training) describe(ctx context.Context, data datasets.Dataset) error {
 	if t.network, start, err = newNetwork(c, input); err != nil {
 		return err
 	}
-	m := t.source.Manifest()
+	cacheKey, model := t.source.identity()
 	t.about = &about{
 		Variant: t.Variant, Seed: t.Seed, Start: start, Input: input, Pixels: [3]int{img.Height, img.Width, img.Channels},
-		Teacher: m.Key.Model, Cache: m.KeyHash, Config: string(resolved),
+		Teacher: model, Cache: cacheKey, Config: string(resolved),
 	}
+	widths := t.source.widths()
 	if c.Loss.OnLogits() {
-		t.about.Classes = c.Loss.Classes(len(data.Classes()), m.LogitsDim)
+		t.about.Classes = c.Loss.Classes(len(data.Classes()), widths.Logits)
 	}
-	t.objective, err = c.Loss.Build(objective.Widths{
-		Student: t.network.Dim, Teacher: m.Dim, Logits: m.LogitsDim, Classes: t.about.Classes, Shots: t.options.Batch.Shots,
-	}, c.Student.Head, t.Seed)
+	widths.Student, widths.Classes, widths.Shots = t.network.Dim, t.about.Classes, t.options.Batch.Shots
+	t.objective, err = c.Loss.Build(widths, c.Student.Head, t.Seed)
 	if err != nil {
 		return err
 	}

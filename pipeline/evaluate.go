@@ -50,14 +50,14 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	res := &Results{
 		Format: resultsFormat, Name: c.Name, Models: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash(),
 	}
-	r.Progress.Start("evaluate", "images", 0, (1+len(tasks))*data.Len())
+	r.Progress.Start("evaluate", "images", 0, (len(c.EachTeacher())+len(tasks))*data.Len())
 	defer r.Progress.Finish()
-	m, out, err := r.measure(ctx, data, c.Teacher)
+	out, err := r.measureTeachers(ctx, data, res)
 	if err != nil {
 		return nil, err
 	}
 	saySkipped(r.Progress, "evaluate", out.skipped, data.Len()) // the same for all models
-	res.Teacher, res.Samples, res.Skipped = *m, len(out.Labels), len(out.skipped)
+	res.Samples, res.Skipped = len(out.Labels), len(out.skipped)
 	for len(tasks) > 0 {
 		name := tasks[0].row()
 		n := slices.IndexFunc(tasks, func(t Task) bool { return t.row() != name })
@@ -95,6 +95,60 @@ func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Exper
 		Models: []NamedResult{{Name: path, ModelResult: *figures}}, Samples: len(out.Labels), Skipped: len(out.skipped),
 		Metrics: e.Base.Eval.Metrics,
 	}, nil
+}
+
+// measureTeachers measures the teacher, or each of several and their embeddings, times the teachers' weights, behind
+// each other.
+func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res *Results) (all outputs, err error) {
+	teachers := r.Experiment.Base.EachTeacher()
+	if len(teachers) == 1 {
+		m, out, err := r.measure(ctx, data, teachers[0].Config.Teacher)
+		if err != nil {
+			return out, err
+		}
+		res.Teacher = *m
+		return out, nil
+	}
+	var parts []outputs
+	for _, t := range teachers {
+		m, out, err := r.measure(ctx, data, t.Config.Teacher)
+		if err != nil {
+			return out, fmt.Errorf("teacher %s: %w", t.Name, err)
+		}
+		if len(parts) > 0 && !slices.Equal(out.ids, parts[0].ids) {
+			return out, fmt.Errorf("%w: teachers %s and %s were shown different test samples", datasets.ErrChanged,
+				teachers[0].Name, t.Name)
+		}
+		for i := range out.Embeddings {
+			out.Embeddings[i] *= float32(t.Weight)
+		}
+		parts = append(parts, out)
+		res.Teachers = append(res.Teachers, NamedResult{Name: t.Name, ModelResult: *m})
+		res.Teacher.Parameters += m.Parameters
+		res.Teacher.Bytes += m.Bytes
+		res.Teacher.LatencyMillis += m.LatencyMillis
+	}
+	all = parts[0]
+	for _, p := range parts[1:] {
+		all.Embeddings = beside(all.Embeddings, all.Dim, p.Embeddings, p.Dim)
+		all.Dim += p.Dim
+		if p.Classes > 0 {
+			all.Logits, all.Classes = p.Logits, p.Classes
+		}
+	}
+	figures, err := measure(ctx, r.Experiment.Base.Eval, all.Outputs)
+	res.Teacher.Metrics, res.Teacher.CI95 = figures.Values, figures.CI95
+	return all, err
+}
+
+// beside puts the rows of two matrices of as many rows behind each other.
+func beside(a []float32, widthA int, b []float32, widthB int) []float32 {
+	both := make([]float32, 0, len(a)+len(b))
+	for i := range len(a) / widthA {
+		both = append(both, a[i*widthA:(i+1)*widthA]...)
+		both = append(both, b[i*widthB:(i+1)*widthB]...)
+	}
+	return both
 }
 
 // measureVariant measures a variant's students, one a seed.

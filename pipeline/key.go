@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 
 	"rkd/models/onnx"
 	"rkd/pipeline/config"
@@ -55,7 +56,8 @@ type measuredStudent struct {
 func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
 	k := &resultsKey{config: &r.Experiment.Base, data: data}
 	var err error
-	if k.teacher, err = modelHash(k.config.Teacher.Model); err != nil {
+	teachers, err := k.teachers()
+	if err != nil {
 		return nil, err
 	}
 	var students []any
@@ -71,12 +73,6 @@ func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
 		k.students = append(k.students, measuredStudent{t.row(), t.Seed, hash})
 		students = append(students, map[string]any{"name": t.row(), "seed": t.Seed, "model": hash})
 	}
-	teacher, err := config.SectionKey("teacher", k.config.Teacher)
-	if err != nil {
-		return nil, err
-	}
-	teacher["model"] = k.teacher // its bytes, not its path
-	teacher["preprocess"] = k.config.Teacher.Preprocess.Canonical()
 	metrics := k.config.Eval
 	metrics.Curve = false // belongs to trainings
 	measured, err := config.SectionKey("eval", metrics)
@@ -84,9 +80,34 @@ func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
 		return nil, err
 	}
 	k.Key = config.Key{
-		"format_version": resultsKeyVersion, "data": data, "eval": measured, "teacher": teacher, "students": students,
+		"format_version": resultsKeyVersion, "data": data, "eval": measured, "students": students,
 	}
+	maps.Copy(k.Key, teachers)
 	return k, nil
+}
+
+// teachers is what the key says of the teachers, by the names of the sections.
+func (k *resultsKey) teachers() (map[string]any, error) {
+	several := map[string]any{}
+	for _, t := range k.config.EachTeacher() {
+		hash, err := modelHash(t.Config.Teacher.Model)
+		if err != nil {
+			return nil, err
+		}
+		section, err := config.SectionKey("teacher", t.Config.Teacher)
+		if err != nil {
+			return nil, err
+		}
+		section["model"] = hash // its bytes, not its path
+		section["preprocess"] = t.Config.Teacher.Preprocess.Canonical()
+		if t.Name == "" {
+			k.teacher = hash
+			return map[string]any{"teacher": section}, nil
+		}
+		section["weight"] = t.Weight
+		several[t.Name] = section
+	}
+	return map[string]any{"teachers": several}, nil
 }
 
 // modelHash is the SHA-256 of the model in a file, its external data included.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"rkd/datasets"
@@ -136,9 +137,18 @@ func modelOptions(e *config.Experiment, path string) (teacher.Options, error) {
 	}
 	of := e.Base.Teacher
 	o, exported, err := exportedOptions(path, m)
-	if err != nil || !exported {
-		of.Model = path
+	if err != nil {
 		return of, err
+	}
+	if !exported {
+		for _, t := range e.Base.EachTeacher() {
+			if one := t.Config.Teacher; t.Name == "" || filepath.Clean(one.Model) == filepath.Clean(path) {
+				one.Model = path
+				return one, nil
+			}
+		}
+		return of, fmt.Errorf("%w: %s: %q is none of the teachers, so that nothing says how it is preprocessed",
+			config.ErrConfig, e.File, path)
 	}
 	o.Batch, o.Threads, o.Provider, o.ProviderOptions = of.Batch, of.Threads, of.Provider, of.ProviderOptions
 	return o, nil

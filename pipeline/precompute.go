@@ -17,12 +17,36 @@ import (
 // Precompute runs the teacher over the training data, once, and fills the cache of the first generation. Where the
 // cache is there, whole to the byte and made from the same model, preprocessing and data, nothing is done; where it is
 // unfinished or damaged the missing and damaged shards are made; where samples were added, or views, those are
-// computed. Where it is made by another teacher the error is cache.ErrMismatch and nothing is touched.
-func (r *Runner) Precompute(ctx context.Context) (*cache.Cache, error) {
-	return r.precompute(ctx, &r.Experiment.Base)
+// computed. Where it is made by another teacher the error is cache.ErrMismatch and nothing is touched. Of several
+// teachers each has a cache of its own, in the order of config.Config.EachTeacher.
+func (r *Runner) Precompute(ctx context.Context) (filled []*cache.Cache, err error) {
+	for _, t := range r.Experiment.Base.EachTeacher() {
+		done, err := r.precompute(ctx, t)
+		if err != nil {
+			return filled, err
+		}
+		filled = append(filled, done)
+	}
+	return filled, nil
 }
 
-func (r *Runner) precompute(ctx context.Context, c *config.Config) (*cache.Cache, error) {
+// precomputeAll fills the caches of all teachers of a configuration.
+func (r *Runner) precomputeAll(ctx context.Context, c *config.Config) error {
+	for _, t := range c.EachTeacher() {
+		if _, err := r.precompute(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Runner) precompute(ctx context.Context, of config.Taught) (_ *cache.Cache, err error) {
+	defer func() {
+		if err != nil && of.Name != "" {
+			err = fmt.Errorf("teacher %s: %w", of.Name, err)
+		}
+	}()
+	c := of.Config
 	dir := c.Cache.Dir
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
@@ -66,15 +90,26 @@ func (r *Runner) precompute(ctx context.Context, c *config.Config) (*cache.Cache
 	return cache.Open(dir)
 }
 
-// Plan writes the plan of the first generation's cache, which any number of processes then carry out by PrecomputeTask:
-// the data are fingerprinted and the teacher is opened here, once. Where the folder has the plan already nothing is
-// done. tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
-func (r *Runner) Plan(ctx context.Context, tasks int) (*cache.PlanFile, error) {
-	c := &r.Experiment.Base
+// Plan writes the plans of the first generation's caches, one for each teacher, which any number of processes then
+// carry out by PrecomputeTask: the data are fingerprinted and the teachers are opened here, once. Where a folder has its
+// plan already nothing is done. tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
+func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, err error) {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return nil, err
 	}
+	for _, t := range r.Experiment.Base.EachTeacher() {
+		p, err := r.planTeacher(ctx, data, t.Config, tasks)
+		if err != nil {
+			return nil, err
+		}
+		plans = append(plans, p)
+	}
+	return plans, nil
+}
+
+func (r *Runner) planTeacher(ctx context.Context, data datasets.Dataset, c *config.Config, tasks int,
+) (*cache.PlanFile, error) {
 	key, err := cacheKey(data.Fingerprint(), c)
 	if err != nil {
 		return nil, err
@@ -214,7 +249,7 @@ func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
 func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Dataset, key cache.Key) (cache.Plan,
 	*teacher.Model, error,
 ) {
-	resolved, err := r.Experiment.Resolved()
+	resolved, err := r.Experiment.TaughtBy(c).Resolved()
 	if err != nil {
 		return cache.Plan{}, nil, err
 	}

@@ -22,7 +22,9 @@ const resultsFormat = 2
 type Results struct {
 	Format  int         `json:"format"` // resultsFormat
 	Name    string      `json:"name"`
-	Teacher ModelResult `json:"teacher"`
+	Teacher ModelResult `json:"teacher"` // several: their embeddings, times the teachers' weights, behind each other
+	// Teachers are the figures of each of several teachers.
+	Teachers []NamedResult `json:"teachers,omitempty"`
 	// Models maps a student's name, that of its variant and generation, to its figures; Order lists the names as the
 	// configuration does.
 	Models map[string]VariantResult `json:"models"`
@@ -56,7 +58,7 @@ type ModelResults struct {
 
 // NamedResult are the figures of the model in a file.
 type NamedResult struct {
-	Name string `json:"name"` // path of the file
+	Name string `json:"name"` // path of the file, or a teacher's name
 	ModelResult
 }
 

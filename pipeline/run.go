@@ -43,14 +43,14 @@ func (r *Runner) generation(ctx context.Context, tasks []Task) error {
 		if t.Config.Cache.Dir == filled {
 			continue // variants and seeds of the first generation share a cache
 		}
-		_, err := r.precompute(ctx, t.Config)
+		err := r.precomputeAll(ctx, t.Config)
 		if t.Generation > 1 && errors.Is(err, cache.ErrMismatch) {
 			// Its teacher was trained anew by this very run: the folder is the task's own, and nobody else's cache.
 			r.Progress.Say("precompute: made again, %v", err)
 			if err := os.RemoveAll(t.Config.Cache.Dir); err != nil {
 				return fmt.Errorf("removing the cache of an earlier teacher: %w", err)
 			}
-			_, err = r.precompute(ctx, t.Config)
+			err = r.precomputeAll(ctx, t.Config)
 		}
 		if err != nil {
 			return err

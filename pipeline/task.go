@@ -46,6 +46,7 @@ func next(tasks []Task) []Task {
 	following := make([]Task, len(tasks))
 	for i, t := range tasks {
 		c := *t.Config
+		c.Teachers, c.Combine = nil, "" // the student alone is the teacher of the next
 		c.Teacher = studentOptions(t.Model(), t.Config)
 		c.Teacher.Normalize = t.Config.Teacher.Normalize
 		following[i] = Task{Variant: t.Variant, Seed: t.Seed, Generation: t.Generation + 1, Config: &c}

@@ -84,12 +84,30 @@ func runPrecompute(ctx context.Context, o precomputeOptions, args []string) erro
 	if err != nil {
 		return err
 	}
-	m := filled.Manifest()
 	if o.JSON {
-		return o.printJSON(m)
+		return o.printJSON(oneOrAll(manifests(filled)))
 	}
-	o.printf("%s: %d rows of %d dimensions in %d shards\n", r.Experiment.Base.Cache.Dir, m.Rows, m.Dim, len(m.Shards))
+	for i, t := range r.Experiment.Base.EachTeacher() {
+		m := filled[i].Manifest()
+		o.printf("%s: %d rows of %d dimensions in %d shards\n", t.Config.Cache.Dir, m.Rows, m.Dim, len(m.Shards))
+	}
 	return nil
+}
+
+func manifests(of []*cache.Cache) []cache.Manifest {
+	all := make([]cache.Manifest, len(of))
+	for i, c := range of {
+		all[i] = c.Manifest()
+	}
+	return all
+}
+
+// oneOrAll is the only element of a list, or the list: one teacher is the rule.
+func oneOrAll[T any](list []T) any {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return list
 }
 
 // loadPlan makes the runner of a plan: its configuration, on the folder in which it lies.
@@ -110,17 +128,19 @@ func (o *precomputeOptions) loadPlan(ctx context.Context, dir string) (*pipeline
 }
 
 func writePlan(ctx context.Context, o precomputeOptions, r *pipeline.Runner) error {
-	p, err := r.Plan(ctx, o.Tasks)
+	plans, err := r.Plan(ctx, o.Tasks)
 	if err != nil {
 		return err
 	}
 	if o.JSON {
-		return o.printJSON(p)
+		return o.printJSON(oneOrAll(plans))
 	}
-	dir := r.Experiment.Base.Cache.Dir
-	o.printf("%s: %d rows to compute in %d shards, %d tasks: rkd precompute %s --task-index 0 to %d, then rkd cache "+
-		"finalize %s\n",
-		dir, p.Rows, p.ShardCount, p.Tasks, filepath.Join(dir, cache.PlanName), p.Tasks-1, dir)
+	for i, t := range r.Experiment.Base.EachTeacher() {
+		p, dir := plans[i], t.Config.Cache.Dir
+		o.printf("%s: %d rows to compute in %d shards, %d tasks: rkd precompute %s --task-index 0 to %d, then rkd cache "+
+			"finalize %s\n",
+			dir, p.Rows, p.ShardCount, p.Tasks, filepath.Join(dir, cache.PlanName), p.Tasks-1, dir)
+	}
 	return nil
 }
 

@@ -13,6 +13,9 @@ func printResults(out *console, res *pipeline.Results) error {
 		return out.printJSON(res)
 	}
 	t := newResultTable(out, res.Metrics)
+	for _, one := range res.Teachers {
+		t.model("teacher "+one.Name, one.ModelResult)
+	}
 	t.model("teacher", res.Teacher)
 	for _, name := range res.Order {
 		v := res.Models[name]

@@ -26,16 +26,20 @@ type Config struct {
 	Dir string `yaml:"dir,omitempty"`
 	// Goal is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on
 	// labels, which metrics and which score of the selection split are the defaults.
-	Goal    Goal             `yaml:"task,omitempty"`
-	Data    Data             `yaml:"data"`
-	Teacher teacher.Options  `yaml:"teacher"`
-	Cache   Cache            `yaml:"cache,omitempty"`
-	Student Student          `yaml:"student"`
-	Loss    objective.Losses `yaml:"loss"`
-	Train   train.Options    `yaml:"train,omitempty"`
-	Engine  Engine           `yaml:"engine,omitempty"`
-	Export  Export           `yaml:"export,omitempty"`
-	Eval    Eval             `yaml:"eval,omitempty"`
+	Goal    Goal            `yaml:"task,omitempty"`
+	Data    Data            `yaml:"data"`
+	Teacher teacher.Options `yaml:"teacher,omitempty"`
+	// Teachers are several teachers in place of Teacher, which then holds what is common to them; Combine says how the
+	// student learns from them: losses (default) or concat.
+	Teachers Teachers         `yaml:"teachers,omitempty"`
+	Combine  string           `yaml:"combine,omitempty"`
+	Cache    Cache            `yaml:"cache,omitempty"`
+	Student  Student          `yaml:"student"`
+	Loss     objective.Losses `yaml:"loss"`
+	Train    train.Options    `yaml:"train,omitempty"`
+	Engine   Engine           `yaml:"engine,omitempty"`
+	Export   Export           `yaml:"export,omitempty"`
+	Eval     Eval             `yaml:"eval,omitempty"`
 	// Seeds lists the seeds that every variant is trained with; default [1].
 	Seeds []uint64 `yaml:"seeds,flow,omitempty"`
 	// Generations is the number of students that follow each other, each the teacher of the next; default 1.
@@ -199,11 +203,13 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // complete fills in defaults and checks every field that can be checked without opening anything.
 func (c *Config) complete() error {
-	c.fillIn()
+	if err := c.fillIn(); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains([]Goal{MetricLearning, Classification, FewShot}, c.Goal):
 		return fmt.Errorf("task is %q, expected %s, %s or %s", c.Goal, MetricLearning, Classification, FewShot)
-	case c.Loss.OnTeacherLogits() != "" && c.Teacher.Logits == "":
+	case c.Loss.OnTeacherLogits() != "" && !c.TeacherLogits():
 		return fmt.Errorf("loss.%s needs the teacher's logits: name their tensor in teacher.logits", c.Loss.OnTeacherLogits())
 	case c.Generations < 1:
 		return fmt.Errorf("generations is %d, expected 1 or more", c.Generations)
@@ -225,6 +231,9 @@ func (c *Config) complete() error {
 	case len(c.Seeds) != len(slices.Compact(slices.Sorted(slices.Values(c.Seeds)))):
 		return fmt.Errorf("seeds are %v, expected different numbers", c.Seeds)
 	}
+	if err := c.checkTeachers(); err != nil {
+		return err
+	}
 	for _, part := range []struct {
 		section string
 		check   func() error
@@ -233,7 +242,6 @@ func (c *Config) complete() error {
 		{"data.test", c.Data.Test.Validate},
 		{"data.augment", c.Data.Augment.Validate},
 		{"data", c.Data.Validate},
-		{"teacher", c.Teacher.Validate},
 		{"student.preprocess", c.Student.Preprocess.Validate},
 		{"student.head", c.Student.Head.Validate},
 		{"train", c.Train.Validate},
@@ -249,7 +257,8 @@ func (c *Config) complete() error {
 	return nil
 }
 
-func (c *Config) fillIn() {
+func (c *Config) fillIn() error {
+	c.fillInTeachers()
 	if c.Dir == "" {
 		c.Dir = filepath.Join("runs", c.Name)
 	}
@@ -269,7 +278,11 @@ func (c *Config) fillIn() {
 		c.Student.Normalize = "none"
 	}
 	if c.Student.Preprocess == nil {
-		p := c.Teacher.Preprocess
+		of, err := c.commonPreprocess()
+		if err != nil {
+			return err
+		}
+		p := of.Preprocess
 		p.Layout = "" // the student's operators take NCHW whatever the teacher does
 		c.Student.Preprocess = &p
 	}
@@ -298,4 +311,5 @@ func (c *Config) fillIn() {
 		fold := true
 		c.Export.FoldBatchNorm = &fold
 	}
+	return nil
 }

@@ -151,9 +151,38 @@ func (d *document) decodeInto(node *yaml.Node, v reflect.Value, path string) err
 			}
 		}
 		return nil
+	case reflect.Map:
+		if v.Type().Elem().Kind() == reflect.Struct {
+			return d.decodeSections(node, v, path)
+		}
+		return d.decodeLeaf(node, v, path)
 	default:
 		return d.decodeLeaf(node, v, path)
 	}
+}
+
+// decodeSections fills a map of sections by their names.
+func (d *document) decodeSections(node *yaml.Node, v reflect.Value, path string) error {
+	if node.Tag == "!!null" {
+		v.SetZero()
+		return nil
+	}
+	if node.Kind != yaml.MappingNode {
+		return d.wrong(node, path, "a section of names, each with keys")
+	}
+	v.Set(reflect.MakeMap(v.Type()))
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		name := reflect.ValueOf(node.Content[i].Value)
+		if v.MapIndex(name).IsValid() {
+			return fmt.Errorf("%w: %s: %q is given twice", ErrConfig, d.at(node.Content[i]), path+"."+name.String())
+		}
+		section := reflect.New(v.Type().Elem()).Elem()
+		if err := d.decodeInto(node.Content[i+1], section, path+"."+name.String()); err != nil {
+			return err
+		}
+		v.SetMapIndex(name, section)
+	}
+	return nil
 }
 
 // shorthand is a section that may be written as a single value: that of the key it names.

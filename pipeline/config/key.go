@@ -104,6 +104,13 @@ func (c *Config) TrainingKey(t Training) (Key, error) {
 		}
 		k[name] = values
 	}
+	if len(c.Teachers) > 0 {
+		weights := map[string]any{}
+		for name, t := range c.Teachers {
+			weights[name] = t.Weight
+		}
+		k["teachers"] = map[string]any{"combine": c.Combine, "weights": weights}
+	}
 	if t.Start != "" {
 		k["start"] = t.Start
 	}

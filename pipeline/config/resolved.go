@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"maps"
 
 	"go.yaml.in/yaml/v3"
 
@@ -66,10 +67,14 @@ func (c Config) resolved() Config {
 	limits := c.Data.Limits
 	c.Data.Limits = limits.Resolved()
 	c.Data.Augment = c.Data.Augment.Resolved()
-	c.Teacher.Preprocess = c.Teacher.Preprocess.Resolved()
-	c.Teacher.Normalize = cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone)
-	c.Teacher.Batch = cmp.Or(c.Teacher.Batch, teacher.DefaultBatch)
-	c.Teacher.Provider = cmp.Or(c.Teacher.Provider, providerCPU)
+	if len(c.Teachers) == 0 {
+		c.Teacher = resolvedTeacher(c.Teacher)
+	}
+	c.Teachers = maps.Clone(c.Teachers)
+	for name, t := range c.Teachers {
+		t.Options = resolvedTeacher(t.Options)
+		c.Teachers[name] = t
+	}
 	preprocess := c.Student.Preprocess.Resolved()
 	c.Student.Preprocess = &preprocess
 	c.Student.Arch = c.Student.Arch.Resolved()
@@ -82,6 +87,14 @@ func (c Config) resolved() Config {
 	c.Train.StepsPerEpoch = steps
 	c.Engine.Provider = cmp.Or(c.Engine.Provider, providerCPU)
 	return c
+}
+
+func resolvedTeacher(o teacher.Options) teacher.Options {
+	o.Preprocess = o.Preprocess.Resolved()
+	o.Normalize = cmp.Or(o.Normalize, teacher.NormalizeNone)
+	o.Batch = cmp.Or(o.Batch, teacher.DefaultBatch)
+	o.Provider = cmp.Or(o.Provider, providerCPU)
+	return o
 }
 
 // providerCPU is the execution provider where none is named.

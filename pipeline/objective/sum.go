@@ -14,6 +14,15 @@ type Widths struct {
 	Logits           int // of the teacher, 0 without
 	Classes          int // that a head tells apart
 	Shots            int // of an episode
+	// Shares are the columns of Teacher that are one of several teachers', each with losses of its own; empty for one.
+	Shares []Share
+}
+
+// Share is one of several teachers whose rows lie behind each other.
+type Share struct {
+	Name     string
+	From, To int     // its columns
+	Weight   float64 // of its losses, beside their own
 }
 
 // CheckWeights returns an error unless some loss has a weight above 0.
@@ -83,24 +92,30 @@ type Objective struct {
 }
 
 // Build makes the sum of the losses with a weight above 0, and first weights, drawn from seed, for what they learn
-// themselves. It returns ErrOptions where a loss does not fit the widths.
+// themselves. A loss on the teacher's rows is there once for each share. It returns ErrOptions where a loss does not fit
+// the widths.
 func (l Losses) Build(w Widths, head Head, seed uint64) (*Objective, error) {
 	o := &Objective{Sum: new(loss.Sum[float32])}
-	if l.shareDistances() {
-		o.Sum.AddScheduled(1, l.RKDDistance.Schedule,
-			l.RKDDistance.on(loss.NewRelational[float32](l.RKDDistance.Weight, l.RKDAngle.Weight)))
-		l.RKDDistance.Weight, l.RKDAngle.Weight = 0, 0
+	shares := w.Shares
+	if len(shares) == 0 {
+		shares = []Share{{Weight: 1, To: w.Teacher}}
+	}
+	together := l.shareDistances()
+	if together {
+		for _, s := range shares {
+			d := l.RKDDistance
+			o.Sum.AddScheduled(s.Weight, d.Schedule, s.of(d.on(loss.NewRelational[float32](d.Weight, l.RKDAngle.Weight))))
+		}
 	}
 	for _, t := range l.terms(w) {
-		if t.Weight == 0 {
+		if t.Weight == 0 || together && (t.name == distanceName || t.name == angleName) {
 			continue
 		}
-		of, err := t.options.New()
-		if err != nil {
-			return nil, fmt.Errorf("%w: loss.%s: %w", ErrOptions, t.name, err)
-		}
-		switch t.input {
-		case onLogits, onTeacherLogits:
+		if t.input == onLogits || t.input == onTeacherLogits {
+			of, err := t.options.New()
+			if err != nil {
+				return nil, fmt.Errorf("%w: loss.%s: %w", ErrOptions, t.name, err)
+			}
 			if t.input == onTeacherLogits && w.Logits != w.Classes {
 				return nil, fmt.Errorf("%w: loss.%s compares logits of the training data's %d classes with the teacher's %d, "+
 					"expected as many",
@@ -111,26 +126,80 @@ func (l Losses) Build(w Widths, head Head, seed uint64) (*Objective, error) {
 					return nil, err
 				}
 			}
-			of = loss.NewProjected(o.Head, of)
-		case onProjection:
-			p, err := loss.NewProjection[float32](t.name, loss.ProjectionOptions{Bias: true}, w.Student, w.Teacher,
-				sampler.Stream(seed, t.name, 0))
+			o.Sum.AddScheduled(t.Weight, t.Schedule, t.on(loss.NewProjected(o.Head, of)))
+			continue
+		}
+		if t.kind != "" { // on labels: no teacher takes part
+			of, err := t.options.New()
+			if err != nil {
+				return nil, fmt.Errorf("%w: loss.%s: %w", ErrOptions, t.name, err)
+			}
+			o.Sum.AddScheduled(t.Weight, t.Schedule, t.on(of))
+			continue
+		}
+		for _, s := range shares {
+			of, err := l.onShare(t, s, w.Student, seed)
 			if err != nil {
 				return nil, err
 			}
-			of = loss.NewProjected(p, of)
-		case onEqualRows:
-			if w.Student != w.Teacher {
-				return nil, fmt.Errorf("%w: loss.%s without a projection needs a student as wide as its teacher, but "+
-					"student.embedding_dim is %d and the cache has %d",
-					ErrOptions, t.name, w.Student, w.Teacher)
-			}
-		case onRows:
+			o.Sum.AddScheduled(t.Weight*s.Weight, t.Schedule, s.of(t.on(of)))
 		}
-		o.Sum.AddScheduled(t.Weight, t.Schedule, t.on(of))
 	}
 	return o, nil
 }
+
+// onShare makes a loss on the rows of student and one teacher.
+func (l Losses) onShare(t term, s Share, student int, seed uint64) (loss.Loss[float32], error) {
+	of, err := t.options.New()
+	if err != nil {
+		return nil, fmt.Errorf("%w: loss.%s: %w", ErrOptions, t.name, err)
+	}
+	input, width, name := t.input, s.To-s.From, t.name
+	if s.Name != "" {
+		name = fmt.Sprintf("%s[%s]", t.name, s.Name)
+		input = l.inputOf(t.name, Widths{Student: student, Teacher: width})
+	}
+	switch input {
+	case onProjection:
+		p, err := loss.NewProjection[float32](name, loss.ProjectionOptions{Bias: true}, student, width,
+			sampler.Stream(seed, name, 0))
+		if err != nil {
+			return nil, err
+		}
+		return loss.NewProjected(p, of), nil
+	case onEqualRows:
+		if student != width {
+			return nil, fmt.Errorf("%w: loss.%s without a projection needs a student as wide as its teacher, but "+
+				"student.embedding_dim is %d and the cache has %d",
+				ErrOptions, name, student, width)
+		}
+	}
+	return of, nil
+}
+
+// inputOf is what the loss of that name is computed on where student and teacher are so wide.
+func (l Losses) inputOf(name string, w Widths) input {
+	for _, t := range l.terms(w) {
+		if t.name == name {
+			return t.input
+		}
+	}
+	return onRows
+}
+
+// of returns l on the share's columns; a single teacher's are all there are.
+func (s Share) of(l loss.Loss[float32]) loss.Loss[float32] {
+	if s.Name == "" {
+		return l
+	}
+	return loss.NewColumns(l, s.Name, s.From, s.To)
+}
+
+// Keys of the losses that can be computed together.
+const (
+	distanceName = "rkd_distance"
+	angleName    = "rkd_angle"
+)
 
 // shareDistances says whether both relational losses look at the same rows at all times, and can be computed together.
 func (l Losses) shareDistances() bool {

@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+
+	"rkd/datasets"
+	"rkd/pipeline/cache"
+	"rkd/pipeline/config"
+	"rkd/pipeline/objective"
+)
+
+// source is what a training learns from: the caches of its teachers. Several give one table, in which a sample's rows
+// lie behind each other.
+type source struct {
+	teachers []config.Taught
+	caches   []*cache.Cache
+	combine  string
+}
+
+// openSource opens the caches of a configuration and compares them with it.
+func openSource(data datasets.Dataset, c *config.Config) (*source, error) {
+	s := &source{teachers: c.EachTeacher(), combine: c.Combine}
+	for _, t := range s.teachers {
+		opened, err := openCache(data, t.Config)
+		if err != nil {
+			return nil, s.named(t, err)
+		}
+		s.caches = append(s.caches, opened)
+	}
+	return s, nil
+}
+
+// named says which of several teachers an error is about.
+func (s *source) named(t config.Taught, err error) error {
+	if t.Name == "" {
+		return err
+	}
+	return fmt.Errorf("teacher %s: %w", t.Name, err)
+}
+
+// Rows is the number of rows of the first teacher's cache; the others lack at most what they could not decode.
+func (s *source) Rows() int { return s.caches[0].Rows() }
+
+// DrawsByID says how views are drawn, see cache.Cache.DrawsByID.
+func (s *source) DrawsByID() bool { return s.caches[0].DrawsByID() }
+
+// identity is what identifies the caches in a training's key, and the teachers' models in what describes a student:
+// those of the only one, or a SHA-256 over those of all.
+func (s *source) identity() (key, model string) {
+	if len(s.caches) == 1 {
+		m := s.caches[0].Manifest()
+		return m.KeyHash, m.Key.Model
+	}
+	keys, models := map[string]string{}, map[string]string{}
+	for i, t := range s.teachers {
+		m := s.caches[i].Manifest()
+		keys[t.Name], models[t.Name] = m.KeyHash, m.Key.Model
+	}
+	sum := func(of map[string]string) string {
+		text, _ := json.Marshal(of) // sorted by name; texts always encode
+		digest := sha256.Sum256(text)
+		return hex.EncodeToString(digest[:])
+	}
+	return sum(keys), sum(models)
+}
+
+// widths are the sizes of the teachers' side of the losses.
+func (s *source) widths() (w objective.Widths) {
+	for i, t := range s.teachers {
+		m := s.caches[i].Manifest()
+		if t.Name != "" && s.combine == config.CombineLosses {
+			w.Shares = append(w.Shares, objective.Share{Name: t.Name, From: w.Teacher, To: w.Teacher + m.Dim, Weight: t.Weight})
+		}
+		w.Teacher += m.Dim
+		w.Logits = max(w.Logits, m.LogitsDim)
+	}
+	return w
+}
+
+// Load reads the rows of all caches. Of several teachers a row is kept where all of them have it.
+func (s *source) Load(ctx context.Context) (*cache.Table, error) {
+	if len(s.caches) == 1 {
+		return s.caches[0].Load(ctx)
+	}
+	tables := make([]*cache.Table, len(s.caches))
+	for i, c := range s.caches {
+		var err error
+		if tables[i], err = c.Load(ctx); err != nil {
+			return nil, s.named(s.teachers[i], err)
+		}
+	}
+	return s.join(tables)
+}
+
+// join puts the rows of the same sample and view behind each other, in the order of the first table.
+func (s *source) join(tables []*cache.Table) (*cache.Table, error) {
+	places := make([]map[sampleView]int, len(tables))
+	for i, t := range tables {
+		places[i] = make(map[sampleView]int, len(t.IDs))
+		for row, id := range t.IDs {
+			places[i][sampleView{id, t.Views[row]}] = row
+		}
+	}
+	all := &cache.Table{}
+	for i, t := range tables {
+		all.Dim += t.Dim
+		all.LogitsDim = max(all.LogitsDim, s.caches[i].Manifest().LogitsDim)
+	}
+	at := make([]int, len(tables))
+rows:
+	for row, id := range tables[0].IDs {
+		for i := range tables {
+			var ok bool
+			if at[i], ok = places[i][sampleView{id, tables[0].Views[row]}]; !ok {
+				continue rows
+			}
+		}
+		all.IDs = append(all.IDs, id)
+		all.Views = append(all.Views, tables[0].Views[row])
+		all.Labels = append(all.Labels, tables[0].Labels[row])
+		for i, t := range tables {
+			part := t.Embeddings[at[i]*t.Dim : (at[i]+1)*t.Dim]
+			weight := float32(1)
+			if s.combine == config.CombineConcat {
+				weight = float32(s.teachers[i].Weight)
+			}
+			for _, v := range part {
+				all.Embeddings = append(all.Embeddings, weight*v)
+			}
+			if n := s.caches[i].Manifest().LogitsDim; n > 0 {
+				all.Logits = append(all.Logits, t.Logits[at[i]*n:(at[i]+1)*n]...)
+			}
+		}
+	}
+	if len(all.IDs) == 0 {
+		return nil, fmt.Errorf("%w: the caches of teachers %s and %s have no sample in common", cache.ErrMismatch,
+			s.teachers[0].Name, s.teachers[1].Name)
+	}
+	return all, nil
+}
