@@ -55,9 +55,9 @@ type Resources struct {
 	CacheDir string
 	// Budget bounds the memory of decoding; nil is a budget of its own with the default limits.
 	Budget *Budget
-	// Sums are the SHA-256 of a folder's files by their Rel, where somebody took them before: then no file is read to open
-	// the data set, its Fingerprint is empty, and files that are not among them are left out. One that has changed since
-	// fails when it is read.
+	// Sums are the SHA-256 of a folder's files by their Rel, if known from a plan. Opening the data set then reads no
+	// file, its Fingerprint is empty, and files that are not in Sums are left out. A file that has changed since fails
+	// when it is read.
 	Sums map[string][sha256.Size]byte
 }
 

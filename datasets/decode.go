@@ -53,7 +53,7 @@ func prefix(magic ...string) func([]byte) bool {
 	}
 }
 
-// reading makes a reader's function one of bytes.
+// reading adapts a function of an io.Reader to bytes.
 func reading(config func(io.Reader) (image.Config, error)) func([]byte) (image.Config, error) {
 	return func(data []byte) (image.Config, error) { return config(bytes.NewReader(data)) }
 }
@@ -132,7 +132,7 @@ func header(r io.Reader) (image.Config, error) {
 	}
 }
 
-// explain says that a file is truncated where that is what the decoder met.
+// explain names the format in a decoder's error, and says so if the file is truncated.
 func (f format) explain(err error) error {
 	if errors.Is(err, jpeg.ErrTruncated) || errors.Is(err, jpeg.ErrFormat) || errors.Is(err, jpeg.ErrUnsupported) {
 		return err // says both
@@ -147,8 +147,8 @@ func (f format) explain(err error) error {
 // errShort reports a file that ends before its picture does.
 var errShort = errors.New("the file ends before the picture does")
 
-// pixelsVersion is what a fingerprint takes in beside the bytes of a file, so that a cache is made anew when the pixels
-// that they stand for change. It is empty for content whose pixels have never changed, so that its caches stay.
+// pixelsVersion is hashed into the fingerprint of a file before its bytes, so that a cache is made anew when the
+// decoder gives other pixels. It is empty for content whose pixels have never changed, so that its caches stay valid.
 func pixelsVersion(data []byte) string {
 	f, err := formatOf(data)
 	if err != nil {

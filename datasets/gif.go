@@ -7,10 +7,11 @@ import (
 	"image/gif"
 )
 
-// readGIF decodes the first picture of a GIF, on a canvas of the file's size: what the picture leaves free is of the
-// transparent colour, or else of the palette's first, as in Pillow.
+// readGIF decodes the first picture of a GIF, on a canvas of the file's size that is filled with the transparent colour
+// or else the palette's first, as in Pillow.
 func readGIF(data []byte) (Image, error) {
-	// Go's decoder forgets the colour that is transparent, which dropping alpha brings to light: take the mark away.
+	// Go's decoder makes the transparent palette entry black. Dropping alpha needs its colour, so the transparency flag is
+	// cleared before decoding.
 	transparent := -1
 	if at := gifControl(data); at >= 0 {
 		const flags, index = 3, 6

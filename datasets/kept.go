@@ -170,7 +170,7 @@ func (s *store) full(err error) {
 	})
 }
 
-// Close gives the file back. get and put must not be called afterwards.
+// Close closes the scratch file, which frees its space. get and put must not be called afterwards.
 func (s *store) Close() error {
 	if s.file == nil {
 		return nil

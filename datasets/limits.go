@@ -14,7 +14,7 @@ import (
 // ErrLimits reports limits that are configured wrongly.
 var ErrLimits = errors.New("limits")
 
-// Limits bound what reading data takes, whatever files claim. A field of 0 is its default.
+// Limits bound the memory that reading data takes, whatever the headers of files claim. 0 stands for a field's default.
 type Limits struct {
 	// MaxPixels is the largest height × width of a picture that is decoded; a larger one is ErrDecode before memory is
 	// asked for. The default, 89,478,485, is Pillow's Image.MAX_IMAGE_PIXELS, above which Pillow warns of a decompression
@@ -35,7 +35,7 @@ const (
 	defaultDecodeMemory = 2 << 30
 	defaultKeepMemory   = 1 << 30
 
-	// bytesPerPixel bounds what decoding takes at its greediest: the coefficients of a progressive JPEG, 12 bytes, its
+	// bytesPerPixel bounds the memory of decoding, largest for a progressive JPEG: its coefficients, 12 bytes, its
 	// planes, 3, and the conversion, 7. With the default limits one picture of the largest size fits.
 	bytesPerPixel = 24
 )

@@ -37,8 +37,8 @@ type Loader struct {
 	kept      *store
 }
 
-// readers is the number of samples that are read at a time at least: on a machine of few cores reading waits for the
-// disk more than for a core.
+// readers is the least number of samples that are read at a time: with few cores, readers wait for the disk more than
+// for a core.
 const readers = 8
 
 // NewLoader returns a loader of rows of data; nil rows are all samples in view 0.
@@ -233,7 +233,8 @@ func (p *prefetch) next(ctx context.Context) (*slot, error) {
 	}
 }
 
-// settle takes rows that could not be read out of a batch, or returns the error of the first that must not be left out.
+// settle removes rows that could not be read from a batch, or returns the error of the first one that must not be
+// skipped.
 func (l *Loader) settle(s *slot) error {
 	kept := 0
 	for i, err := range s.failed {

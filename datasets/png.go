@@ -28,7 +28,7 @@ func readPNG(data []byte) (Image, error) {
 	return img, nil
 }
 
-// pngColorType is where the header, which comes first, says what the channels are.
+// pngColorType is the offset of the colour type in the header, which is the first chunk.
 const (
 	pngColorType = 25
 

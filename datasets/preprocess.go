@@ -11,8 +11,8 @@ import (
 // ErrPreprocess reports preprocessing that is configured wrongly or does not fit an image.
 var ErrPreprocess = errors.New("preprocessing")
 
-// Preprocess turns an image into the numbers that a model takes: what the file carries settled (orientation, alpha, 16
-// bits), padding to a square, resize, centre crop, colour, normalisation, layout, in this order. The zero value turns
+// Preprocess turns an image into the numbers that a model takes, in this order: orientation, alpha and 16-bit channels
+// (see Develop), padding to a square, resize, centre crop, colour, normalisation, layout. The zero value turns
 // pictures upright, drops transparency, divides by 255 and keeps everything else.
 //
 // All steps before normalisation work on 8-bit pixels and give 8-bit pixels (see Pixels). Normalisation is
@@ -22,7 +22,7 @@ var ErrPreprocess = errors.New("preprocessing")
 // with each of the three operations rounded to float32, and scale, mean and std rounded to float32 before: an ONNX
 // graph of Cast, Mul, Sub and Div gives the same bits.
 type Preprocess struct {
-	// Preset names the family whose values UsePreset filled in; it is a remark, and nothing reads it.
+	// Preset names the family whose values UsePreset filled in. It is for the reader: nothing depends on it.
 	Preset string `yaml:"preset,omitempty"`
 	// Orientation is exif (default): the picture as people see it, or ignore: as it is stored.
 	Orientation string `yaml:"orientation,omitempty"`

@@ -47,9 +47,9 @@ func (v Values) copyRow(to, from, size int) {
 	copy(dst.Float32, src.Float32)
 }
 
-// Transform makes a tensor of a sample's content, in two steps: one reads the content and brings it to a compact form
-// of a fixed size, which can be kept; the other, which is cheap, makes the tensor of that. Both are pure functions, and
-// safe for concurrent use.
+// Transform turns a sample into a tensor in two steps: Compact reads the sample and brings it to a compact form of a
+// fixed size, which can be kept; Expand, which is cheap, makes the tensor from it. Both are pure functions, safe for
+// concurrent use.
 type Transform interface {
 	// Shape is that of one sample's tensor. It must not be written to.
 	Shape() []int

@@ -8,8 +8,8 @@ import (
 var ErrViews = errors.New("views")
 
 // Views is augmentation that can be replayed: view v of a sample is a pure function of a seed, the sample's id and v.
-// View 0 is the image itself. What is done is drawn first (see Draw), and then done in the order of the fields (see
-// View.Apply); each operation gives the pixels of torchvision's on Pillow images.
+// View 0 is the image itself. The parameters of a view are drawn first (see Draw) and then applied in the order of the
+// fields (see View.Apply); each operation gives the pixels of torchvision's on Pillow images.
 type Views struct {
 	// Crop cuts out a part at random.
 	Crop *Crop `yaml:"crop,omitempty"`
@@ -43,7 +43,7 @@ func (v Views) Apply(img Image, seed uint64, id int64, view int32) Image {
 	return v.Draw(img.Height, img.Width, seed, id, view).Apply(img)
 }
 
-// View is what is done to one view, drawn: everything that replaying it takes. In JSON it can be kept and applied
+// View holds the drawn parameters of one view, all that is needed to replay it. As JSON it can be kept and applied
 // elsewhere.
 type View struct {
 	Crop       *Box        `json:"crop,omitempty"` // part of the image

@@ -228,7 +228,8 @@ func (a *arithmetic) magnitude(estimate *uint8, size int, negative bool) int {
 	return v + 1
 }
 
-// category decodes how often size doubles, and the place of the last estimate that it took.
+// category decodes the magnitude category of a number as size·2ᵏ, doubling size with each decision of 1, and returns
+// the place of the last estimate that it used, too.
 func (a *arithmetic) category(estimates []uint8, at, size int) (last, doubled int) {
 	for a.decide(&estimates[at]) {
 		if size <<= 1; size == 1<<15 {

@@ -68,7 +68,7 @@ func DecodeConfig(data []byte) (Config, error) {
 // for concurrent use.
 //
 // Errors wrap ErrTruncated, ErrFormat or ErrUnsupported. Damage within the entropy-coded data is no error where libjpeg
-// warns and goes on: the damaged blocks are what they are there.
+// warns and goes on: the damaged blocks then have libjpeg's pixels.
 func Decode(data []byte, o Options) (Image, error) {
 	d := newDecoder(data)
 	defer d.release()
@@ -122,7 +122,7 @@ func newDecoder(data []byte) *decoder {
 	return d
 }
 
-// release gives the decoder back. What belongs to the caller is let go.
+// release returns the decoder to the pool, without references to the caller's memory.
 func (d *decoder) release() {
 	d.src.reset(nil)
 	d.out = nil

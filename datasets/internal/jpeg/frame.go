@@ -77,7 +77,7 @@ func (d *decoder) plan(scale int) error {
 
 func (d *decoder) planComponent(i int) error {
 	c := &d.components[i]
-	// A coarser component is rather decoded at a larger scale than upsampled.
+	// A coarser component is decoded at a larger scale rather than upsampled, where it can be.
 	c.size = d.minSize
 	for c.size < blockSize && d.maxH*d.minSize%(c.h*c.size*2) == 0 && d.maxV*d.minSize%(c.v*c.size*2) == 0 {
 		c.size *= 2
@@ -170,7 +170,7 @@ func grow[T any](store *[]T, n int) []T {
 // keep is how many bytes of a component's coefficients a decoder keeps for the next picture.
 const keep = 8 << 20
 
-// trim lets go of more memory than pictures of common size need.
+// trim frees the memory beyond what pictures of common size need.
 func (f *frame) trim() {
 	for i := range f.coefStore {
 		if 2*blockLen*cap(f.coefStore[i]) > keep {

@@ -54,7 +54,7 @@ type header struct {
 	memberStore  [maxComponents]int
 }
 
-// newHeader is what holds where the markers say nothing.
+// newHeader returns the defaults for what no marker sets.
 func newHeader() header {
 	var h header
 	for i := range h.conditioning.high {

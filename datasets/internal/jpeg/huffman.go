@@ -10,11 +10,13 @@ type huffmanSpec struct {
 // lookahead is the number of bits that one look-up in a huffmanTable decodes.
 const lookahead = 10
 
-// huffmanTable decodes one code, and mostly the number behind it, with one look-up.
+// huffmanTable decodes one code, and in most cases the value that follows it, with one look-up.
 type huffmanTable struct {
-	// fast is indexed by the next bits. Bits 16 to 31 are the number that the code and the bits behind it stand for, not
-	// 0; then bits 8 to 15 are the run of zeros before it, and bits 0 to 7 the length of it all. Or they are 0; then bits
-	// 8 to 15 are the symbol, and bits 0 to 7 the length of its code, 0 where it is longer than lookahead.
+	// fast is indexed by the next lookahead bits of the segment. An entry is one of
+	//
+	//	value<<16 | run<<8 | length   code and value fit in these bits: run zeros, then value, which is not 0
+	//	symbol<<8 | length            only the code, of length bits, fits, or no value follows it
+	//	0                             the code is longer than lookahead
 	fast [1 << lookahead]uint32
 
 	longest [32]int32 // the last code of each length from 1 to 16, −1 for none

@@ -61,7 +61,7 @@ func (d *decoder) transformAll() {
 	}
 }
 
-// scanKind is what a scan says of the coefficients.
+// scanKind tells which coefficients a scan codes, and whether it is their first or a refinement.
 type scanKind int
 
 const (

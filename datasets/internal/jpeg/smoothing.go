@@ -19,7 +19,7 @@ type progress struct {
 	good   int // the last row of MCUs of the last scan for which there were data
 }
 
-// forget is the state before the first scan.
+// forget resets to the state before the first scan.
 func (p *progress) forget() {
 	*p = progress{}
 	for i := range p.known {
@@ -29,7 +29,7 @@ func (p *progress) forget() {
 	}
 }
 
-// noteScan takes down what a scan will say.
+// noteScan records which bits of which coefficients a scan brings.
 func (p *progress) noteScan(members []int, first, last, low int) {
 	p.scans++
 	for _, m := range members {

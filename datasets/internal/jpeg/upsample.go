@@ -1,11 +1,10 @@
 package jpeg
 
-// The triangle filter puts a sample's two halves a quarter of a sample to either side of it, and gives them ¾ of it and
-// ¼ of the neighbour on that side. Beyond the edge the outermost sample is its own neighbour. So that ties do not all
-// go up, the two halves are rounded differently.
+// The triangle filter makes two samples of one, a quarter of a sample to its left and right: ¾ of it and ¼ of the
+// neighbour on that side. Beyond the edge the outermost sample is its own neighbour. The two are rounded differently,
+// so that ties do not all go up.
 
-// widen makes dst, twice as wide, of a row of n samples behind one at either side of it: src[0] is the left neighbour
-// of the first.
+// widen upsamples a row of n samples to 2n. src also holds a neighbour at each end: the row begins at src[1].
 func widenGo(dst, src []uint8, n int) {
 	dst, src = dst[:2*n], src[:n+2]
 	for i := range n {
@@ -15,7 +14,7 @@ func widenGo(dst, src []uint8, n int) {
 	}
 }
 
-// blend makes a row between two: ¾ of the near one, ¼ of the far one, bias to be added before the division by 4.
+// blend interpolates a row between two: ¾ of the near one and ¼ of the far one; bias is added before the division by 4.
 func blendGo(dst, near, far []uint8, n, bias int) {
 	dst, near, far = dst[:n], near[:n], far[:n]
 	for i := range dst {
@@ -23,7 +22,7 @@ func blendGo(dst, near, far []uint8, n, bias int) {
 	}
 }
 
-// widenBlend does both, rounding once. near and far begin one sample to the left of the first of n.
+// widenBlend is blend, then widen, rounded once. Like widen's src, near and far begin one sample left of the row.
 func widenBlendGo(dst, near, far []uint8, n int) {
 	dst, near, far = dst[:2*n], near[:n+2], far[:n+2]
 	last := 3*int(near[0]) + int(far[0])
