@@ -39,6 +39,10 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 			"known when the first is trained; use \"rkd run\", or a configuration whose teacher is the student of another",
 			config.ErrConfig, e.File, e.Base.Generations)
 	}
+	if e.Base.Untaught() {
+		return nil, fmt.Errorf("%w: %s: teacher is none: batch jobs begin with a teacher's cache: use \"rkd run\"",
+			config.ErrConfig, e.File)
+	}
 	if len(e.Base.Teachers) > 0 {
 		return nil, fmt.Errorf("%w: %s: batch jobs take one teacher: fill the caches of several with \"rkd precompute "+
 			"--plan\", which writes a plan for each", config.ErrConfig, e.File)

@@ -52,19 +52,24 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	}
 	r.Progress.Start("evaluate", "images", 0, (len(c.EachTeacher())+len(tasks))*data.Len())
 	defer r.Progress.Finish()
+	saw := func(out outputs) { // the same for all models
+		if res.Samples+res.Skipped == 0 {
+			saySkipped(r.Progress, "evaluate", out.skipped, data.Len())
+			res.Samples, res.Skipped = len(out.Labels), len(out.skipped)
+		}
+	}
 	out, err := r.measureTeachers(ctx, data, res)
 	if err != nil {
 		return nil, err
 	}
-	saySkipped(r.Progress, "evaluate", out.skipped, data.Len()) // the same for all models
-	res.Samples, res.Skipped = len(out.Labels), len(out.skipped)
+	saw(out)
 	for len(tasks) > 0 {
 		name := tasks[0].row()
 		n := slices.IndexFunc(tasks, func(t Task) bool { return t.row() != name })
 		if n < 0 {
 			n = len(tasks)
 		}
-		if res.Models[name], err = r.measureVariant(ctx, data, tasks[:n]); err != nil {
+		if res.Models[name], err = r.measureVariant(ctx, data, tasks[:n], saw); err != nil {
 			return nil, err
 		}
 		res.Order = append(res.Order, name)
@@ -98,10 +103,13 @@ func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Exper
 }
 
 // measureTeachers measures the teacher, or each of several and their embeddings, times the teachers' weights, behind
-// each other.
+// each other. Without a teacher there is nothing to measure.
 func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res *Results) (all outputs, err error) {
 	teachers := r.Experiment.Base.EachTeacher()
-	if len(teachers) == 1 {
+	switch len(teachers) {
+	case 0:
+		return outputs{}, nil
+	case 1:
 		m, out, err := r.measure(ctx, data, teachers[0].Config.Teacher)
 		if err != nil {
 			return out, err
@@ -151,16 +159,18 @@ func beside(a []float32, widthA int, b []float32, widthB int) []float32 {
 	return both
 }
 
-// measureVariant measures a variant's students, one a seed.
-func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, tasks []Task) (VariantResult, error) {
+// measureVariant measures a variant's students, one a seed. saw is told what each of them says.
+func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, tasks []Task, saw func(outputs),
+) (VariantResult, error) {
 	v := VariantResult{Metrics: map[string]Statistic{}}
 	values, intervals := map[string][]float64{}, map[string][]float64{}
 	var latencies, steps []float64
 	for _, t := range tasks {
-		m, _, err := r.measure(ctx, data, studentOptions(t.Model(), t.Config))
+		m, out, err := r.measure(ctx, data, studentOptions(t.Model(), t.Config))
 		if err != nil {
 			return v, fmt.Errorf("%s: %w", t, err)
 		}
+		saw(out)
 		c, err := train.ReadCheckpoint(t.Dir())
 		if err != nil {
 			return v, fmt.Errorf("%s: %w", t, err)

@@ -20,6 +20,9 @@ import (
 // computed. Where it is made by another teacher the error is cache.ErrMismatch and nothing is touched. Of several
 // teachers each has a cache of its own, in the order of config.Config.EachTeacher.
 func (r *Runner) Precompute(ctx context.Context) (filled []*cache.Cache, err error) {
+	if err := r.taught(); err != nil {
+		return nil, err
+	}
 	for _, t := range r.Experiment.Base.EachTeacher() {
 		done, err := r.precompute(ctx, t)
 		if err != nil {
@@ -28,6 +31,15 @@ func (r *Runner) Precompute(ctx context.Context) (filled []*cache.Cache, err err
 		filled = append(filled, done)
 	}
 	return filled, nil
+}
+
+// taught refuses to precompute without a teacher.
+func (r *Runner) taught() error {
+	if r.Experiment.Base.Untaught() {
+		return fmt.Errorf("%w: %s: teacher is none, so that there is nothing to precompute: \"rkd run\" or \"rkd distill\" "+
+			"trains on labels", config.ErrConfig, r.Experiment.File)
+	}
+	return nil
 }
 
 // precomputeAll fills the caches of all teachers of a configuration.
@@ -94,6 +106,9 @@ func (r *Runner) precompute(ctx context.Context, of config.Taught) (_ *cache.Cac
 // carry out by PrecomputeTask: the data are fingerprinted and the teachers are opened here, once. Where a folder has its
 // plan already nothing is done. tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
 func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, err error) {
+	if err := r.taught(); err != nil {
+		return nil, err
+	}
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return nil, err

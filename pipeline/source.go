@@ -14,16 +14,18 @@ import (
 )
 
 // source is what a training learns from: the caches of its teachers. Several give one table, in which a sample's rows
-// lie behind each other.
+// lie behind each other. Without a teacher the table is of the data themselves, and has labels only.
 type source struct {
 	teachers []config.Taught
 	caches   []*cache.Cache
 	combine  string
+	data     datasets.Dataset
+	views    int
 }
 
 // openSource opens the caches of a configuration and compares them with it.
 func openSource(data datasets.Dataset, c *config.Config) (*source, error) {
-	s := &source{teachers: c.EachTeacher(), combine: c.Combine}
+	s := &source{teachers: c.EachTeacher(), combine: c.Combine, data: data, views: c.Cache.Views}
 	for _, t := range s.teachers {
 		opened, err := openCache(data, t.Config)
 		if err != nil {
@@ -43,14 +45,22 @@ func (s *source) named(t config.Taught, err error) error {
 }
 
 // Rows is the number of rows of the first teacher's cache; the others lack at most what they could not decode.
-func (s *source) Rows() int { return s.caches[0].Rows() }
+func (s *source) Rows() int {
+	if len(s.caches) == 0 {
+		return s.data.Len() * s.views
+	}
+	return s.caches[0].Rows()
+}
 
 // DrawsByID says how views are drawn, see cache.Cache.DrawsByID.
-func (s *source) DrawsByID() bool { return s.caches[0].DrawsByID() }
+func (s *source) DrawsByID() bool { return len(s.caches) > 0 && s.caches[0].DrawsByID() }
 
 // identity is what identifies the caches in a training's key, and the teachers' models in what describes a student:
-// those of the only one, or a SHA-256 over those of all.
+// those of the only one, or a SHA-256 over those of all. Without a teacher the data's fingerprint takes the key's place.
 func (s *source) identity() (key, model string) {
+	if len(s.caches) == 0 {
+		return s.data.Fingerprint(), ""
+	}
 	if len(s.caches) == 1 {
 		m := s.caches[0].Manifest()
 		return m.KeyHash, m.Key.Model
@@ -83,7 +93,10 @@ func (s *source) widths() (w objective.Widths) {
 
 // Load reads the rows of all caches. Of several teachers a row is kept where all of them have it.
 func (s *source) Load(ctx context.Context) (*cache.Table, error) {
-	if len(s.caches) == 1 {
+	switch len(s.caches) {
+	case 0:
+		return s.labels(ctx)
+	case 1:
 		return s.caches[0].Load(ctx)
 	}
 	tables := make([]*cache.Table, len(s.caches))
@@ -94,6 +107,26 @@ func (s *source) Load(ctx context.Context) (*cache.Table, error) {
 		}
 	}
 	return s.join(tables)
+}
+
+// labels is the table of the data without a teacher. Samples that on_error leaves out are decoded once to find them.
+func (s *source) labels(ctx context.Context) (*cache.Table, error) {
+	t := &cache.Table{}
+	for i := range s.data.Len() {
+		if s.data.Skips(datasets.ErrDecode) {
+			if _, err := s.data.Sample(i).Size(ctx); err != nil && s.data.Skips(err) {
+				continue
+			} else if err != nil {
+				return nil, err
+			}
+		}
+		for v := range int32(s.views) {
+			t.IDs = append(t.IDs, s.data.ID(i))
+			t.Views = append(t.Views, v)
+			t.Labels = append(t.Labels, s.data.Label(i))
+		}
+	}
+	return t, nil
 }
 
 // join puts the rows of the same sample and view behind each other, in the order of the first table.

@@ -45,6 +45,12 @@ type Options struct {
 	ProviderOptions map[string]string `yaml:"provider_options,omitempty"`
 }
 
+// NoModel is Model where there is no teacher; `teacher: none` in a configuration.
+const NoModel = "none"
+
+// Shorthand names the key that a bare value sets.
+func (*Options) Shorthand() string { return "model" }
+
 // Validate checks the fields on their own, without touching a file. Errors wrap ErrOptions.
 func (o Options) Validate() error {
 	switch {

@@ -16,7 +16,9 @@ func printResults(out *console, res *pipeline.Results) error {
 	for _, one := range res.Teachers {
 		t.model("teacher "+one.Name, one.ModelResult)
 	}
-	t.model("teacher", res.Teacher)
+	if res.Teacher.Metrics != nil { // there is one
+		t.model("teacher", res.Teacher)
+	}
 	for _, name := range res.Order {
 		v := res.Models[name]
 		t.row(name, func(m string) string {

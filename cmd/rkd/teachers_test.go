@@ -62,3 +62,34 @@ func TestSeveralTeachers(t *testing.T) {
 		t.Errorf("the teachers ran again:\n%s", concat.stderr)
 	}
 }
+
+// A network that is trained without a teacher is the teacher of another.
+func TestTeacherMadeHere(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	config := `
+name: maker
+data:
+  train: {source: sample, split: train, classes: [0, 1, 2, 3, 4]}
+  test:  {source: sample, split: test,  classes: [5, 6, 7, 8, 9]}
+teacher: none
+student: {arch: {conv: [8, 16]}, embedding_dim: 16, preprocess: {mean: [0.5]}, normalize: l2}
+loss: {task: [{kind: triplet, weight: 1}]}
+train: {batch: {classes: 5, per_class: 8}, epochs: 1, steps_per_epoch: 4}
+`
+	if err := os.WriteFile(filepath.Join(dir, "maker.yaml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	made := must(t, dir, "run", "maker.yaml")
+	if strings.Contains(made.stdout, "teacher") || !strings.Contains(made.stdout, "student") {
+		t.Errorf("got a row for a teacher that is not there:\n%s", made.stdout)
+	}
+	if again := must(t, dir, "run", "maker.yaml"); strings.Count(again.stderr, "up to date") != 3 {
+		t.Errorf("a second run does something:\n%s", again.stderr)
+	}
+	must(t, dir, "run", sampleConfig, "--set", "teacher.model=runs/maker/student/seed-1/student.onnx", "--set",
+		"train.epochs=1", "--set", "train.steps_per_epoch=2", "--set", "dir=runs/made")
+	expectSentence(t, rkd(t, dir, "precompute", "maker.yaml"), exitUsage, []string{"teacher is none"})
+	expectSentence(t, rkd(t, dir, "run", "maker.yaml", "--set", "loss.rkd_distance=1"), exitUsage,
+		[]string{"loss.rkd_distance needs a teacher", "loss.task"})
+}

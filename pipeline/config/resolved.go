@@ -67,7 +67,7 @@ func (c Config) resolved() Config {
 	limits := c.Data.Limits
 	c.Data.Limits = limits.Resolved()
 	c.Data.Augment = c.Data.Augment.Resolved()
-	if len(c.Teachers) == 0 {
+	if len(c.Teachers) == 0 && !c.Untaught() {
 		c.Teacher = resolvedTeacher(c.Teacher)
 	}
 	c.Teachers = maps.Clone(c.Teachers)

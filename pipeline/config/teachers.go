@@ -35,9 +35,15 @@ type Taught struct {
 	Config *Config
 }
 
-// EachTeacher lists the teachers: the one of the `teacher` section, or those of `teachers` by their names, whose caches
+// Untaught says that there is no teacher: `teacher: none`.
+func (c *Config) Untaught() bool { return len(c.Teachers) == 0 && c.Teacher.Model == teacher.NoModel }
+
+// EachTeacher lists the teachers, none where there is none: the one of the `teacher` section, or those of `teachers` by their names, whose caches
 // are folders of those names in the cache folder.
 func (c *Config) EachTeacher() []Taught {
+	if c.Untaught() {
+		return nil
+	}
 	if len(c.Teachers) == 0 {
 		return []Taught{{Weight: 1, Config: c}}
 	}
@@ -108,7 +114,7 @@ func (c *Config) checkTeachers() error {
 		if err := c.Teacher.Validate(); err != nil {
 			return fmt.Errorf("teacher: %w", err)
 		}
-		return nil
+		return c.checkUntaught()
 	}
 	if c.Combine != CombineLosses && c.Combine != CombineConcat {
 		return fmt.Errorf("combine is %q, expected %s or %s", c.Combine, CombineLosses, CombineConcat)
@@ -139,9 +145,26 @@ func (c *Config) checkTeachers() error {
 	return nil
 }
 
+// checkUntaught refuses what takes a teacher where there is none.
+func (c *Config) checkUntaught() error {
+	switch {
+	case !c.Untaught():
+		return nil
+	case c.Loss.OnTeacher() != "":
+		return fmt.Errorf("loss.%s needs a teacher, but teacher is none: expected losses on labels, loss.task", c.Loss.OnTeacher())
+	case c.Generations > 1:
+		return fmt.Errorf("generations is %d, but teacher is none: the first of them has no teacher, and the others need losses "+
+			"that it cannot have", c.Generations)
+	}
+	return nil
+}
+
 // commonPreprocess is the teachers' preprocessing where all have the same.
 func (c *Config) commonPreprocess() (teacher.Options, error) {
 	all := c.EachTeacher()
+	if len(all) == 0 {
+		return c.Teacher, nil
+	}
 	first := all[0].Config.Teacher
 	for _, t := range all[1:] {
 		if t.Config.Teacher.Preprocess.Canonical() != first.Preprocess.Canonical() {

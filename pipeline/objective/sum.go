@@ -215,6 +215,16 @@ func (l Losses) OnLogits() bool {
 // OnTeacherLogits returns the key of the first loss that needs the teacher's logits, empty without one.
 func (l Losses) OnTeacherLogits() string { return l.uses(onTeacherLogits) }
 
+// OnTeacher returns the key of the first loss that needs a teacher, empty without one.
+func (l Losses) OnTeacher() string {
+	for _, t := range l.terms(Widths{}) {
+		if t.Weight > 0 && t.kind == "" {
+			return t.name
+		}
+	}
+	return ""
+}
+
 // uses returns the name of the first loss with a weight that is computed on in.
 func (l Losses) uses(in input) string {
 	for _, t := range l.terms(Widths{}) {
