@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,8 @@ type batchOptions struct {
 	Out       string
 	Missing   bool
 	UntilDone bool
+	Sort      string
+	Plot      string
 }
 
 func batchCommand(out console) *cli.Command {
@@ -246,9 +249,20 @@ func batchCollectCommand(out console) *cli.Command {
 		Name:      "collect",
 		Usage:     "evaluate the students that are there and name those that are missing",
 		ArgsUsage: "CONFIG",
-		Flags:     []cli.Flag{o.setFlag(), o.waitFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag()},
-		Action:    func(c *cli.Context) error { return runBatchCollect(c.Context, o, c.Args().Slice()) },
-	}, onRuns, "rkd batch collect examples/mnist-unseen.yaml")
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name: "sort", Destination: &o.Sort,
+				Usage: "best first by `METRIC`, or cheapest first by bytes, latency_ms or parameters; default as configured",
+			},
+			&cli.StringFlag{
+				Name: "plot", Destination: &o.Plot,
+				Usage: "write quality against size and against latency, the Pareto front marked, as SVG files into `DIR`",
+			},
+			o.setFlag(), o.waitFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+		},
+		Action: func(c *cli.Context) error { return runBatchCollect(c.Context, o, c.Args().Slice()) },
+	}, onRuns, "rkd batch collect examples/mnist-unseen.yaml",
+		"rkd batch collect examples/mnist-unseen.yaml --sort recall@1 --plot sweep")
 }
 
 func runBatchCollect(ctx context.Context, o batchOptions, args []string) error {
@@ -260,9 +274,45 @@ func runBatchCollect(ctx context.Context, o batchOptions, args []string) error {
 	if err != nil {
 		return err
 	}
+	if o.Sort != "" { // what cannot be sorted by is found before anything is measured
+		if err := (&pipeline.Results{Metrics: r.Experiment.Base.Eval.Metrics}).SortBy(o.Sort); err != nil {
+			return err
+		}
+	}
 	res, err := r.Collect(ctx)
 	if res == nil || err != nil && !errors.Is(err, pipeline.ErrPartial) {
 		return err
 	}
+	if o.Sort != "" {
+		if err := res.SortBy(o.Sort); err != nil {
+			return err
+		}
+	}
+	if o.Plot != "" {
+		if err := o.plot(res); err != nil {
+			return err
+		}
+	}
 	return errors.Join(err, printResults(&o.console, res))
+}
+
+// plot writes the plots of a sweep.
+func (o *batchOptions) plot(res *pipeline.Results) error {
+	plots, err := res.Tradeoffs(o.Sort)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.Plot, 0o755); err != nil {
+		return fmt.Errorf("writing plots: %w", err)
+	}
+	for name, p := range plots {
+		var b bytes.Buffer
+		if err := p.WriteSVG(&b); err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(o.Plot, name), b.Bytes(), 0o644); err != nil {
+			return fmt.Errorf("writing plots: %w", err)
+		}
+	}
+	return nil
 }

@@ -88,7 +88,15 @@ func TestTasksByIndex(t *testing.T) {
 		must(t, dir, "distill", file, "--task-index", index, "--task-list", "1,3")
 	}
 	must(t, dir, "export", file, "--task-index", "3")
-	must(t, dir, "batch", "collect", file)
+	sorted := must(t, dir, "batch", "collect", file, "--sort", "bytes", "--plot", "plots").stdout
+	if strings.Index(sorted, "small") > strings.Index(sorted, "plain") {
+		t.Errorf("by size the table is\n%s", sorted)
+	}
+	for _, name := range []string{"quality-size.svg", "quality-latency.svg"} {
+		if !strings.HasPrefix(string(read(t, filepath.Join(dir, "plots", name))), "<svg ") {
+			t.Errorf("%s is no SVG", name)
+		}
+	}
 	says("export 4 of 4 trainings", "evaluate done")
 	sameRun(t, filepath.Join(dir, "runs/sample"), filepath.Join(whole, "runs/sample"))
 }
@@ -197,6 +205,7 @@ func TestBatchRefusals(t *testing.T) {
 		},
 		{[]string{"batch", "render", file, "--engine", "pbs"}, exitUsage, "expected slurm or kubernetes"},
 		{[]string{"batch", "render", file, "--set", "generations=2"}, exitUsage, "generations is 2"},
+		{[]string{"batch", "collect", file, "--sort", "loss"}, exitUsage, `--sort is "loss", expected one of recall@1`},
 		{[]string{"batch", "render", "none.yaml"}, exitUsage, "none.yaml"},
 	} {
 		if r := rkd(t, dir, test.args...); r.code != test.code || !strings.Contains(r.stderr, test.says) {

@@ -144,6 +144,8 @@ complete -c rkd -n '__fish_seen_subcommand_from status' -f -l set -r -d 'replace
 complete -c rkd -n '__fish_seen_subcommand_from status' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from collect' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_seen_subcommand_from batch' -a 'collect' -d 'evaluate the students that are there and name those that are missing'
+complete -c rkd -n '__fish_seen_subcommand_from collect' -f -l sort -r -d 'best first by `METRIC`, or cheapest first by bytes, latency_ms or parameters; default as configured'
+complete -c rkd -n '__fish_seen_subcommand_from collect' -f -l plot -r -d 'write quality against size and against latency, the Pareto front marked, as SVG files into `DIR`'
 complete -c rkd -n '__fish_seen_subcommand_from collect' -f -l set -r -d 'replace the value of a configuration key, `KEY=VALUE`, e.g. --set student.embedding_dim=64 (may be repeated)'
 complete -c rkd -n '__fish_seen_subcommand_from collect' -f -l wait -d 'wait while another process holds the run directory'
 complete -c rkd -n '__fish_seen_subcommand_from collect' -f -l onnxruntime-lib -r -d '`PATH` of ONNX Runtime\'s library (else $ONNXRUNTIME_LIB, the cache folder, the system\'s)'
