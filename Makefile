@@ -30,6 +30,10 @@ setup: ## fetch ONNX Runtime's library and MNIST into the cache folder, pinned a
 build: ## build bin/rkd
 	go build -trimpath -ldflags "-X main.version=$(VERSION)" -o bin/rkd ./cmd/rkd
 
+.PHONY: image
+image: setup build ## write bin/rkd-image.tar, a container image of the program and what it links to, without Docker
+	@go -C .ci/image run . -program '$(CURDIR)/bin/rkd' -out '$(CURDIR)/bin/rkd-image.tar'
+
 .PHONY: release
 release: ## build stripped binaries of each platform that has a C compiler here into bin/release, with checksums
 	@.ci/release $(VERSION)
