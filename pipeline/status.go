@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"rkd/datasets/regular"
 	"rkd/pipeline/batch"
 	"rkd/pipeline/cache"
 	"rkd/student/train"
@@ -86,9 +87,12 @@ func (r *Runner) failures() ([]Failure, error) {
 	}
 	found := []Failure{}
 	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if err != nil {
+		data, err := regular.ReadFile(file)
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // forgotten in between
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading how a task failed: %w", err)
 		}
 		var f Failure
 		if err := json.Unmarshal(data, &f); err != nil {

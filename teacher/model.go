@@ -177,6 +177,9 @@ func (m *Model) probe(ctx context.Context, samples []datasets.Sample) (cast []st
 				}
 			}
 		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
 		return cast, fmt.Errorf("%w: %w", ErrShape, err)
 	}
 	m.outputs = m.outputs[:0]

@@ -52,7 +52,7 @@ func runDistill(ctx context.Context, o distillOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	r.Restart, r.Overwrite = o.Restart, o.Overwrite
+	r.Restart, r.Overwrite, o.at.again = o.Restart, o.Overwrite, o.goOn()
 	err = r.Distill(ctx, tasks)
 	if index >= 0 {
 		keepOutcome(ctx, r, "distill", index, err)

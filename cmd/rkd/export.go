@@ -71,6 +71,7 @@ func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Export
 			return nil, usage("--output",
 				"--output goes with a CHECKPOINT; a CONFIG's students are written into its run directory")
 		}
+		o.at.again = goesOn
 		tasks, index, err := o.chooseIndexed(r.Experiment)
 		if err != nil {
 			return nil, err

@@ -54,6 +54,7 @@ func runPrecompute(ctx context.Context, o precomputeOptions, args []string) erro
 	if err != nil {
 		return err
 	}
+	o.at.again = goesOn
 	dir, planned := cache.PlanDir(file)
 	task, named, err := o.index()
 	switch {

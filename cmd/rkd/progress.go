@@ -28,6 +28,7 @@ func newProgress(w io.Writer, quiet bool, at *position) pipeline.Progress {
 type position struct {
 	stage, unit string
 	done, total int
+	again       string // what the same command does after an interruption; "": it starts again
 }
 
 // counted keeps the position of a progress.
@@ -38,7 +39,7 @@ type counted struct {
 
 // Start begins a stage.
 func (c *counted) Start(stage, unit string, done, total int) {
-	*c.at = position{stage, unit, done, total}
+	*c.at = position{stage: stage, unit: unit, done: done, total: total, again: c.at.again}
 	c.Progress.Start(stage, unit, done, total)
 }
 

@@ -36,7 +36,7 @@ func runRun(ctx context.Context, o runOptions, args []string) error {
 	if err != nil {
 		return err
 	}
-	r.Restart, r.Overwrite = o.Restart, o.Overwrite
+	r.Restart, r.Overwrite, o.at.again = o.Restart, o.Overwrite, o.goOn()
 	res, err := r.Run(ctx)
 	if err != nil {
 		return err

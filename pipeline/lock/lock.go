@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+
+	"rkd/datasets/regular"
 )
 
 // File is the name of the lock's file in the folder that is held.
@@ -59,12 +61,16 @@ type Lock struct {
 // it is an advisory lock of the operating system (flock), which network file systems carry to other hosts: NFS version
 // 4, CephFS, GPFS, Lustre when mounted with flock.
 //
-// Errors wrap ErrHeld, naming the other process, and ErrUnsupported.
+// Errors wrap ErrHeld, naming the other process, ErrUnsupported, and regular.ErrNotRegular for a lock's file that is a
+// pipe, a device or a link.
 func Hold(dir string, mode Mode) (*Lock, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making folder %q: %w", dir, err)
 	}
 	path := filepath.Join(dir, File)
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("holding %q: %w: %q, remove it", dir, regular.ErrNotRegular, path)
+	}
 	for {
 		l := &Lock{f: flock.New(path, flock.SetFlag(os.O_CREATE|os.O_RDWR), flock.SetPermissions(0o644)), mode: mode}
 		try := l.f.TryLock
@@ -143,7 +149,7 @@ func (l *Lock) sign(path string) error {
 
 // readOwner reads who holds a lock. The file is another process's and may be half-written: then the owner is unknown.
 func readOwner(path string) (o Owner) {
-	data, err := os.ReadFile(path)
+	data, err := regular.ReadFile(path)
 	if err != nil || json.Unmarshal(data, &o) != nil {
 		return Owner{}
 	}

@@ -12,8 +12,11 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
+
+	"rkd/datasets/regular"
 )
 
 // TestMain lets the test binary be another process that holds a folder until its standard input ends.
@@ -83,6 +86,34 @@ func TestTheErrorNamesTheHolder(t *testing.T) {
 	want := fmt.Sprintf("process %d on %s since", c.Process.Pid, host)
 	if !errors.Is(err, ErrHeld) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), dir) {
 		t.Errorf("got %v, want ErrHeld with %q and the folder", err, want)
+	}
+}
+
+// What is no regular file in the place of the lock's holds nobody up, and is not written through.
+func TestLocksAreRegularFiles(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, File)
+	target := filepath.Join(dir, "target")
+	for name, place := range map[string]func() error{
+		"pipe":   func() error { return syscall.Mkfifo(path, 0o644) },
+		"link":   func() error { return os.Symlink(target, path) },
+		"folder": func() error { return os.Mkdir(path, 0o755) },
+	} {
+		if err := place(); err != nil {
+			t.Fatal(err)
+		}
+		if o := readOwner(path); o != (Owner{}) {
+			t.Errorf("%s: the owner is %v", name, o)
+		}
+		if _, err := Hold(dir, Exclusive); !errors.Is(err, regular.ErrNotRegular) {
+			t.Errorf("%s: got %v, want ErrNotRegular", name, err)
+		}
+		if _, err := os.Stat(target); err == nil {
+			t.Errorf("%s: it is written through", name)
+		}
+		if err := os.Remove(path); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
