@@ -20,6 +20,7 @@ BENCHTIME ?= 1s
 PYTHON ?= python3
 DOCS ?= docs
 CASE ?=
+HOSTILE ?= 100
 MOBILENET ?=
 
 .PHONY: setup
@@ -77,6 +78,10 @@ test-crash: setup ## kill precompute and distill at random moments and require t
 .PHONY: test-slurm
 test-slurm: setup ## run batch jobs on a real Slurm of two nodes on this machine (as root; installs Debian's packages)
 	go test -timeout 20m -tags slurm -run Slurm -count 1 -v ./cmd/rkd
+
+.PHONY: test-hostile
+test-hostile: setup ## pairs of processes, kills, flipped bytes, bombs, a soak (hours; HOSTILE=percent of the rounds)
+	HOSTILE=$(HOSTILE) go test -timeout 6h -tags hostile -run Hostile -v ./cmd/rkd
 
 .PHONY: test-torch
 test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
@@ -139,7 +144,7 @@ check: lint check-docs ## lint, vet, and check formatting, go.mod and the genera
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash,torch,slurm ./...
+	go vet -tags crash,hostile,torch,slurm ./...
 	go mod tidy -diff
 
 .PHONY: clean

@@ -11,6 +11,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"rkd/datasets/fault"
 )
 
 // ErrFormat reports files whose content is not what a reader expects: no IDX, cut short, or no image at all.
@@ -123,7 +125,7 @@ func (s *selection) hash(ctx context.Context, kind string, content func(i int) (
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for start := 0; start < len(sums); start += chunk {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			for i := start; i < min(start+chunk, len(sums)); i++ {
 				if err := ctx.Err(); err != nil {
 					return err
@@ -134,7 +136,7 @@ func (s *selection) hash(ctx context.Context, kind string, content func(i int) (
 				}
 			}
 			return nil
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("fingerprinting %s: %w", s.name, err)

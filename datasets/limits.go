@@ -9,6 +9,8 @@ import (
 	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/sync/semaphore"
+
+	"rkd/datasets/memory"
 )
 
 // ErrLimits reports limits that are configured wrongly.
@@ -73,7 +75,8 @@ func (l Limits) Keep(used int64, dir string, warn func(error)) Keep {
 	if l.ScratchDir != "" {
 		dir = l.ScratchDir
 	}
-	return Keep{Memory: max(0, int64(l.KeepMemory)-used), Dir: dir, Warn: warn}
+	room := min(int64(l.KeepMemory), memory.Free()/4) // what is kept only saves time
+	return Keep{Memory: max(0, room-used), Dir: dir, Warn: warn}
 }
 
 // Bytes is a number of bytes. In YAML it is a whole number, or a text with a unit: "512 MiB", "2GB".

@@ -2,12 +2,16 @@ package datasets
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"rkd/datasets/fault"
+	"rkd/datasets/memory"
 )
 
 // Row is a row of a batch to be: a view of the i-th sample of a data set.
@@ -133,6 +137,7 @@ type prefetch struct {
 	ready chan *slot // batches in order, being read or read
 	work  chan piece
 	group sync.WaitGroup
+	err   error // why there are no further batches, once ready is closed
 }
 
 // piece is a row to be read.
@@ -150,18 +155,26 @@ func (l *Loader) start(ctx context.Context, order iter.Seq[[]int]) *prefetch {
 	p.group.Go(func() {
 		defer close(p.ready)
 		defer close(p.work)
-		buf := make([]byte, l.transform.CompactBytes())
-		for rows := range order {
-			if !l.handOut(ctx, p, rows, buf) {
-				return
+		p.err = fault.Guard(func() error {
+			buf := memory.Make[byte](l.transform.CompactBytes())
+			for rows := range order {
+				if !l.handOut(ctx, p, rows, buf) {
+					break
+				}
 			}
-		}
+			return nil
+		})()
 	})
 	for range min(max(readers, runtime.GOMAXPROCS(0)), l.options.Batch) {
 		p.group.Go(func() {
-			buf := make([]byte, l.transform.CompactBytes())
+			var buf []byte
 			for w := range p.work {
-				w.slot.failed[w.at] = l.read(ctx, w, buf)
+				w.slot.failed[w.at] = fault.Guard(func() error {
+					if buf == nil {
+						buf = memory.Make[byte](l.transform.CompactBytes())
+					}
+					return l.read(ctx, w, buf)
+				})()
 				w.slot.finish()
 			}
 		})
@@ -220,7 +233,7 @@ func (p *prefetch) next(ctx context.Context) (*slot, error) {
 	select {
 	case s, ok := <-p.ready:
 		if !ok {
-			return nil, ctx.Err()
+			return nil, errors.Join(p.err, ctx.Err())
 		}
 		select {
 		case <-s.done:

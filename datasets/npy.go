@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"rkd/datasets/memory"
 	"rkd/datasets/regular"
 )
 
@@ -101,7 +102,7 @@ func parseNPY(r io.Reader, size int64) (Matrix, error) {
 		return Matrix{}, fmt.Errorf("%w: %d bytes follow its header, expected %d×%d values of %d bytes",
 			ErrFormat, size-length, rows, cols, float.size)
 	}
-	m := Matrix{Rows: int(rows), Cols: int(cols), Values: make([]float32, values)}
+	m := Matrix{Rows: int(rows), Cols: int(cols), Values: memory.Make[float32](int(values))}
 	if err := m.decode(br, float.size, float.order, fields[2] == "True"); err != nil {
 		return Matrix{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 
 	"rkd/datasets/internal/resample"
+	"rkd/datasets/memory"
 )
 
 // resize scales img to height × width and returns the given window of the result, with Pillow's resampling (see package
@@ -24,7 +25,7 @@ func (p Preprocess) antialiased() bool { return p.Antialias == nil || *p.Antiali
 
 // filled is a picture of one colour.
 func filled(height, width, channels int, fill RGB) Image {
-	out := Image{Height: height, Width: width, Channels: channels, Pixels: make([]uint8, height*width*channels)}
+	out := Image{Height: height, Width: width, Channels: channels, Pixels: memory.Make[uint8](height * width * channels)}
 	color := fill.bytes()
 	if channels == 1 {
 		color[0] = luma(color[0], color[1], color[2])

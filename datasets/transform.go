@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"rkd/datasets/memory"
 )
 
 // ErrShape reports a sample that does not become a tensor of the shape that all have.
@@ -27,9 +29,9 @@ type Values struct {
 // NewValues returns n elements.
 func NewValues(e Elem, n int) Values {
 	if e == Uint8 {
-		return Values{Uint8: make([]uint8, n)}
+		return Values{Uint8: memory.Make[uint8](n)}
 	}
-	return Values{Float32: make([]float32, n)}
+	return Values{Float32: memory.Make[float32](n)}
 }
 
 // row is the i-th of consecutive tensors of the given size.

@@ -10,6 +10,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/datasets"
+	"rkd/datasets/fault"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
@@ -81,7 +82,8 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training) (err error
 		if err := samples.open(r, t, data, table); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
-		if err := r.train(ctx, t, samples, states[i] != fresh); err != nil {
+		train := fault.Guard(func() error { return r.train(ctx, t, samples, states[i] != fresh) })
+		if err := train(); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
 	}
@@ -171,6 +173,9 @@ func (t *training) describe(ctx context.Context, data datasets.Dataset) error {
 	widths.Student, widths.Classes, widths.Shots = t.network.Dim, t.about.Classes, t.options.Batch.Shots
 	t.objective, err = c.Loss.Build(widths, c.Student.Head, t.Seed)
 	if err != nil {
+		return err
+	}
+	if err := checkMemory(t.network, t.options, t.options.Batch.Rows()); err != nil {
 		return err
 	}
 	t.key, err = t.about.key(c, t.source.Rows())

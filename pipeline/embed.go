@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"rkd/datasets"
+	"rkd/datasets/memory"
 	"rkd/pipeline/eval"
 	"rkd/teacher"
 )
@@ -47,7 +48,7 @@ func (e *embedder) all(ctx context.Context, progress Progress) (outputs, error) 
 	n := e.loader.Len()
 	out := outputs{Outputs: eval.Outputs{
 		Dim: e.model.Dim(), Classes: e.model.LogitsDim(),
-		Embeddings: make([]float32, 0, n*e.model.Dim()), Logits: make([]float32, 0, n*e.model.LogitsDim()),
+		Embeddings: memory.Make[float32](n * e.model.Dim())[:0], Logits: memory.Make[float32](n * e.model.LogitsDim())[:0],
 	}}
 	err := e.embed(ctx, e.loader.InOrder(0, n), func(b *datasets.Batch, batch teacher.Embeddings) error {
 		out.Embeddings = append(out.Embeddings, batch.Embedding...)

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"rkd/datasets"
+	"rkd/datasets/memory"
 	"rkd/models/ort"
 )
 
@@ -116,7 +117,7 @@ func (m *Model) compute(ctx context.Context, b *datasets.Batch, results [][]floa
 func (m *Model) room(b *datasets.Batch) [][]float32 {
 	results := make([][]float32, len(m.outputs))
 	for i, o := range m.outputs {
-		results[i] = make([]float32, m.capacity(b)*o.size)
+		results[i] = memory.Make[float32](m.capacity(b) * o.size)
 	}
 	return results
 }

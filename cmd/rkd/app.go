@@ -9,17 +9,16 @@ import (
 
 	"github.com/agnivade/levenshtein"
 	"github.com/urfave/cli/v2"
+
+	"rkd/datasets/fault"
 )
 
 // run is the program: it parses args, runs a command and returns the exit code.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int) {
-	// A fault of the program is told as all others are. (One in another goroutine ends the process before this.)
+	// A fault of the program, or memory that there is not, is told as all else that goes wrong.
 	defer func() {
-		if fault := recover(); fault != nil {
-			f := failure{
-				Code: exitFailed, Message: oneLine(fmt.Errorf("a fault of the program%s: %v", faultAt(), fault)),
-				Hint: "please report it",
-			}
+		if err := fault.Recovered(recover()); err != nil {
+			f := newFailure(ctx, err)
 			f.print(stderr, wantsJSON(args))
 			code = f.Code
 		}

@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"rkd/datasets"
+	"rkd/datasets/fault"
+	"rkd/datasets/memory"
 	"rkd/datasets/regular"
 	"rkd/models/onnx"
 	"rkd/models/ort" //nolint:depguard // its sentinel errors only
@@ -94,6 +96,7 @@ var sentinels = []struct {
 		batch.ErrStage,
 	}},
 	{exitFailed, "free space there, or raise the quota; the same command goes on", []error{syscall.ENOSPC, syscall.EDQUOT}},
+	{exitFailed, "", []error{memory.ErrShort}},
 	{exitFailed, "", []error{
 		ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify, loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged,
 		lock.ErrUnsupported, report.ErrPlot, batch.ErrRefused, batch.ErrStuck,
@@ -105,11 +108,14 @@ var sentinels = []struct {
 func exitCode(ctx context.Context, err error) (code int, hint string) {
 	var usage *usageError
 	var notFinite *teacher.NotFiniteError
+	var fault *fault.Error
 	switch {
 	case err == nil:
 		return exitDone, ""
 	case ctx.Err() != nil || errors.Is(err, context.Canceled):
 		return exitInterrupted, ""
+	case errors.As(err, &fault):
+		return exitFailed, ""
 	case errors.As(err, &usage):
 		return exitUsage, ""
 	case errors.As(err, &notFinite):

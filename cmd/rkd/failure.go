@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 )
@@ -66,7 +64,21 @@ func stopped(err error, at position) (message, hint string) {
 			message += ": " + others
 		}
 	}
-	return message, "the same command goes on"
+	if at.again != "" {
+		return message, at.again
+	}
+	return message, "the same command starts again"
+}
+
+// goesOn is what the same command does after an interruption, where it leaves alone what is finished.
+const goesOn = "the same command goes on"
+
+// goOn is goesOn for commands that train.
+func (o *trainingOptions) goOn() string {
+	if o.Restart {
+		return "the same command without --restart goes on"
+	}
+	return goesOn
 }
 
 // onlyCanceled says whether nothing but the end of a context is behind err.
@@ -78,23 +90,6 @@ func onlyCanceled(err error) bool {
 		return onlyCanceled(e.Unwrap())
 	}
 	return errors.Is(err, context.Canceled)
-}
-
-// faultAt says where in the program a panic that is being recovered from began: " at FILE:LINE".
-func faultAt() string {
-	pcs := make([]uintptr, 64)
-	frames := runtime.CallersFrames(pcs[:runtime.Callers(0, pcs)])
-	panicking := false
-	for {
-		f, more := frames.Next()
-		if panicking && !strings.HasPrefix(f.Function, "runtime.") {
-			return fmt.Sprintf(" at %s:%d", filepath.Base(f.File), f.Line)
-		}
-		panicking = panicking || f.Function == "runtime.gopanic"
-		if !more {
-			return ""
-		}
-	}
 }
 
 // usageError is a mistake in the command line.

@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+
+	"rkd/datasets/memory"
 )
 
 // version is set by the build.
 var version = "dev"
 
 func main() {
+	memory.LimitHeap()
 	os.Exit(untilSignal(func(ctx context.Context) int { return run(ctx, os.Args, os.Stdout, os.Stderr) }))
 }
 

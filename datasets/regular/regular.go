@@ -12,6 +12,8 @@ import (
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"rkd/datasets/memory"
 )
 
 // ErrNotRegular reports a path that is a folder, a named pipe, a socket or a device.
@@ -60,6 +62,9 @@ func ReadFile(path string) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
+		return nil, err
+	}
+	if err := memory.Check(fmt.Sprintf("reading %q", path), info.Size()); err != nil {
 		return nil, err
 	}
 	var data bytes.Buffer

@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"slices"
+
+	"rkd/datasets/memory"
 )
 
 // Float32s decodes the elements of one of the model's tensors: float32 as they are, float64 rounded, float16 and
@@ -98,7 +100,7 @@ func (m *Model) data(t *TensorProto) ([]byte, error) {
 		if err != nil {
 			return fmt.Errorf("%w: file %q: %w", ErrExternal, location, err)
 		}
-		raw = make([]byte, length)
+		raw = memory.Make[byte](int(length))
 		if _, err := io.ReadFull(io.NewSectionReader(f, offset, length), raw); err != nil {
 			return fmt.Errorf("%w: reading %q: %w", ErrExternal, location, err)
 		}
@@ -113,7 +115,7 @@ type number interface {
 }
 
 func decode[T number](t *TensorProto, raw []byte) ([]T, error) {
-	values := make([]T, len(raw)/binary.Size(*new(T)))
+	values := memory.Make[T](len(raw) / binary.Size(*new(T)))
 	if n, err := binary.Decode(raw, binary.LittleEndian, values); err != nil || n != len(raw) {
 		return nil, fmt.Errorf("%w: tensor %q: %w", ErrFormat, clip(t.GetName()), errors.Join(err, io.ErrUnexpectedEOF))
 	}

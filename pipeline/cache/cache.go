@@ -9,6 +9,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"rkd/datasets/fault"
 )
 
 // Cache is a finished cache, open for reading. Its methods may be called from several goroutines.
@@ -125,7 +127,7 @@ func (c *Cache) concat(ctx context.Context, hashed bool, t *Table) error {
 	from := 0
 	for i, s := range m.Shards {
 		rows := t.slice(from, from+s.Rows, m.Dim, m.LogitsDim)
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			return c.withShard(ctx, i, hashed, func(s *shardFile) error {
 				err := s.read(ctx, s.rows, rows)
 				if err == nil {
@@ -133,7 +135,7 @@ func (c *Cache) concat(ctx context.Context, hashed bool, t *Table) error {
 				}
 				return err
 			})
-		})
+		}))
 		from += s.Rows
 	}
 	return group.Wait()
@@ -163,9 +165,9 @@ func (c *Cache) gather(ctx context.Context, hashed bool, t *Table) error {
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i, rows := range wanted {
 		slices.SortFunc(rows, func(a, b rowAt) int { return a.row - b.row })
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			return c.withShard(ctx, i, hashed, func(s *shardFile) error { return s.scatter(ctx, rows, t, false) })
-		})
+		}))
 	}
 	return group.Wait()
 }
@@ -239,10 +241,10 @@ func Verify(ctx context.Context, dir string) error {
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for i := range m.Shards {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			errs[i] = c.withShard(ctx, i, true, func(s *shardFile) error { return s.verify(ctx, m.Shards[i]) })
 			return ctx.Err()
-		})
+		}))
 	}
 	if m.Index != nil {
 		x, err := c.readIndex(ctx)

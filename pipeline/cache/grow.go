@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sync/errgroup"
+
+	"rkd/datasets/fault"
 )
 
 // rowKey names a row by what is in its sample, so that a sample that was moved or renamed is known again. Half of the
@@ -45,7 +47,7 @@ func (w *Writer) holdings(ctx context.Context, plans []*PlanFile) (*holdings, er
 			if !present[shardName(p.Plan, i, p.ShardCount)] {
 				continue
 			}
-			group.Go(func() error {
+			group.Go(fault.Guard(func() error {
 				shard, err := of.check(ctx, w.store, w.old, i)
 				if err == nil {
 					keys[i], err = rowKeys(ctx, w.store, shard.File)
@@ -61,7 +63,7 @@ func (w *Writer) holdings(ctx context.Context, plans []*PlanFile) (*holdings, er
 				}
 				shards[i] = shard
 				return nil
-			})
+			}))
 		}
 		if err := group.Wait(); err != nil {
 			return nil, err

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"io"
 	"slices"
+
+	"rkd/datasets/memory"
 )
 
 // A part holds rows [from, to) of a shard while that is unfinished, so that an interruption costs a minute and not a
@@ -106,7 +108,7 @@ func readPart(ctx context.Context, store Store, h shardHeader, from, to int) (pa
 	if len(values) != 4*n*(h.Dim+h.LogitsDim) {
 		return p, fmt.Errorf("%d bytes of values for %d rows", len(values), n)
 	}
-	p.embeddings, p.logits = make([]float32, n*h.Dim), make([]float32, n*h.LogitsDim)
+	p.embeddings, p.logits = memory.Make[float32](n*h.Dim), memory.Make[float32](n*h.LogitsDim)
 	for _, dst := range [][]float32{p.embeddings, p.logits} {
 		used, err := binary.Decode(values, binary.LittleEndian, dst)
 		if err != nil {

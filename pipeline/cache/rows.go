@@ -3,6 +3,8 @@ package cache
 import (
 	"fmt"
 	"math"
+
+	"rkd/datasets/memory"
 )
 
 // Sample is one item of a data set.
@@ -33,10 +35,10 @@ type About struct {
 // newRows sets memory aside for n rows.
 func newRows(n, dim, logitsDim int) Rows {
 	r := Rows{
-		IDs: make([]int64, n), Views: make([]int32, n), Labels: make([]int32, n), Embeddings: make([]float32, n*dim),
+		IDs: make([]int64, n), Views: make([]int32, n), Labels: make([]int32, n), Embeddings: memory.Make[float32](n * dim),
 	}
 	if logitsDim > 0 {
-		r.Logits = make([]float32, n*logitsDim)
+		r.Logits = memory.Make[float32](n * logitsDim)
 	}
 	return r
 }

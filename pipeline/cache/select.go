@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"golang.org/x/sync/errgroup"
+
+	"rkd/datasets/fault"
 )
 
 // rowAt is a row of a shard, and where in a table it goes.
@@ -34,9 +36,9 @@ func (c *Cache) Select(ctx context.Context, rows []int) (*Table, error) {
 			continue
 		}
 		slices.SortFunc(of, func(a, b rowAt) int { return a.row - b.row })
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			return c.withShard(ctx, i, false, func(s *shardFile) error { return s.scatter(ctx, of, t, m.Index == nil) })
-		})
+		}))
 	}
 	return t, group.Wait()
 }

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"rkd/datasets/fault"
 )
 
 // Writer fills a folder with the shards of its newest plan. Its methods may be called from several goroutines, and
@@ -238,7 +240,7 @@ func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err err
 		if !present[w.name(i)] {
 			continue
 		}
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -254,7 +256,7 @@ func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err err
 			}
 			w.done[i] = shard
 			return nil
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return fmt.Errorf("resuming cache %q: %w", w.store.Path(""), err)

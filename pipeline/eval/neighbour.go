@@ -11,6 +11,9 @@ import (
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas32"
 	"gonum.org/v1/gonum/floats"
+
+	"rkd/datasets/fault"
+	"rkd/datasets/memory"
 )
 
 const (
@@ -37,7 +40,7 @@ type space struct {
 
 func newSpace(embeddings []float32, n, d int) *space {
 	padded := (d + lanes - 1) / lanes * lanes
-	s := &space{n: n, d: padded, rows: make([]float32, n*padded), norms: make([]float32, n)}
+	s := &space{n: n, d: padded, rows: memory.Make[float32](n * padded), norms: make([]float32, n)}
 	centre := centreOf(embeddings, n, d)
 	var largest float64
 	for i := range n {
@@ -103,8 +106,8 @@ func (s *space) eachQuery(ctx context.Context, visit func(q *query)) error {
 	var next atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for range min(threads, blocks) {
-		group.Go(func() error {
-			products := make([]float32, min(size, s.n)*s.n) // (size,N)
+		group.Go(fault.Guard(func() error {
+			products := memory.Make[float32](min(size, s.n) * s.n) // (size,N)
 			q := &query{keys: make([]uint64, s.n), ends: make([]int32, s.n/4+2)}
 			for from := int(next.Add(1)-1) * size; from < s.n; from = int(next.Add(1)-1) * size {
 				if err := ctx.Err(); err != nil {
@@ -119,7 +122,7 @@ func (s *space) eachQuery(ctx context.Context, visit func(q *query)) error {
 				}
 			}
 			return nil
-		})
+		}))
 	}
 	return group.Wait()
 }
@@ -130,13 +133,13 @@ func eachBlock(ctx context.Context, n, size int, body func(from, to int)) error 
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for from := 0; from < n; from += size {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
 			body(from, min(from+size, n))
 			return nil
-		})
+		}))
 	}
 	return group.Wait()
 }

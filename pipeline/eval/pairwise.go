@@ -10,6 +10,9 @@ import (
 
 	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/floats"
+
+	"rkd/datasets/fault"
+	"rkd/datasets/memory"
 )
 
 // MaxPairwiseRows is the most rows that PairwiseSpearman takes: its sums of up to N⁶/24 stay within 64 bits.
@@ -43,7 +46,7 @@ func PairwiseSpearman(ctx context.Context, p Pair) (float64, error) {
 	var ranks [2][]int64 // (N(N−1)/2)
 	group, ctx := errgroup.WithContext(ctx)
 	for i, s := range p.sides() {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			distances, err := pairwiseDistances(ctx, s)
 			if err != nil {
 				return err
@@ -52,7 +55,7 @@ func PairwiseSpearman(ctx context.Context, p Pair) (float64, error) {
 				return fmt.Errorf("%w: all distances between the %d rows of the %s set are equal", ErrInput, s.n, s.name)
 			}
 			return nil
-		})
+		}))
 	}
 	if err := group.Wait(); err != nil {
 		return 0, err
@@ -67,7 +70,7 @@ func PairwiseSpearman(ctx context.Context, p Pair) (float64, error) {
 
 // pairwiseDistances returns the squared distances of the pairs i<j (N(N−1)/2), by i, then j.
 func pairwiseDistances(ctx context.Context, s side) ([]float64, error) {
-	rows := make([]float64, len(s.embeddings)) // (N,D)
+	rows := memory.Make[float64](len(s.embeddings)) // (N,D)
 	for i, v := range s.embeddings {
 		rows[i] = float64(v)
 	}
@@ -78,7 +81,7 @@ func pairwiseDistances(ctx context.Context, s side) ([]float64, error) {
 	for i := range s.n - 1 {
 		row := distances[from : from+s.n-1-i]
 		from += len(row)
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -89,7 +92,7 @@ func pairwiseDistances(ctx context.Context, s side) ([]float64, error) {
 				row[k] = floats.Dot(difference, difference)
 			}
 			return nil
-		})
+		}))
 	}
 	return distances, group.Wait()
 }

@@ -8,6 +8,8 @@ import (
 
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/blas64"
+
+	"rkd/datasets/memory"
 )
 
 // Pair is two sets of embeddings of the same N samples: row i of A and row i of B belong to one sample.
@@ -132,7 +134,7 @@ func (c *columns) rows(from, to int) blas64.General {
 }
 
 func zeros(rows, cols int) blas64.General {
-	return blas64.General{Rows: rows, Cols: cols, Stride: cols, Data: make([]float64, rows*cols)}
+	return blas64.General{Rows: rows, Cols: cols, Stride: cols, Data: memory.Make[float64](rows * cols)}
 }
 
 func sumOfSquares(m blas64.General) float64 {
@@ -162,7 +164,7 @@ func NeighbourOverlap(ctx context.Context, p Pair, k int) (float64, error) {
 	if k < 1 || k >= p.N {
 		return 0, fmt.Errorf("%w: %d nearest of %d samples, expected K between 1 and %d", ErrInput, k, p.N, p.N-1)
 	}
-	near := make([]int32, p.N*k) // (N,K) of A, each row ascending
+	near := memory.Make[int32](p.N * k) // (N,K) of A, each row ascending
 	err := newSpace(p.A, p.N, p.DA).eachQuery(ctx, func(q *query) {
 		rows := near[q.row*k : (q.row+1)*k]
 		for i, key := range q.nearest(k) {

@@ -8,6 +8,7 @@ import (
 
 	"gorgonia.org/tensor"
 
+	"rkd/datasets/memory"
 	"rkd/student/sampler"
 )
 
@@ -118,7 +119,7 @@ func (s spec) first(r *rand.Rand, dt tensor.Dtype) *tensor.Dense {
 	if s.values != nil && dt == tensor.Float32 {
 		return tensor.New(tensor.WithShape(s.shape...), tensor.WithBacking(slices.Clone(s.values)))
 	}
-	values := make([]float64, tensor.Shape(s.shape).TotalSize())
+	values := memory.Make[float64](tensor.Shape(s.shape).TotalSize())
 	for i := range values {
 		switch {
 		case s.values != nil:
@@ -136,7 +137,7 @@ func dense(shape []int, values []float64, dt tensor.Dtype) *tensor.Dense {
 	if dt == tensor.Float64 {
 		return tensor.New(tensor.WithShape(shape...), tensor.WithBacking(values))
 	}
-	single := make([]float32, len(values))
+	single := memory.Make[float32](len(values))
 	for i, v := range values {
 		single[i] = float32(v)
 	}

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"rkd/datasets/memory"
 	"rkd/student/arch"
 	"rkd/student/op"
 )
@@ -76,7 +77,7 @@ func (e *Gorgonia) compileTraining() error {
 	}
 	values := make([]gorgonia.Value, len(grads))
 	for i, g := range grads {
-		data := make([]float32, g.Shape().TotalSize())
+		data := memory.Make[float32](g.Shape().TotalSize())
 		values[i] = tensor.New(tensor.WithShape(g.Shape()...), tensor.WithBacking(data))
 		e.grads = append(e.grads, data)
 		gorgonia.Read(g, &values[i])
@@ -123,7 +124,7 @@ func newMachine(g *gorgonia.ExprGraph) (gorgonia.VM, error) {
 
 func (e *Gorgonia) newProgram() (program, *gorgonia.Node) {
 	shape := append(tensor.Shape{e.batch}, e.net.Input...)
-	input := make([]float32, shape.TotalSize())
+	input := memory.Make[float32](shape.TotalSize())
 	value := tensor.New(tensor.WithShape(shape...), tensor.WithBacking(input))
 	x := gorgonia.NewTensor(gorgonia.NewGraph(), tensor.Float32, len(shape), gorgonia.WithShape(shape...),
 		gorgonia.WithName("input"), gorgonia.WithValue(value))

@@ -9,6 +9,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"rkd/datasets/memory"
 	"rkd/models/ort"
 	"rkd/student/arch"
 	"rkd/student/internal/parallel"
@@ -68,7 +69,7 @@ func NewONNXRuntime(net *arch.Network, weights *arch.Weights, batch int, o Optio
 
 // leaf adds a node that has memory of its own.
 func leaf(g *gorgonia.ExprGraph, name string, shape ...int) (*gorgonia.Node, []float32) {
-	data := make([]float32, tensor.Shape(shape).TotalSize())
+	data := memory.Make[float32](tensor.Shape(shape).TotalSize())
 	return gorgonia.NewTensor(g, tensor.Float32, len(shape), gorgonia.WithShape(shape...), gorgonia.WithName(name),
 		gorgonia.WithValue(tensor.New(tensor.WithShape(shape...), tensor.WithBacking(data)))), data
 }
@@ -103,7 +104,7 @@ func (e *ONNXRuntime) compileTraining(batch int, o ort.Options) error {
 	for _, n := range grads {
 		v := p.values[n]
 		if slices.Contains(seen, v.base) || v.base.operation == nil {
-			own := make([]float32, len(v.data))
+			own := memory.Make[float32](len(v.data))
 			e.copies = append(e.copies, [2][]float32{own, v.data})
 			e.grads = append(e.grads, own)
 			continue

@@ -7,6 +7,7 @@ import (
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
 
+	"rkd/datasets/memory"
 	"rkd/student/op"
 )
 
@@ -211,7 +212,7 @@ func (p *plan) allocate() {
 			size := v.node.Shape().TotalSize()
 			switch {
 			case v.kept:
-				v.data = make([]float32, size)
+				v.data = memory.Make[float32](size)
 			case last > time || t.kernel:
 				v.data, free = take(free, size)
 				dying[last] = append(dying[last], v.data)
@@ -234,7 +235,7 @@ func take(free [][]float32, size int) (data []float32, left [][]float32) {
 		}
 	}
 	if best < 0 {
-		return make([]float32, size), free
+		return memory.Make[float32](size), free
 	}
 	return free[best][:size], slices.Delete(free, best, best+1)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 
+	"rkd/datasets/memory"
 	"rkd/student/internal/blas"
 )
 
@@ -127,7 +128,7 @@ func validateWidths[T blas.Float](b Batch[T], grad Matrix[T]) error {
 // resize returns a slice of n elements, s itself where it is large enough. Its elements are anything.
 func resize[E any](s []E, n int) []E {
 	if cap(s) < n {
-		return make([]E, n)
+		return memory.Make[E](n)
 	}
 	return s[:n]
 }

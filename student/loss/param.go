@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"rkd/datasets/memory"
 	"rkd/student/internal/blas"
 )
 
@@ -28,7 +29,7 @@ func newParam[T blas.Float](name string, bound float64, r *rand.Rand, shape ...i
 	for _, s := range shape {
 		size *= s
 	}
-	p := &Param[T]{Name: name, Shape: shape, Value: make([]T, size), Grad: make([]T, size)}
+	p := &Param[T]{Name: name, Shape: shape, Value: memory.Make[T](size), Grad: memory.Make[T](size)}
 	for i := range p.Value {
 		p.Value[i] = T((2*r.Float64() - 1) * bound)
 	}

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"rkd/datasets/memory"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/parallel"
 )
@@ -130,7 +131,7 @@ func (p *Projection[T]) Directions() []T {
 	if !p.weights.unit {
 		return slices.Clone(p.weight.Value)
 	}
-	directions := make([]T, len(p.weight.Value))
+	directions := memory.Make[T](len(p.weight.Value))
 	unitRows(directions, nil, p.weight.matrix())
 	for i := range directions {
 		directions[i] *= T(p.scale)

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"rkd/datasets/memory"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/parallel"
 	"rkd/student/internal/vector"
@@ -107,7 +108,7 @@ func New[T blas.Float](o Options, sizes []int) (*Optimizer[T], error) {
 func zeros[T blas.Float](sizes []int) [][]T {
 	z := make([][]T, len(sizes))
 	for i, n := range sizes {
-		z[i] = make([]T, n)
+		z[i] = memory.Make[T](n)
 	}
 	return z
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/nlpodyssey/safetensors"
 	"gorgonia.org/tensor"
 
+	"rkd/datasets/memory"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -59,7 +60,7 @@ func collect(s engine.State) map[string]tensorView {
 		for _, d := range t.Value.Shape() {
 			shape = append(shape, uint64(d))
 		}
-		data := make([]byte, 0, 4*len(values))
+		data := memory.Make[byte](4 * len(values))[:0]
 		for _, v := range values {
 			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(v))
 		}
@@ -79,6 +80,13 @@ func collect(s engine.State) map[string]tensorView {
 }
 
 func serialize(views map[string]tensorView) ([]byte, error) {
+	bytes := int64(0)
+	for _, v := range views {
+		bytes += int64(len(v.Data()))
+	}
+	if err := memory.Check("writing a checkpoint", bytes); err != nil {
+		return nil, err
+	}
 	return safetensors.Serialize(views, map[string]string{"format": "pt"})
 }
 

@@ -13,6 +13,7 @@ import (
 	"gorgonia.org/tensor"
 
 	"rkd/datasets"
+	"rkd/datasets/memory"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -349,7 +350,7 @@ func (r *run) watch(ctx context.Context) (map[string]float64, error) {
 
 // embed runs the student on some rows and returns embeddings, (N,Dim), and labels of the N of them that could be read.
 func (r *run) embed(ctx context.Context, rows Rows, of []int) ([]float32, []int32, error) {
-	embeddings := make([]float32, 0, len(of)*r.Network.Dim)
+	embeddings := memory.Make[float32](len(of) * r.Network.Dim)[:0]
 	labels := make([]int32, 0, len(of))
 	for b, err := range rows.Input.Batches(ctx, slices.Chunk(of, r.batches.Rows())) {
 		if err != nil {

@@ -3,6 +3,7 @@ package conv
 import (
 	"sync/atomic"
 
+	"rkd/datasets/memory"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/parallel"
 )
@@ -68,7 +69,7 @@ func newColumnPlan(g Geometry, team *parallel.Team, prepare func(w *columnWorker
 	p.workers = make([]columnWorker, min(p.blocks, team.Workers()))
 	for i := range p.workers {
 		w := &p.workers[i]
-		w.cols, w.y = make([]float32, g.patch()*columns), make([]float32, g.GroupFilters()*columns)
+		w.cols, w.y = memory.Make[float32](g.patch()*columns), memory.Make[float32](g.GroupFilters()*columns)
 		for group := range g.Groups {
 			product, err := prepare(w, group, columns)
 			if err != nil {
@@ -203,7 +204,7 @@ func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []floa
 	filters, k, l := g.GroupFilters(), g.patch(), g.area()
 	p, err := newColumnPlan(g, team, func(w *columnWorker, _, columns int) (func() error, error) {
 		if w.gw == nil {
-			w.gw = make([]float32, k*filters)
+			w.gw = memory.Make[float32](k * filters)
 		}
 		return m.Multiply(false, true, k, filters, columns, w.cols, w.y, w.gw)
 	})
@@ -212,7 +213,7 @@ func columnsWeightGrad(g Geometry, m Multiplier, team *parallel.Team, out []floa
 	}
 	size := len(out)
 	chunks := min(p.blocks, max(leastChunks, min(2*gradChunks, partialBytes/(4*size))))
-	partial := make([]float32, chunks*size) // (chunks, G, C/G·KH·KW, O/G)
+	partial := memory.Make[float32](chunks * size) // (chunks, G, C/G·KH·KW, O/G)
 	blocks := p.blocks
 	p.blocks = chunks // a unit of work is a chunk, all blocks of which run on one worker
 	run := p.each(func(w *columnWorker, chunk, _, _ int) error {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"rkd/datasets/memory"
 	"rkd/student/internal/parallel"
 )
 
@@ -215,10 +216,10 @@ func (d *direct) prepare(team *parallel.Team, dst, src []float32) func() error {
 	for i := range d.workers {
 		w := &d.workers[i]
 		if !d.inPlace {
-			w.x = make([]float32, d.channels*d.planes*d.plane)
+			w.x = memory.Make[float32](d.channels * d.planes * d.plane)
 		}
 		if slices.ContainsFunc(d.passes, func(p pass) bool { return !p.straight && len(p.table) > 0 }) {
-			w.y = make([]float32, d.rows*d.plane)
+			w.y = memory.Make[float32](d.rows * d.plane)
 		}
 	}
 	for _, p := range d.passes {

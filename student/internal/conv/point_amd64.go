@@ -1,6 +1,9 @@
 package conv
 
-import "rkd/student/internal/parallel"
+import (
+	"rkd/datasets/memory"
+	"rkd/student/internal/parallel"
+)
 
 // fewPoints is the number of positions of a batch up to which the weight gradient of a pointwise convolution is faster
 // as a sum over positions: dot products of planes would be too short.
@@ -19,9 +22,9 @@ func directPointGrad(g Geometry, team *parallel.Team, out []float32, in [][]floa
 	result := out
 	if swapped {
 		rows, columns, fixed, moved = g.Channels, g.Filters, in[0], in[2]
-		result = make([]float32, len(out)) // (C,O)
+		result = memory.Make[float32](len(out)) // (C,O)
 	}
-	neighbours := make([]float32, points*columns+lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
+	neighbours := memory.Make[float32](points*columns + lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
 	area := g.area()
 	layOut := func(n int) {
 		transposeTo(neighbours[n*area*columns:], columns, moved[n*area*columns:], area, columns, area)

@@ -1,6 +1,7 @@
 package conv
 
 import (
+	"rkd/datasets/memory"
 	"rkd/student/internal/blas"
 	"rkd/student/internal/parallel"
 )
@@ -91,7 +92,7 @@ func directWeightGrad(g Geometry, team *parallel.Team, out []float32, in [][]flo
 	sums := make([][]float32, min(d.blocks.count, max(leastSums, min(2*gradChunks, partialBytes/(4*len(out))))))
 	for i := range sums {
 		if sums[i] = out; i > 0 {
-			sums[i] = make([]float32, len(out))
+			sums[i] = memory.Make[float32](len(out))
 		}
 	}
 	units := g.Groups // of output that the workers of one sum share
@@ -101,9 +102,9 @@ func directWeightGrad(g Geometry, team *parallel.Team, out []float32, in [][]flo
 	shares := min(units, over(team.Workers(), len(sums)))
 	d.workers = make([]directWorker, min(shares*len(sums), team.Workers()))
 	for i := range d.workers {
-		d.workers[i].x = make([]float32, g.GroupChannels()*d.grid.planes*d.grid.plane)
+		d.workers[i].x = memory.Make[float32](g.GroupChannels() * d.grid.planes * d.grid.plane)
 		if !d.inPlace {
-			d.workers[i].y = make([]float32, g.GroupFilters()*d.plane)
+			d.workers[i].y = memory.Make[float32](g.GroupFilters() * d.plane)
 		}
 	}
 	run := forWorkers(team, len(d.workers), shares*len(sums), func(worker, i int) {

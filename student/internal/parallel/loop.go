@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"rkd/datasets/fault"
 )
 
 // For calls body(i) once for every i in [0,n), on GOMAXPROCS goroutines. The calls must write to disjoint memory; a
@@ -24,6 +26,7 @@ type Loop struct {
 	n      int
 	next   atomic.Int64
 	wg     sync.WaitGroup
+	fault  atomic.Pointer[error]
 }
 
 // NewLoop returns a loop over body, whose calls must write to disjoint memory.
@@ -33,7 +36,8 @@ func NewLoop(body func(i int)) *Loop {
 	return l
 }
 
-// Run calls the body once for every i in [0,n), on GOMAXPROCS goroutines, the calling one among them.
+// Run calls the body once for every i in [0,n), on GOMAXPROCS goroutines, the calling one among them. A panic of one of
+// the calls ends the loop, and Run panics with it, as an error.
 func (l *Loop) Run(n int) {
 	workers := min(runtime.GOMAXPROCS(0), n)
 	l.n = n
@@ -44,10 +48,20 @@ func (l *Loop) Run(n int) {
 	}
 	l.work()
 	l.wg.Wait()
+	if fault := l.fault.Swap(nil); fault != nil {
+		panic(*fault)
+	}
 }
 
 func (l *Loop) work() {
 	defer l.wg.Done()
+	defer func() {
+		if value := recover(); value != nil {
+			err := fault.Recovered(value)
+			l.fault.CompareAndSwap(nil, &err)
+			l.next.Store(int64(l.n))
+		}
+	}()
 	for i := int(l.next.Add(1)) - 1; i < l.n; i = int(l.next.Add(1)) - 1 {
 		l.body(i)
 	}

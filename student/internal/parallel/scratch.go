@@ -3,6 +3,8 @@ package parallel
 import (
 	"slices"
 	"sync"
+
+	"rkd/datasets/memory"
 )
 
 // Scratch keeps buffers that kernels borrow, so that a training step allocates none. Unlike a sync.Pool it never drops
@@ -31,5 +33,5 @@ func take[T any](s *Scratch, n int) *[]T {
 			return p
 		}
 	}
-	return new(make([]T, n))
+	return new(memory.Make[T](n))
 }

@@ -4,6 +4,8 @@ import (
 	"runtime"
 	"sync/atomic"
 	"time"
+
+	"rkd/datasets/fault"
 )
 
 // patience is how long a worker spins without work before it sleeps. Waking a sleeping core takes about as long.
@@ -20,6 +22,7 @@ type Team struct {
 	resting atomic.Bool
 	closed  atomic.Bool
 	workers []worker // besides the calling goroutine
+	fault   atomic.Pointer[error]
 }
 
 // worker is one goroutine of a team. It sleeps on wake.
@@ -58,7 +61,8 @@ func (t *Team) Workers() int {
 }
 
 // For calls body(i) once for every i in [0,n), and returns when all calls have returned. The calls must write to
-// disjoint memory.
+// disjoint memory. A panic of one of them ends the loop, and For panics with it, as an error, when the others have
+// returned.
 func (t *Team) For(n int, body func(i int)) {
 	if t == nil {
 		For(n, body)
@@ -83,6 +87,9 @@ func (t *Team) For(n int, body func(i int)) {
 		}
 	}
 	t.body = nil
+	if fault := t.fault.Swap(nil); fault != nil {
+		panic(*fault)
+	}
 }
 
 // wake wakes the workers that sleep.
@@ -110,6 +117,13 @@ func (t *Team) Close() {
 }
 
 func (t *Team) work() {
+	defer func() {
+		if value := recover(); value != nil {
+			err := fault.Recovered(value)
+			t.fault.CompareAndSwap(nil, &err)
+			t.next.Store(int64(t.n))
+		}
+	}()
 	for i := int(t.next.Add(1)) - 1; i < t.n; i = int(t.next.Add(1)) - 1 {
 		t.body(i)
 	}

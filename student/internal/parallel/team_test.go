@@ -1,10 +1,14 @@
 package parallel_test
 
 import (
+	"errors"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"rkd/datasets/fault"
 	"rkd/student/internal/parallel"
 )
 
@@ -26,6 +30,38 @@ func TestTeamCallsTheBodyOnceForEveryIndex(t *testing.T) {
 		}
 		team.Close()
 		team.Close()
+	}
+}
+
+// A panic in a loop is one of its caller, with its place, and the team goes on.
+func TestPanicsReachTheCaller(t *testing.T) {
+	cause := errors.New("cause")
+	team := parallel.NewTeam(3)
+	defer team.Close()
+	loop := parallel.NewLoop(func(i int) {
+		if i == 5 {
+			panic(cause)
+		}
+	})
+	for name, run := range map[string]func(){
+		"team": func() {
+			team.For(64, func(i int) {
+				if i == 63 {
+					panic(cause)
+				}
+			})
+		},
+		"loop": func() { loop.Run(64) },
+	} {
+		err := fault.Guard(func() error { run(); return nil })()
+		if !errors.Is(err, cause) || !strings.Contains(err.Error(), "team_test.go:") {
+			t.Errorf("%s: got %v, want the cause and its place", name, err)
+		}
+	}
+	var calls atomic.Int32
+	team.For(100, func(int) { calls.Add(1) })
+	if calls.Load() != 100 {
+		t.Errorf("after a panic a loop of 100 calls its body %d times", calls.Load())
 	}
 }
 
