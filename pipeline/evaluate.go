@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"rkd/datasets"
@@ -45,12 +46,17 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	}
 	if old != nil && (old.Key == key.Hash() || old.Key == key.hashV1()) {
 		r.Progress.Say("evaluate: up to date (%d test samples)", old.Samples)
+		if old.Baseline == nil {
+			r.Progress.Say("evaluate: measured by an earlier version of rkd, without baseline and fidelity: remove %q to "+
+				"measure again", filepath.Join(c.Dir, ResultsFile))
+		}
 		return old, nil
 	}
 	res := &Results{
 		Format: resultsFormat, Name: c.Name, Models: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash(),
 	}
-	r.Progress.Start("evaluate", "images", 0, (len(c.EachTeacher())+len(tasks))*data.Len())
+	// The teachers, the baseline, and the students.
+	r.Progress.Start("evaluate", "images", 0, (len(c.EachTeacher())+1+len(tasks))*data.Len())
 	defer r.Progress.Finish()
 	saw := func(out outputs) { // the same for all models
 		if res.Samples+res.Skipped == 0 {
@@ -63,18 +69,25 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 		return nil, err
 	}
 	saw(out)
+	alike := newFidelity(out)
+	res.FidelitySamples = len(alike.rows)
+	first := tasks[0]
 	for len(tasks) > 0 {
 		name := tasks[0].row()
 		n := slices.IndexFunc(tasks, func(t Task) bool { return t.row() != name })
 		if n < 0 {
 			n = len(tasks)
 		}
-		if res.Models[name], err = r.measureVariant(ctx, data, tasks[:n], saw); err != nil {
+		if res.Models[name], err = r.measureVariant(ctx, data, alike, tasks[:n], saw); err != nil {
 			return nil, err
 		}
 		res.Order = append(res.Order, name)
 		tasks = tasks[n:]
 	}
+	if res.Baseline, err = r.baseline(ctx, data, alike, first, res.Models); err != nil {
+		return nil, fmt.Errorf("measuring the baseline: %w", err)
+	}
+	res.closeGaps()
 	return res, res.write(c.Dir)
 }
 
@@ -160,10 +173,11 @@ func beside(a []float32, widthA int, b []float32, widthB int) []float32 {
 }
 
 // measureVariant measures a variant's students, one a seed. saw is told what each of them says.
-func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, tasks []Task, saw func(outputs),
+func (r *Runner) measureVariant(
+	ctx context.Context, data datasets.Dataset, alike *fidelity, tasks []Task, saw func(outputs),
 ) (VariantResult, error) {
-	v := VariantResult{Metrics: map[string]Statistic{}}
-	values, intervals := map[string][]float64{}, map[string][]float64{}
+	v := VariantResult{Metrics: map[string]Statistic{}, Fidelity: map[string]Statistic{}}
+	values, intervals, fidelities := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	var latencies, steps []float64
 	for _, t := range tasks {
 		m, out, err := r.measure(ctx, data, studentOptions(t.Model(), t.Config))
@@ -171,6 +185,13 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 			return v, fmt.Errorf("%s: %w", t, err)
 		}
 		saw(out)
+		likeness, err := alike.to(ctx, out)
+		if err != nil {
+			return v, fmt.Errorf("%s: %w", t, err)
+		}
+		for name, value := range likeness {
+			fidelities[name] = append(fidelities[name], value)
+		}
 		c, err := train.ReadCheckpoint(t.Dir())
 		if err != nil {
 			return v, fmt.Errorf("%s: %w", t, err)
@@ -189,8 +210,10 @@ func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, task
 		v.Seeds = append(v.Seeds, t.Seed)
 	}
 	for name, of := range values {
-		mean, std := eval.MeanStd(of)
-		v.Metrics[name] = Statistic{Mean: mean, Std: std, Values: of, CI95: intervals[name]}
+		v.Metrics[name] = newStatistic(of, intervals[name])
+	}
+	for name, of := range fidelities {
+		v.Fidelity[name] = newStatistic(of, nil)
 	}
 	v.LatencyMillis, _ = eval.MeanStd(latencies)
 	v.StepMillis, _ = eval.MeanStd(steps)

@@ -77,7 +77,11 @@ func (k *resultsKey) hashV1() string {
 	}
 	var metrics evalV1
 	var teacher teacherV1
-	if !asV1(k.config.Eval, &metrics) || !asV1(k.config.Teacher, &teacher) {
+	measured := k.config.Eval
+	if measured.Baseline == config.BaselineUntrained {
+		measured.Baseline = "" // which there was no choice of
+	}
+	if !asV1(measured, &metrics) || !asV1(k.config.Teacher, &teacher) {
 		return noKeyV1
 	}
 	parts := []any{k.data, metrics, teacher, k.teacher}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"rkd/datasets/regular"
+	"rkd/pipeline/eval"
 	"rkd/student/train/record"
 )
 
@@ -25,6 +26,8 @@ type Results struct {
 	Teacher ModelResult `json:"teacher"` // several: their embeddings, times the teachers' weights, behind each other
 	// Teachers are the figures of each of several teachers.
 	Teachers []NamedResult `json:"teachers,omitempty"`
+	// Baseline is what gaps are counted from; results of earlier versions have none.
+	Baseline *Baseline `json:"baseline,omitempty"`
 	// Models maps a student's name, that of its variant and generation, to its figures; Order lists the names as the
 	// configuration does.
 	Models map[string]VariantResult `json:"models"`
@@ -32,6 +35,9 @@ type Results struct {
 	// Samples is the number of test samples, Skipped that of those which did not decode.
 	Samples int `json:"samples"`
 	Skipped int `json:"skipped,omitempty"`
+	// FidelitySamples is the number of test samples on which students are compared with the teacher; 0 where they are
+	// too few for that.
+	FidelitySamples int `json:"fidelity_samples,omitempty"`
 	// Metrics lists the metrics in the order of the configuration.
 	Metrics []string `json:"metrics"`
 	// Key identifies what was measured: models, data and metrics.
@@ -62,9 +68,28 @@ type NamedResult struct {
 	ModelResult
 }
 
+// Baseline are the figures that a student starts from, as it were.
+type Baseline struct {
+	Kind string `json:"kind"` // config.BaselineUntrained, config.BaselinePixels, or the name of a variant
+	ModelResult
+	// Fidelity is that of VariantResult.
+	Fidelity map[string]float64 `json:"fidelity,omitempty"`
+}
+
+// Measures of fidelity.
+const (
+	Overlap         = "overlap@10"       // share of common samples among the 10 nearest, eval.NeighbourOverlap
+	RankCorrelation = "rank_correlation" // of distances, eval.PairwiseSpearman
+)
+
 // VariantResult are the figures of a variant over its seeds.
 type VariantResult struct {
-	Metrics       map[string]Statistic `json:"metrics"`
+	Metrics map[string]Statistic `json:"metrics"`
+	// Gap is, for each metric, the share of the way from the baseline to the teacher that the students have come, in the
+	// mean: 0 is the baseline, 1 the teacher. A metric in which the teacher is not ahead of the baseline has none.
+	Gap map[string]float64 `json:"gap_closed,omitempty"`
+	// Fidelity is how alike student and teacher are on the test samples, by Overlap and RankCorrelation.
+	Fidelity      map[string]Statistic `json:"fidelity,omitempty"`
 	Parameters    int64                `json:"parameters"`
 	Bytes         int64                `json:"bytes"`
 	LatencyMillis float64              `json:"latency_ms"` // mean over seeds
@@ -77,8 +102,21 @@ type Statistic struct {
 	Mean   float64   `json:"mean"`
 	Std    float64   `json:"std"`
 	Values []float64 `json:"values"`
+	// Interval is half the width of the 95 % confidence interval: of the mean over seeds, or, of a single seed, of its
+	// estimate from episodes; 0 where neither is known.
+	Interval float64 `json:"interval95,omitempty"`
 	// CI95 is half the width of each value's 95 % confidence interval, where it is estimated from episodes.
 	CI95 []float64 `json:"ci95,omitempty"`
+}
+
+// newStatistic sums up a figure over seeds; ci95 are the values' own intervals, or nil.
+func newStatistic(values, ci95 []float64) Statistic {
+	s := Statistic{Values: values, CI95: ci95, Interval: eval.Interval95(values)}
+	s.Mean, s.Std = eval.MeanStd(values)
+	if len(values) == 1 && len(ci95) == 1 {
+		s.Interval = ci95[0]
+	}
+	return s
 }
 
 // UnmarshalJSON reads results of every format as those of today.
@@ -93,6 +131,11 @@ func (res *Results) UnmarshalJSON(data []byte) error {
 	}
 	if res.Format == 0 {
 		res.Format, res.Models = 1, read.Variants
+	}
+	for _, m := range res.Models { // which earlier versions wrote without intervals
+		for name, s := range m.Metrics {
+			m.Metrics[name] = newStatistic(s.Values, s.CI95)
+		}
 	}
 	return nil
 }

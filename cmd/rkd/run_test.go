@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -352,4 +353,34 @@ func modified(t *testing.T, dir, except string) map[string]time.Time {
 		t.Fatal(err)
 	}
 	return stamps
+}
+
+// What the table counts from is measured: the untrained net by default, raw pixels, or a variant.
+func TestBaselines(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	args := onSample(t, "run", "eval.metrics=[recall@1, map@r]", "variants={a: {}, b: {loss: {rkd_angle: 0}}}")
+	for _, baseline := range []string{"untrained", "pixels", "a"} {
+		var res pipeline.Results
+		r := must(t, dir, append(args, "--json", "--set", "eval.baseline="+baseline)...)
+		if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
+			t.Fatal(err)
+		}
+		from := res.Baseline
+		if from == nil || from.Kind != baseline || from.Metrics["map@r"] <= 0 || from.Fidelity[pipeline.Overlap] <= 0 {
+			t.Fatalf("baseline %s is %+v", baseline, from)
+		}
+		way := res.Teacher.Metrics["map@r"] - from.Metrics["map@r"]
+		for name, m := range res.Models {
+			want := (m.Metrics["map@r"].Mean - from.Metrics["map@r"]) / way
+			if got := m.Gap["map@r"]; way <= 0 || math.Abs(got-want) > 1e-9 {
+				t.Errorf("%s: %s has closed %g of the gap, expected %g", baseline, name, got, want)
+			}
+			if m.Fidelity[pipeline.Overlap].Mean <= 0 || m.Fidelity[pipeline.RankCorrelation].Mean <= 0 {
+				t.Errorf("%s: fidelity of %s is %v", baseline, name, m.Fidelity)
+			}
+		}
+	}
+	expectSentence(t, rkd(t, dir, append(args, "--set", "eval.baseline=c")...), exitUsage,
+		[]string{"eval.baseline", `"c"`, "untrained, pixels, a, b"})
 }

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 
@@ -159,7 +160,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 		if err := e.Base.Loss.CheckWeights(); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrConfig, e.File, err)
 		}
-		return nil
+		return e.checkBaseline()
 	}
 	base := *doc.root
 	base.Content = slices.Clone(base.Content)
@@ -191,6 +192,20 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 			return fmt.Errorf("%w: variant %q: %w", ErrConfig, name, err)
 		}
 		e.Variants = append(e.Variants, v)
+	}
+	return e.checkBaseline()
+}
+
+// checkBaseline returns ErrConfig where the baseline is neither one of the two that there always are nor a variant.
+func (e *Experiment) checkBaseline() error {
+	name := e.Base.Eval.Baseline
+	expected := []string{BaselineUntrained, BaselinePixels}
+	for _, v := range e.Variants {
+		expected = append(expected, v.Name)
+	}
+	if !slices.Contains(expected, name) {
+		return fmt.Errorf("%w: %s: eval.baseline is %q, expected one of %s", ErrConfig, e.File, name,
+			strings.Join(expected, ", "))
 	}
 	return nil
 }

@@ -138,6 +138,7 @@ func SectionKey(name string, section any) (map[string]any, error) {
 // default differs from the entry and so becomes part of keys. A field that is added with a default other than zero is
 // added here too. Elements of lists are named without their number.
 var keyDefaults = map[string]any{
+	"eval.baseline":             "untrained",
 	"eval.episodes":             600,
 	"eval.queries":              15,
 	"export.fold_batch_norm":    true,

@@ -49,8 +49,8 @@ type Table struct {
 	// Mark is a row to stand out, counted from 1; 0 marks none.
 	Mark int
 	// Left aligns all columns to the left.
-	Left bool
-	Note string // below it
+	Left  bool
+	Notes []string // below it
 }
 
 // Figures are plots side by side, with one legend. Note is a sentence below.
@@ -225,10 +225,10 @@ func (t Table) markdown(w io.Writer) {
 	for _, row := range rows[1:] {
 		line(row)
 	}
-	if t.Note != "" {
-		fmt.Fprintf(w, "\n%s\n", escaped(t.Note))
-	}
 	fmt.Fprintln(w)
+	for _, note := range t.Notes {
+		fmt.Fprintf(w, "%s\n\n", escaped(note))
+	}
 }
 
 func (Figures) markdown(io.Writer) {}

@@ -36,7 +36,7 @@ func example() *Page {
 		Sections: []Section{
 			{ID: "table", Title: "Figures", Blocks: []Block{
 				Text("A sentence with *stars*."),
-				Table{Head: []string{"model", "map@r"}, Rows: [][]string{{"teacher", "0.5"}, {"a|b", "0.25"}}, Mark: 2, Note: "a note"},
+				Table{Head: []string{"model", "map@r"}, Rows: [][]string{{"teacher", "0.5"}, {"a|b", "0.25"}}, Mark: 2, Notes: []string{"a note"}},
 				List{"one", "two_three"},
 			}},
 			{ID: "curves", Title: "Curves", Blocks: []Block{Figures{Plots: []*Plot{curve, cloud, bars, pareto}, Note: "shaded"}}},
