@@ -224,7 +224,7 @@ func (r *Runner) measureVariant(
 func studentOptions(path string, c *config.Config) teacher.Options {
 	o := teacher.Options{
 		Model: path, Output: teacher.Names{embeddingOutput}, Preprocess: *c.Student.Preprocess, Batch: c.Teacher.Batch,
-		Threads:  c.Teacher.Threads,
+		Threads: c.Teacher.Threads, Normalizes: true,
 		Provider: c.Teacher.Provider, ProviderOptions: c.Teacher.ProviderOptions,
 	}
 	if c.Loss.OnLogits() {

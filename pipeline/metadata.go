@@ -76,7 +76,7 @@ func (c studentCard) text() (string, error) {
 // exportedOptions returns how to open m, read from path, where it was exported by rkd; ok is false where it was not.
 // Metadata that do not fit the model are onnx.ErrFormat.
 func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, err error) {
-	o = teacher.Options{Model: path, Output: teacher.Names{embeddingOutput}}
+	o = teacher.Options{Model: path, Output: teacher.Names{embeddingOutput}, Normalizes: true}
 	meta := m.Metadata()
 	switch {
 	case meta[studentEntry] != "":

@@ -165,11 +165,12 @@ type layout struct {
 // fit compares the model's input with an image of the given size. Dimensions of 1 may be missing on either side, and an
 // input of two dimensions takes an image's numbers in a row. An input of pixels takes them as they are, laid out as its
 // dimensions say; preprocessing that could not apply to them is ErrOptions.
-func fit(in onnx.Tensor, p datasets.Preprocess, size datasets.Image) (layout, error) {
+func fit(in onnx.Tensor, o Options, size datasets.Image) (layout, error) {
+	p := o.Preprocess
 	elem := datasets.Float32
 	if in.Elem == onnx.Uint8 {
 		elem = datasets.Uint8
-		if err := onlyPixels(in, p); err != nil {
+		if err := onlyPixels(in, p); err != nil && !o.Normalizes {
 			return layout{}, err
 		}
 	}

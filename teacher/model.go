@@ -88,7 +88,7 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, samples []datasets.
 	if err != nil {
 		return err
 	}
-	if m.input, err = fit(input, m.options.Preprocess, size); err != nil {
+	if m.input, err = fit(input, m.options, size); err != nil {
 		return err
 	}
 	m.batch = cmp.Or(m.options.Batch, DefaultBatch)

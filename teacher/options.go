@@ -43,6 +43,10 @@ type Options struct {
 	Threads         int               `yaml:"threads,omitempty" within:"[0,1024]"` // per operator; 0: one per core
 	Provider        string            `yaml:"provider,omitempty"`                  // execution provider; cpu when empty
 	ProviderOptions map[string]string `yaml:"provider_options,omitempty"`
+
+	// Normalizes says that a model of pixels has the scale, mean and std of Preprocess in its graph, as exported students
+	// have. Without it they are refused for such a model, as nothing would apply them.
+	Normalizes bool `yaml:"-"`
 }
 
 // NoModel is Model where there is no teacher; `teacher: none` in a configuration.
