@@ -113,7 +113,7 @@ func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error)
 	for _, task := range tasks {
 		if dir != task.Config.Cache.Dir {
 			var err error
-			if from, err = openSource(data, task.Config); err != nil {
+			if from, err = openSource(ctx, data, task.Config); err != nil {
 				return nil, err
 			}
 			dir = task.Config.Cache.Dir
@@ -209,6 +209,7 @@ func (r *Runner) train(ctx context.Context, t *training, samples *input, resume 
 		Network: t.network, Engine: trainer, Loss: t.objective.Sum,
 		Rows: train.Rows{
 			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Input: samples.Loader,
+			Unpack: t.source.unpack(), Classes: t.source.widths().Logits,
 		},
 		Score: score.of, Watch: watch,
 		Observer: &trainingProgress{task: t.Task, progress: r.Progress, epochs: t.options.Epochs, metric: score.metric},

@@ -228,7 +228,7 @@ func studentOptions(path string, c *config.Config) teacher.Options {
 		Provider: c.Teacher.Provider, ProviderOptions: c.Teacher.ProviderOptions,
 	}
 	if c.Loss.OnLogits() {
-		o.Logits = logitsOutput
+		o.Logits.Tensor = logitsOutput
 	}
 	return o
 }

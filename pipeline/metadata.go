@@ -84,11 +84,12 @@ func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, er
 		if err = config.ParseSection(studentEntry, []byte(meta[studentEntry]), &c); err == nil && c.Format != cardFormat {
 			err = fmt.Errorf("format is %d, expected %d", c.Format, cardFormat)
 		}
-		o.Input, o.Output, o.Logits, o.Preprocess = c.Input, teacher.Names{c.Embedding}, c.Logits, c.Preprocess
+		o.Input, o.Output, o.Preprocess = c.Input, teacher.Names{c.Embedding}, c.Preprocess
+		o.Logits.Tensor = c.Logits
 	case meta[configEntry] != "":
 		o.Preprocess, err = config.StudentPreprocess(configEntry, []byte(meta[configEntry]))
 		if slices.ContainsFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == logitsOutput }) {
-			o.Logits = logitsOutput
+			o.Logits.Tensor = logitsOutput
 		}
 	default:
 		return teacher.Options{}, false, nil
@@ -116,8 +117,8 @@ func checkNames(o teacher.Options, m *onnx.Model) error {
 		return fmt.Errorf("input is %q, which the model does not have", o.Input)
 	case !has(m.Outputs(), o.Output[0]):
 		return fmt.Errorf("embedding is %q, which is no output of the model", o.Output[0])
-	case o.Logits != "" && !has(m.Outputs(), o.Logits):
-		return fmt.Errorf("logits is %q, which is no output of the model", o.Logits)
+	case o.Logits.Tensor != "" && !has(m.Outputs(), o.Logits.Tensor):
+		return fmt.Errorf("logits is %q, which is no output of the model", o.Logits.Tensor)
 	}
 	return nil
 }

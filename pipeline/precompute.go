@@ -181,9 +181,9 @@ func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile,
 		return nil, changed(err)
 	}
 	defer model.Close()
-	if model.Dim() != p.Dim || model.LogitsDim() != p.LogitsDim {
+	if logits := logitsWidth(c.Teacher.Logits, model.LogitsDim()); model.Dim() != p.Dim || logits != p.LogitsDim {
 		return nil, fmt.Errorf("%w: the teacher gives %d numbers and %d logits, the plan says %d and %d", cache.ErrMismatch,
-			model.Dim(), model.LogitsDim(), p.Dim, p.LogitsDim)
+			model.Dim(), logits, p.Dim, p.LogitsDim)
 	}
 	return p, r.fill(ctx, c, w, model, data)
 }
@@ -249,7 +249,7 @@ func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
 		return cache.Key{}, fmt.Errorf("opening model %q: %w", c.Teacher.Model, err)
 	}
 	key := cache.Key{
-		Model: hash, Output: tap, Logits: c.Teacher.Logits, Preprocess: c.Teacher.Preprocess.Canonical(),
+		Model: hash, Output: tap, Logits: logitsKey(c.Teacher.Logits), Preprocess: c.Teacher.Preprocess.Canonical(),
 		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType,
 		Dataset: dataset,
 	}
@@ -272,8 +272,11 @@ func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Datas
 	if err != nil {
 		return cache.Plan{}, nil, err
 	}
+	if err := checkTop(c.Teacher.Logits, model.LogitsDim()); err != nil {
+		return cache.Plan{}, nil, errors.Join(err, model.Close())
+	}
 	plan := cache.Plan{
-		Key: key, Views: c.Cache.Views, RowsPerShard: c.Cache.RowsPerShard, Dim: model.Dim(), LogitsDim: model.LogitsDim(),
+		Key: key, Views: c.Cache.Views, RowsPerShard: c.Cache.RowsPerShard, Dim: model.Dim(), LogitsDim: logitsWidth(c.Teacher.Logits, model.LogitsDim()),
 		Config: string(resolved),
 	}
 	classes := data.Classes()
@@ -303,7 +306,7 @@ func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, mo
 	if p, ok := transform.(*datasets.Pictures); ok {
 		transform = p.WithViews(c.Data.Augment, c.Data.ViewSeed, false)
 	}
-	f := &filler{w: w, model: model, data: data, transform: transform, progress: r.Progress, places: map[string]int{}}
+	f := &filler{w: w, model: model, logits: c.Teacher.Logits, data: data, transform: transform, progress: r.Progress, places: map[string]int{}}
 	for i := range data.Len() {
 		f.places[data.Rel(i)] = i
 	}
@@ -326,6 +329,7 @@ func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, mo
 type filler struct {
 	w         *cache.Writer
 	model     *teacher.Model
+	logits    teacher.Logits
 	data      datasets.Dataset
 	places    map[string]int // of samples in data, by their paths
 	transform datasets.Transform
@@ -358,7 +362,7 @@ func (f *filler) fill(ctx context.Context, shard int) (err error) {
 	if len(requests) > 0 {
 		e := newEmbedder(f.model, f.data, requests, f.transform)
 		err = e.embed(ctx, e.loader.InOrder(0, e.loader.Len()), func(b *datasets.Batch, out teacher.Embeddings) error {
-			rows := cache.Rows{Embeddings: out.Embedding, Logits: out.Logits}
+			rows := cache.Rows{Embeddings: out.Embedding, Logits: packLogits(f.logits, out.Logits, f.model.LogitsDim())}
 			for _, row := range b.Rows {
 				rows.IDs = append(rows.IDs, planned.IDs[row])
 				rows.Views = append(rows.Views, planned.Views[row])

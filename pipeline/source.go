@@ -11,6 +11,7 @@ import (
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/objective"
+	"rkd/teacher"
 )
 
 // source is what a training learns from: the caches of its teachers. Several give one table, in which a sample's rows
@@ -18,22 +19,62 @@ import (
 type source struct {
 	teachers []config.Taught
 	caches   []*cache.Cache
+	classes  []int // of each cache's logits
 	combine  string
 	data     datasets.Dataset
 	views    int
 }
 
 // openSource opens the caches of a configuration and compares them with it.
-func openSource(data datasets.Dataset, c *config.Config) (*source, error) {
+func openSource(ctx context.Context, data datasets.Dataset, c *config.Config) (*source, error) {
 	s := &source{teachers: c.EachTeacher(), combine: c.Combine, data: data, views: c.Cache.Views}
 	for _, t := range s.teachers {
 		opened, err := openCache(data, t.Config)
 		if err != nil {
 			return nil, s.named(t, err)
 		}
-		s.caches = append(s.caches, opened)
+		classes, err := cachedClasses(ctx, opened, t.Config.Teacher.Logits)
+		if err != nil {
+			return nil, s.named(t, err)
+		}
+		s.caches, s.classes = append(s.caches, opened), append(s.classes, classes)
 	}
 	return s, nil
+}
+
+// cachedClasses is the number of classes that the logits of a cache are of, which packed ones tell themselves.
+func cachedClasses(ctx context.Context, c *cache.Cache, l teacher.Logits) (int, error) {
+	if l.Top == 0 {
+		return c.LogitsDim(), nil
+	}
+	first, err := c.Head(ctx, 1)
+	if err != nil {
+		return 0, err
+	}
+	classes, err := checkPacked(first.Logits, c.LogitsDim())
+	if err != nil {
+		return 0, fmt.Errorf("reading its logits: %w", err)
+	}
+	return classes, nil
+}
+
+// unpack is how the rows of logits of a table become those of all classes, nil where they are such.
+func (s *source) unpack() func(logits, row []float32) {
+	for _, t := range s.teachers {
+		if t.Config.Teacher.Logits.Top > 0 {
+			return unpackLogits
+		}
+	}
+	return nil
+}
+
+// check tells whether the packed logits of a table can be unpacked.
+func (s *source) check(t *cache.Table) error {
+	if s.unpack() == nil {
+		return nil
+	}
+	_, err := checkPacked(t.Logits, t.LogitsDim)
+	return err
 }
 
 // named says which of several teachers an error is about.
@@ -86,7 +127,7 @@ func (s *source) widths() (w objective.Widths) {
 			w.Shares = append(w.Shares, objective.Share{Name: t.Name, From: w.Teacher, To: w.Teacher + m.Dim, Weight: t.Weight})
 		}
 		w.Teacher += m.Dim
-		w.Logits = max(w.Logits, m.LogitsDim)
+		w.Logits = max(w.Logits, s.classes[i])
 	}
 	return w
 }
@@ -97,7 +138,11 @@ func (s *source) Load(ctx context.Context) (*cache.Table, error) {
 	case 0:
 		return s.labels(ctx)
 	case 1:
-		return s.caches[0].Load(ctx)
+		t, err := s.caches[0].Load(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return t, s.check(t)
 	}
 	tables := make([]*cache.Table, len(s.caches))
 	for i, c := range s.caches {
@@ -106,7 +151,11 @@ func (s *source) Load(ctx context.Context) (*cache.Table, error) {
 			return nil, s.named(s.teachers[i], err)
 		}
 	}
-	return s.join(tables)
+	all, err := s.join(tables)
+	if err != nil {
+		return nil, err
+	}
+	return all, s.check(all)
 }
 
 // labels is the table of the data without a teacher. Samples that on_error leaves out are decoded once to find them.

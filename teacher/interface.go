@@ -19,7 +19,7 @@ func (o Options) OutputNames(m *onnx.Model) (Names, error) {
 	if len(o.Output) > 0 {
 		return o.Output, nil
 	}
-	rest := slices.DeleteFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == o.Logits })
+	rest := slices.DeleteFunc(m.Outputs(), func(t onnx.Tensor) bool { return t.Name == o.Logits.Tensor })
 	if floats := slices.DeleteFunc(slices.Clone(rest), func(t onnx.Tensor) bool {
 		return t.Elem != onnx.Undefined && !t.Elem.IsFloat()
 	}); len(floats) > 0 {
@@ -62,8 +62,8 @@ func tap(m *onnx.Model, o Options) error {
 		return err
 	}
 	names = slices.Clone(names)
-	if o.Logits != "" {
-		names = append(names, o.Logits)
+	if o.Logits.Tensor != "" {
+		names = append(names, o.Logits.Tensor)
 	}
 	if err := m.Tap(names...); err != nil {
 		return err

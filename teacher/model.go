@@ -223,7 +223,7 @@ func notFloat(name string, e onnx.ElemType) error {
 
 // logits is the number of outputs that are logits, the last ones.
 func (m *Model) logits() int {
-	if m.options.Logits == "" {
+	if m.options.Logits.Tensor == "" {
 		return 0
 	}
 	return 1

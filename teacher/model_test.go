@@ -100,23 +100,23 @@ func TestTensorsAreTappedByName(t *testing.T) {
 			Options{Output: Names{"double"}, Pool: PoolNone}, []float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10}, nil,
 		},
 		"with logits": {
-			Options{Output: Names{"sum"}, Logits: "double"},
+			Options{Output: Names{"sum"}, Logits: Logits{Tensor: "double"}},
 			[]float32{10, 4, 9, 9, 20, 5},
 			[]float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10},
 		},
 		"the one that is no logits": {
-			Options{Logits: "double"}, []float32{10, 4, 9, 9, 20, 5}, []float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10},
+			Options{Logits: Logits{Tensor: "double"}}, []float32{10, 4, 9, 9, 20, 5}, []float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10},
 		},
 		"inside the graph":    {Options{Output: Names{"reducesum_1"}}, []float32{10, 9, 20}, nil},
 		"of double precision": {Options{Output: Names{"wide"}}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
 		"of half precision":   {Options{Output: Names{"narrow"}}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
 		"half and double": {
-			Options{Output: Names{"narrow"}, Logits: "wide"},
+			Options{Output: Names{"narrow"}, Logits: Logits{Tensor: "wide"}},
 			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
 			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
 		},
 		"several become one": {
-			Options{Output: Names{"narrow", "sum"}, Logits: "wide"},
+			Options{Output: Names{"narrow", "sum"}, Logits: Logits{Tensor: "wide"}},
 			[]float32{1, 2, 3, 4, 10, 4, 0, 9, 0, 0, 9, 9, 5, 5, 5, 5, 20, 5},
 			[]float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5},
 		},

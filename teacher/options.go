@@ -31,7 +31,7 @@ type Options struct {
 	// tensor that is the embedding, may be left out when the model has one; several become one by concatenation
 	Output Names  `yaml:"output,omitempty"`
 	Pool   string `yaml:"pool,omitempty"`   // how an output of tokens or places becomes a vector, see PoolMean
-	Logits string `yaml:"logits,omitempty"` // tensor with class scores, kept beside the embedding; none when empty
+	Logits Logits `yaml:"logits,omitempty"` // tensor with class scores, kept beside the embedding; none when empty
 
 	Inputs Constants `yaml:"inputs,omitempty"` // values of the model's other inputs
 
@@ -60,8 +60,10 @@ func (o Options) Validate() error {
 	switch {
 	case o.Model == "":
 		return fmt.Errorf("%w: model is empty, expected an ONNX file", ErrOptions)
-	case o.Logits != "" && slices.Contains(o.Output, o.Logits):
-		return fmt.Errorf("%w: logits and output are both %q, expected two tensors", ErrOptions, o.Logits)
+	case o.Logits.Tensor != "" && slices.Contains(o.Output, o.Logits.Tensor):
+		return fmt.Errorf("%w: logits and output are both %q, expected two tensors", ErrOptions, o.Logits.Tensor)
+	case o.Logits.Tensor == "" && o.Logits.Top != 0:
+		return fmt.Errorf("%w: logits.tensor is empty, expected the name of a tensor", ErrOptions)
 	case o.Pool != "" && !slices.Contains(pools, o.Pool):
 		return fmt.Errorf("%w: pool is %q, expected %s", ErrOptions, o.Pool, strings.Join(pools, ", "))
 	case o.Normalize != "" && o.Normalize != NormalizeNone && o.Normalize != NormalizeL2:

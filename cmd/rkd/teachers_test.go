@@ -93,3 +93,35 @@ train: {batch: {classes: 5, per_class: 8}, epochs: 1, steps_per_epoch: 4}
 	expectSentence(t, rkd(t, dir, "run", "maker.yaml", "--set", "loss.rkd_distance=1"), exitUsage,
 		[]string{"loss.rkd_distance needs a teacher", "loss.task"})
 }
+
+func TestTopLogitsOfATeacher(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	config := `
+name: top
+data:
+  train: {source: sample, split: train, classes: [0, 1, 2, 3, 4]}
+  test:  {source: sample, split: test,  classes: [5, 6, 7, 8, 9]}
+teacher:
+  model: models/mnist-classifier.onnx
+  output: embedding
+  logits: {tensor: logits, top: 3}
+  preprocess: {mean: [0.5]}
+student: {arch: {conv: [8, 16]}, embedding_dim: 16}
+loss: {hkd: {weight: 1, temperature: 1}}
+train: {batch: {classes: 5, per_class: 8}, epochs: 1, steps_per_epoch: 4}
+eval: {metrics: [recall@1]}
+`
+	if err := os.WriteFile(filepath.Join(dir, "top.yaml"), []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	must(t, dir, "run", "top.yaml")
+	info := must(t, dir, "cache", "info", "runs/top/cache", "--json").stdout
+	if !strings.Contains(info, `"logits_dim": 8`) {
+		t.Errorf("got a cache of more than 2·3+2 numbers a sample:\n%s", info)
+	}
+	expectSentence(t, rkd(t, dir, "run", "top.yaml", "--set", "loss={logit_mse: 1}"), exitUsage,
+		[]string{"loss.logit_mse needs all of the teacher's logits"})
+	expectSentence(t, rkd(t, dir, "run", "top.yaml", "--set", "teacher.logits.top=10", "--set", "dir=runs/all"), exitUsage,
+		[]string{"logits.top is 10", "10 classes"})
+}

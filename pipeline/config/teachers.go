@@ -75,7 +75,7 @@ func (e *Experiment) TaughtBy(one *Config) *Experiment {
 
 // TeacherLogits says whether a teacher gives logits.
 func (c *Config) TeacherLogits() bool {
-	return slices.ContainsFunc(c.EachTeacher(), func(t Taught) bool { return t.Config.Teacher.Logits != "" })
+	return slices.ContainsFunc(c.EachTeacher(), func(t Taught) bool { return t.Config.Teacher.Logits.Tensor != "" })
 }
 
 // fillInTeachers gives several teachers what the `teacher` section says for all of them.
@@ -103,6 +103,11 @@ func (c *Config) fillInTeachers() {
 		}
 		c.Teachers[name] = t
 	}
+}
+
+// topLogits says whether a teacher's cache keeps the largest logits only.
+func (c *Config) topLogits() bool {
+	return slices.ContainsFunc(c.EachTeacher(), func(t Taught) bool { return t.Config.Teacher.Logits.Top > 0 })
 }
 
 // checkTeachers checks the sections `teacher` and `teachers`.
@@ -134,11 +139,11 @@ func (c *Config) checkTeachers() error {
 		if err := t.Validate(); err != nil {
 			return fmt.Errorf("teachers.%s: %w", name, err)
 		}
-		if t.Logits != "" && withLogits != "" {
+		if t.Logits.Tensor != "" && withLogits != "" {
 			return fmt.Errorf("teachers.%s.logits: teachers.%s has logits too, expected one teacher with logits", name,
 				withLogits)
 		}
-		if t.Logits != "" {
+		if t.Logits.Tensor != "" {
 			withLogits = name
 		}
 	}

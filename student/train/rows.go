@@ -15,6 +15,9 @@ type Rows struct {
 	Teacher []float32 // (R,Dt)
 	Logits  []float32 // (R,C) of the teacher, nil without
 	Input   Input
+	// Unpack, where it is given, makes the C logits of a row of Logits, which then may be of another width.
+	Unpack  func(logits, row []float32)
+	Classes int // C, where Unpack is given
 }
 
 // Input gives the network's input of rows, float32 (N,Input...); datasets.Loader is one. Several sequences of batches

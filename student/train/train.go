@@ -74,11 +74,22 @@ type run struct {
 type side struct {
 	dim  int
 	rows []float32 // (N,dim)
+
+	unpack   func(to, row []float32) // nil: the rows are as they are
+	classes  int                     // width of what unpack makes
+	unpacked []float32               // (N,classes)
 }
 
 func (s *side) gather(of []float32, rows []int) loss.Matrix[float32] {
 	s.rows = gather(s.rows, of, rows, s.dim)
-	return loss.Matrix[float32]{Rows: len(rows), Cols: s.dim, Data: s.rows}
+	if s.unpack == nil || s.dim == 0 {
+		return loss.Matrix[float32]{Rows: len(rows), Cols: s.dim, Data: s.rows}
+	}
+	s.unpacked = slices.Grow(s.unpacked[:0], len(rows)*s.classes)[:len(rows)*s.classes]
+	for i := range rows {
+		s.unpack(s.unpacked[i*s.classes:(i+1)*s.classes], s.rows[i*s.dim:(i+1)*s.dim])
+	}
+	return loss.Matrix[float32]{Rows: len(rows), Cols: s.classes, Data: s.unpacked}
 }
 
 // Run trains until all epochs are done and returns the last checkpoint. Batches, mining and weights are functions of
@@ -143,6 +154,7 @@ func (r *run) prepare() error {
 	}
 	r.teacher.dim = len(r.Rows.Teacher) / len(r.Rows.Labels)
 	r.logits.dim = len(r.Rows.Logits) / len(r.Rows.Labels)
+	r.logits.unpack, r.logits.classes = r.Rows.Unpack, r.Rows.Classes
 	train, held, err := sampler.Split(r.Rows.Labels, r.Rows.Samples, *r.Options.Selection, r.Seed)
 	if err != nil {
 		return err
