@@ -64,8 +64,12 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 	if err := c.Check(o.Engine); err != nil {
 		return nil, err
 	}
-	if _, err = cache.ReadPlan(ctx, e.Base.Cache.Dir); errors.Is(err, cache.ErrNoPlan) {
+	p, err := cache.ReadPlan(ctx, e.Base.Cache.Dir)
+	switch {
+	case errors.Is(err, cache.ErrNoPlan):
 		_, err = r.Plan(ctx, e.Batch.Tasks)
+	case err == nil:
+		err = checkPlan(p, &e.Base)
 	}
 	if err != nil {
 		return nil, err
@@ -81,8 +85,8 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 
 func (r *Runner) markFile() string { return filepath.Join(r.Experiment.Base.Dir, "batch", "mark") }
 
-// mark returns the mark of the run directory, a random word by which tasks on other machines know it, and makes it where
-// there is none.
+// mark returns the mark of the run directory, a random word by which tasks on other machines know it. Where there is
+// none, it makes one.
 func (r *Runner) mark() (string, error) {
 	data, err := regular.ReadFile(r.markFile())
 	if errors.Is(err, fs.ErrNotExist) {

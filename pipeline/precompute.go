@@ -159,14 +159,8 @@ func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile,
 		return nil, err
 	}
 	p := w.Plan()
-	key, err := cacheKey(p.Key.Dataset, c) // of which the plan's samples are the details
-	if err != nil {
+	if err := checkPlan(p, c); err != nil {
 		return nil, err
-	}
-	if diffs := p.Key.Diff(key); len(diffs) > 0 {
-		return nil, fmt.Errorf("%w: what the plan is made for has changed since; write a new plan with \"rkd precompute "+
-			"--plan\"",
-			&cache.MismatchError{Dir: c.Cache.Dir, Differences: diffs})
 	}
 	if w.Done() {
 		r.Progress.Say("precompute: task %d is up to date", task)
@@ -186,6 +180,20 @@ func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile,
 			model.Dim(), logits, p.Dim, p.LogitsDim)
 	}
 	return p, r.fill(ctx, c, w, model, data)
+}
+
+// checkPlan refuses, with cache.ErrMismatch, a plan for another teacher or other settings than those of c. The data are
+// not looked at: of them the plan's samples are the details.
+func checkPlan(p *cache.PlanFile, c *config.Config) error {
+	key, err := cacheKey(p.Key.Dataset, c)
+	if err != nil {
+		return err
+	}
+	if diffs := p.Key.Diff(key); len(diffs) > 0 {
+		return fmt.Errorf("%w: what the plan is made for has changed since; write a new plan with \"rkd precompute --plan\"",
+			&cache.MismatchError{Dir: c.Cache.Dir, Differences: diffs})
+	}
+	return nil
 }
 
 // plannedData opens the training data with the sums that the plan knows of the samples that a task reads.

@@ -49,7 +49,7 @@ func main() {
 
 func run(rkd, out, tag string) error {
 	if runtime.GOOS != "linux" {
-		return fmt.Errorf("an image holds programs for Linux, and this machine runs %s: use .ci/image/Dockerfile", runtime.GOOS)
+		return fmt.Errorf("an image holds programs for Linux, and this is %s: use .ci/image/Dockerfile", runtime.GOOS)
 	}
 	about, err := describe(rkd)
 	if err != nil {
@@ -128,7 +128,8 @@ func (c *contents) collect(rkd, ort string) error {
 	if err := c.add(certificates, certificates, 0o644); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	c.files["/etc/passwd"] = file{fmt.Appendf(nil, "root:x:0:0:root:/:/bin/sh\nrkd:x:%d:%d:rkd:/tmp:/bin/sh\n", user, user), 0o644}
+	users := fmt.Appendf(nil, "root:x:0:0:root:/:/bin/sh\nrkd:x:%d:%d:rkd:/tmp:/bin/sh\n", user, user)
+	c.files["/etc/passwd"] = file{users, 0o644}
 	c.files["/etc/group"] = file{fmt.Appendf(nil, "root:x:0:\nrkd:x:%d:\n", user), 0o644}
 	return nil
 }
@@ -201,7 +202,9 @@ func (c *contents) image(version string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(data)), nil })
+	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(data)), nil
+	})
 	if err != nil {
 		return nil, err
 	}

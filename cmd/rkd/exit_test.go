@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -60,6 +61,7 @@ func TestExitCodes(t *testing.T) {
 		{t.Context(), nil, exitDone},
 		{t.Context(), usage("--k", "--k is 0"), exitUsage},
 		{t.Context(), errors.New("disk full"), exitFailed},
+		{t.Context(), fmt.Errorf("writing: %w", syscall.EDQUOT), exitFailed},
 		{t.Context(), context.Canceled, exitInterrupted},
 		{cancelled, errors.New("whatever came of it"), exitInterrupted},
 	} {

@@ -52,7 +52,8 @@ func slurmPlace(t *testing.T, script string, set ...string) (dir string, args []
 	if err := os.Chmod(filepath.Join(dir, "program"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	text := strings.NewReplacer("cache: {rows_per_shard: 64}\n", "", "batch: {tasks: 4}\n", "").Replace(string(read(t,
+	text := strings.NewReplacer("cache: {rows_per_shard: 64}\n", "", "batch: {tasks: 4}\n", "",
+		"source: sample", "limit: 300, source: mnist").Replace(string(read(t,
 		filepath.Join(dir, jobsConfig(t, dir, "")))))
 	write(t, filepath.Join(dir, "jobs.yaml"), []byte(text+slurmConfig+"}\n"))
 	args = []string{"jobs.yaml"}
@@ -120,7 +121,7 @@ func TestSlurm(t *testing.T) {
 
 	t.Run("chain", func(t *testing.T) {
 		dir, args := slurmPlace(t, "")
-		submit(t, dir, args...)
+		submit(t, dir, append(args, "--wait")...)
 		sameRun(t, filepath.Join(dir, "runs/sample"), want)
 		if all := logs(t, dir); strings.Count(all, "precompute-") != 6 || strings.Count(all, "distill-") != 4 ||
 			!strings.Contains(all, "recall@1") {
@@ -175,7 +176,10 @@ fi`)
 		dir, args := slurmPlace(t, `if [ "$1 $4" = "distill 2" ]; then
 	mkdir -p runs/sample/small/seed-1 && echo damaged >runs/sample/small/seed-1/checkpoint.json
 fi`)
-		submit(t, dir, args...)
+		r := rkd(t, dir, append([]string{"batch", "submit", "--engine", "slurm", "--wait"}, args...)...)
+		if r.code != exitPartial || !strings.Contains(r.stderr, "has not succeeded, or one before it") {
+			t.Errorf("submit --wait: exit code %d\n%s", r.code, r.stderr)
+		}
 		status := must(t, dir, append([]string{"batch", "status"}, args...)...).stdout
 		for _, says := range []string{
 			"distill     3 of 4 trainings  missing 2", "export      0 of 4",
@@ -189,7 +193,7 @@ fi`)
 			strings.Contains(all, "export-") {
 			t.Errorf("logs are\n%s", all)
 		}
-		r := rkd(t, dir, append([]string{"batch", "collect"}, args...)...)
+		r = rkd(t, dir, append([]string{"batch", "collect"}, args...)...)
 		if r.code != exitPartial || !strings.Contains(r.stderr, "small seed 1") || !strings.Contains(r.stdout, "plain") {
 			t.Errorf("collect: exit code %d\n%s%s", r.code, r.stdout, r.stderr)
 		}

@@ -46,8 +46,8 @@ func (c *Chain) Kubernetes() ([]File, error) {
 	files := []File{{"0-config.yaml", data, 0o644}}
 	for i, s := range c.stages() {
 		if len(s.indices) > maxIndices {
-			return nil, fmt.Errorf("%w: %s has %d tasks, but a job of Kubernetes has at most %d: set batch.tasks", config.ErrConfig,
-				s.name, len(s.indices), maxIndices)
+			return nil, fmt.Errorf("%w: %s has %d tasks, but a job of Kubernetes has at most %d: set batch.tasks",
+				config.ErrConfig, s.name, len(s.indices), maxIndices)
 		}
 		data, err := manifest(fmt.Sprintf("%s of %s: %s.\n\"rkd batch render\" wrote this file, and writes it anew.", s.name,
 			c.Name, s.about), c.indexedJob(s), &c.Batch.Job)
@@ -161,7 +161,9 @@ func (c *Chain) podSpec(s stage) podSpec {
 		RestartPolicy: "Never", ActiveDeadline: b.Of(s.name).Seconds(), TerminationGrace: b.GraceSeconds,
 		ServiceAccount: b.ServiceAccount, AutomountServiceToken: b.ServiceAccount != "",
 		NodeSelector: b.NodeSelector, Tolerations: tolerations,
-		Security:   podSecurity{true, b.User, b.Group, b.Group, "OnRootMismatch", map[string]string{"type": "RuntimeDefault"}},
+		Security: podSecurity{
+			true, b.User, b.Group, b.Group, "OnRootMismatch", map[string]string{"type": "RuntimeDefault"},
+		},
 		Containers: []container{c.container(s, mounts)}, Volumes: volumes,
 	}
 }
@@ -199,13 +201,13 @@ func (c *Chain) container(s stage, mounts []volumeMount) container {
 func (c *Chain) arguments(s stage) []string {
 	var args []string
 	for i := 0; i < len(s.command); i++ {
-		switch word := s.command[i]; {
-		case word == "--task-index": // which Kubernetes gives in a variable
+		switch word := s.command[i]; word {
+		case "--task-index": // which Kubernetes gives in a variable
 			i++
 			if n := len(s.indices); s.indices[n-1] != n-1 {
 				args = append(args, "--task-list", Ranges(s.indices))
 			}
-		case word == c.Config:
+		case c.Config:
 			args = append(args, literal(path.Join(configDir, c.configKey())))
 		default:
 			args = append(args, literal(word))
@@ -252,8 +254,8 @@ func (c *Chain) podDir() string {
 // checkKubernetes refuses what no task of Kubernetes could do.
 func (c *Chain) checkKubernetes() error {
 	if c.Batch.Image == "" {
-		return fmt.Errorf("%w: batch.image is missing: Kubernetes runs tasks in containers, e.g. of what \"make image\" makes",
-			config.ErrConfig)
+		return fmt.Errorf("%w: batch.image is missing: Kubernetes runs tasks in containers, e.g. of what \"make image\" "+
+			"makes", config.ErrConfig)
 	}
 	for _, dir := range []struct{ key, path string }{{"cache.dir", c.CacheDir}, {"dir", c.RunDir}} {
 		switch mount := c.Batch.Volume.Mount; {
@@ -262,8 +264,8 @@ func (c *Chain) checkKubernetes() error {
 			return fmt.Errorf("%w: %s is %q, a folder of this machine that tasks do not see: name a bucket, or what they share "+
 				"in batch.volume", config.ErrConfig, dir.key, dir.path)
 		case filepath.IsAbs(dir.path) && !below(mount, dir.path):
-			return fmt.Errorf("%w: %s is %q, expected a folder below batch.volume.mount, %q, or a relative path", config.ErrConfig,
-				dir.key, dir.path, mount)
+			return fmt.Errorf("%w: %s is %q, expected a folder below batch.volume.mount, %q, or a relative path",
+				config.ErrConfig, dir.key, dir.path, mount)
 		}
 	}
 	return nil

@@ -201,7 +201,9 @@ func TestSubmitToKubernetes(t *testing.T) {
 
 	var said []string
 	calls = answers(t, "complete.json")
-	jobs, err = chain.SubmitKubernetes(t.Context(), false, func(f string, a ...any) { said = append(said, fmt.Sprintf(f, a...)) })
+	jobs, err = chain.SubmitKubernetes(t.Context(), false, func(format string, a ...any) {
+		said = append(said, fmt.Sprintf(format, a...))
+	})
 	if err != nil || len(jobs) != 1 || strings.Count(calls(), "apply") != 2 || len(said) != 1 ||
 		!strings.Contains(said[0], "--wait") {
 		t.Errorf("without waiting: jobs %v, error %v, said %q, called\n%s", jobs, err, said, calls())
@@ -243,7 +245,8 @@ func TestTroubles(t *testing.T) {
 		`precompute task 5 on n0: waits for node n0, which does not answer: where that is gone for good, "kubectl taint ` +
 			`node n0 node.kubernetes.io/out-of-service=:NoExecute" lets another do it`,
 		`precompute task 6 on n0: exit code 128 (StartError): exec: "rkd": executable file not found in $PATH`,
-		`precompute task 7 on n0: Pod was active on the node longer than the specified deadline (DeadlineExceeded), exit code 137`,
+		`precompute task 7 on n0: Pod was active on the node longer than the specified deadline (DeadlineExceeded), ` +
+			`exit code 137`,
 		`precompute task 8: The node was low on resource: ephemeral-storage. (Evicted)`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -261,7 +264,7 @@ func TestTroubles(t *testing.T) {
 
 // Kubernetes' refusal comes whole and once.
 func TestKubernetesRefuses(t *testing.T) {
-	standIn(t, "kubectl", `echo 'Error from server (Forbidden): jobs.batch is forbidden: User "ann" cannot create' >&2; exit 1`)
+	standIn(t, "kubectl", `echo 'Error from server (Forbidden): jobs is forbidden: User "ann" cannot create' >&2; exit 1`)
 	_, err := chains(t)["full"].SubmitKubernetes(t.Context(), true, func(string, ...any) {})
 	if !errors.Is(err, batch.ErrRefused) || strings.Count(err.Error(), `User "ann" cannot create`) != 1 {
 		t.Errorf("error %v", err)

@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"text/template"
+	"time"
 
 	"rkd/pipeline/config"
 )
@@ -189,7 +191,7 @@ func (c *Chain) SubmitSlurm(ctx context.Context, wait bool) ([]Job, error) {
 		if id, _, _ = strings.Cut(id, ";"); id != "" { // a cluster's name may follow
 			jobs = append(jobs, Job{a.Stage, id})
 		}
-		if last && err != nil && id != "" { // taken, and not ended well: cancelled if a job before it has failed
+		if last && id != "" && (err != nil || !c.ran(ctx, a.Stage, id)) {
 			return jobs, fmt.Errorf("%s: %w: job %s has not succeeded, or one before it", a.Stage, ErrStage, id)
 		}
 		if err != nil {
@@ -198,6 +200,25 @@ func (c *Chain) SubmitSlurm(ctx context.Context, wait bool) ([]Job, error) {
 	}
 	return jobs, nil
 }
+
+// ran says whether a job has a log. One that is cancelled because a job before it has failed has none, and sbatch calls
+// its end a success. The log may need a moment to be seen on another machine.
+func (c *Chain) ran(ctx context.Context, stage, id string) bool {
+	for range 20 {
+		if _, err := os.Stat(filepath.Join(c.logDir(), stage+"-"+id+".log")); err == nil {
+			return true
+		}
+		select {
+		case <-ctx.Done():
+			return false
+		case <-time.After(logDelay / 20):
+		}
+	}
+	return false
+}
+
+// logDelay is how long a log may take to be seen on a shared file system.
+const logDelay = time.Second
 
 // output runs a scheduler's program and returns what it prints; its refusal is ErrRefused with all that it says.
 func output(ctx context.Context, program string, args ...string) (string, error) {

@@ -30,7 +30,8 @@ func upTo(n int) []int {
 func full() *batch.Chain {
 	retries := 3
 	return &batch.Chain{
-		Name: "digits", Mark: "MARK", RunDir: "runs/digits", ConfigText: []byte("name: digits # and so on\n"), Config: "plans/my digits.yaml", Set: []string{"train.epochs=2", "seeds=[1, 2]"},
+		Name: "digits", Mark: "MARK", RunDir: "runs/digits", ConfigText: []byte("name: digits # and so on\n"),
+		Config: "plans/my digits.yaml", Set: []string{"train.epochs=2", "seeds=[1, 2]"},
 		CacheDir: "runs/digits/cache",
 		Program:  "/home/ann/bin/rkd", WorkDir: "/home/ann/digits", Dir: "/home/ann/digits/jobs",
 		Batch: config.Batch{
@@ -49,7 +50,8 @@ func full() *batch.Chain {
 func plain() *batch.Chain {
 	retries := 2
 	return &batch.Chain{
-		Name: "sample", Mark: "MARK", RunDir: "runs/sample", Config: "sample.yaml", CacheDir: "runs/sample/cache", Program: "/opt/rkd/bin/rkd",
+		Name: "sample", Mark: "MARK", RunDir: "runs/sample", Config: "sample.yaml",
+		CacheDir: "runs/sample/cache", Program: "/opt/rkd/bin/rkd",
 		WorkDir: "/data/with space",
 		Dir:     "/data/with space/jobs", Batch: config.Batch{Retries: &retries, MaxArraySize: 1001},
 		Work: batch.Work{Distill: []int{1}, Export: []int{0, 1, 2}},
@@ -142,14 +144,22 @@ func TestSubmit(t *testing.T) {
 	}
 }
 
-// With waiting, the last job's end is waited for, and told.
+// With waiting, the last job's end is waited for, and told. A job that was cancelled because one before it has failed
+// has no log, and sbatch says nothing of it.
 func TestSubmitAndWait(t *testing.T) {
-	standIn(t, "sbatch", `case "$*" in *--wait*) echo 9; exit "$CODE";; *) echo 7;; esac`)
-	for code, want := range map[string]error{"0": nil, "1": batch.ErrStage} {
-		t.Setenv("CODE", code)
-		jobs, err := plain().SubmitSlurm(t.Context(), true)
-		if !errors.Is(err, want) || len(jobs) != 4 || jobs[3].ID != "9" || jobs[2].ID != "7" {
-			t.Errorf("sbatch --wait ends with %s: jobs %v, error %v", code, jobs, err)
+	chain := plain()
+	chain.Dir = t.TempDir()
+	write(t, filepath.Join(chain.Dir, "log", "collect-9.log"), nil, 0o644)
+	standIn(t, "sbatch", `case "$*" in *--wait*) echo "$ID"; exit "$CODE";; *) echo 7;; esac`)
+	for _, test := range []struct {
+		id, code string
+		want     error
+	}{{"9", "0", nil}, {"9", "1", batch.ErrStage}, {"10", "0", batch.ErrStage}} {
+		t.Setenv("ID", test.id)
+		t.Setenv("CODE", test.code)
+		jobs, err := chain.SubmitSlurm(t.Context(), true)
+		if !errors.Is(err, test.want) || len(jobs) != 4 || jobs[3].ID != test.id || jobs[2].ID != "7" {
+			t.Errorf("sbatch --wait ends job %s with %s: jobs %v, error %v", test.id, test.code, jobs, err)
 		}
 	}
 }
