@@ -140,6 +140,9 @@ func figures(t *testing.T, dir string) pipeline.Results {
 		t.Fatal(err)
 	}
 	res.Teacher.LatencyMillis = 0
+	if res.Baseline != nil {
+		res.Baseline.LatencyMillis = 0
+	}
 	for name, v := range res.Models {
 		v.LatencyMillis, v.StepMillis = 0, 0
 		res.Models[name] = v
