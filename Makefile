@@ -21,6 +21,7 @@ PYTHON ?= python3
 DOCS ?= docs
 CASE ?=
 HOSTILE ?= 100
+UPDATE ?=
 MOBILENET ?=
 
 .PHONY: setup
@@ -91,6 +92,15 @@ test-torch: setup ## train torchvision's networks here and in PyTorch and compar
 test-readers: ## read a cache with pandas, Polars, DuckDB and Hugging Face datasets (PYTHON=interpreter that has them)
 	PYTHON=$(PYTHON) go test -tags readers -run Readers -count 1 -v ./pipeline/cache
 
+.PHONY: test-report
+test-report: setup ## look at a report in headless Chromium, light and dark (UPDATE=1 takes the pictures of the README)
+	@command -v chromium >/dev/null || { echo "chromium is missing (Debian: apt-get install chromium)" >&2; exit 1; }
+	go test -tags browser -run Browser -count 1 -v ./cmd/rkd $(if $(UPDATE),-args -update-pictures)
+
+.PHONY: test-tensorboard
+test-tensorboard: setup ## read event files with TensorBoard (PYTHON=interpreter that has PyPI's tensorboard)
+	PYTHON=$(PYTHON) go test -tags tensorboard -run TensorBoardReads -count 1 -v ./cmd/rkd
+
 .PHONY: race
 race: setup ## run all tests under the race detector (slow)
 	go test -race -timeout 30m ./...
@@ -144,7 +154,7 @@ check: lint check-docs ## lint, vet, and check formatting, go.mod and the genera
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash,hostile,torch,slurm ./...
+	go vet -tags crash,hostile,torch,slurm,browser,tensorboard ./...
 	go mod tidy -diff
 
 .PHONY: clean

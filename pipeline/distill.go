@@ -205,14 +205,15 @@ func (r *Runner) train(ctx context.Context, t *training, samples *input, resume 
 	defer r.Progress.Finish()
 	score := newScore(t.Config.Goal, t.network.Dim, t.objective.Head)
 	_, err = train.Run(ctx, train.Job{
-		Options: t.options, Seed: t.Seed, Key: t.key, About: description, Dir: t.Dir(), Resume: resume,
+		Options: t.options, Seed: t.Seed, Key: t.key, Run: t.Config.Name + "/" + t.path(), About: description, Dir: t.Dir(),
+		Resume:  resume,
 		Network: t.network, Engine: trainer, Loss: t.objective.Sum,
 		Rows: train.Rows{
 			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Input: samples.Loader,
 			Unpack: t.source.unpack(), Classes: t.source.widths().Logits,
 		},
-		Score: score.of, Watch: watch,
-		Observer: &trainingProgress{task: t.Task, progress: r.Progress, epochs: t.options.Epochs, metric: score.metric},
+		ScoreName: score.metric, Score: score.of, Watch: watch,
+		Observer: newTrainingProgress(t, r.Progress, score.metric, resume),
 	})
 	return err
 }
@@ -279,29 +280,4 @@ func newScore(goal config.Goal, dim int, head *loss.Projection[float32]) score {
 		scores, err := eval.Retrieval(ctx, embeddings, len(labels), dim, labels, nil)
 		return scores.MAPAtR, err
 	}}
-}
-
-// trainingProgress reports a training's progress.
-type trainingProgress struct {
-	task     Task
-	progress Progress
-	epochs   int
-	metric   string // of the selection split
-}
-
-// Start begins the stage.
-func (p *trainingProgress) Start(done, total int) {
-	p.progress.Start("distill "+p.task.String(), "steps", done, total)
-}
-
-// Step counts one step.
-func (p *trainingProgress) Step() { p.progress.Add(1) }
-
-// Epoch reports an epoch's figures.
-func (p *trainingProgress) Epoch(m train.Metrics) {
-	line := fmt.Sprintf("distill %s: epoch %d/%d, loss %.4f", p.task, m.Epoch, p.epochs, m.Loss)
-	if m.Selection != nil {
-		line += fmt.Sprintf(", %s %.4f on the selection split", p.metric, *m.Selection)
-	}
-	p.progress.Say("%s, %.1f ms a step", line, m.StepMillis)
 }

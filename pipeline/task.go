@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 
@@ -73,9 +74,14 @@ func generations(e *config.Experiment) []Task {
 
 // Dir is the task's folder: checkpoint, metrics and exported student.
 func (t Task) Dir() string {
-	dir := filepath.Join(t.Config.Dir, t.Variant, fmt.Sprintf("seed-%d", t.Seed))
+	return filepath.Join(t.Config.Dir, filepath.FromSlash(t.path()))
+}
+
+// path is the task's folder in the run directory, with slashes.
+func (t Task) path() string {
+	dir := path.Join(t.Variant, fmt.Sprintf("seed-%d", t.Seed))
 	if t.Generation > 1 {
-		dir = filepath.Join(dir, t.generation())
+		dir = path.Join(dir, t.generation())
 	}
 	return dir
 }

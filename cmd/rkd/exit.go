@@ -30,6 +30,7 @@ import (
 	"rkd/student/sampler"
 	"rkd/student/train"
 	"rkd/student/train/record"
+	"rkd/student/train/tensorboard"
 	"rkd/teacher"
 )
 
@@ -88,7 +89,7 @@ var sentinels = []struct {
 		datasets.ErrFormat, datasets.ErrDecode, datasets.ErrShape, datasets.ErrChanged, datasets.ErrUnknownSample,
 		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
 		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
-		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
+		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},
 	{exitInput, "", []error{pipeline.ErrNotShared}},
 	{exitUnequipped, "", []error{ort.ErrLibraryMissing, ort.ErrLibraryTooOld, batch.ErrNoEngine}},

@@ -2,7 +2,7 @@
 
 function __fish_rkd_no_subcommand --description 'Test if there has been any subcommand yet'
     for i in (commandline -opc)
-        if contains -- $i init inspect run precompute distill export eval compare cache info verify head status finalize gc batch render submit status collect arch show doctor completion version help
+        if contains -- $i init inspect run precompute distill export eval report compare cache info verify head status finalize gc batch render submit status collect arch show doctor completion version help
             return 1
         end
     end
@@ -85,6 +85,13 @@ complete -c rkd -n '__fish_seen_subcommand_from eval' -f -l provider-option -r -
 complete -c rkd -n '__fish_seen_subcommand_from eval' -f -l onnxruntime-lib -r -d '`PATH` of ONNX Runtime\'s library (else $ONNXRUNTIME_LIB, the cache folder, the system\'s)'
 complete -c rkd -n '__fish_seen_subcommand_from eval' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from eval' -f -l quiet -s q -d 'no progress on stderr'
+complete -c rkd -n '__fish_seen_subcommand_from report' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'report' -d 'show a run: figures, verdicts, curves, neighbours, distances and projections, as one HTML file'
+complete -c rkd -n '__fish_seen_subcommand_from report' -f -l format -r -d '`FORMAT`: html, one file that needs no network; md, for a pull request; csv, the figures of all epochs'
+complete -c rkd -n '__fish_seen_subcommand_from report' -f -l out -s o -r -d '`FILE` to write (default: RUN/report.html; md and csv go to stdout)'
+complete -c rkd -n '__fish_seen_subcommand_from report' -f -l tensorboard -d 'write TensorBoard event files beside each metrics.jsonl instead'
+complete -c rkd -n '__fish_seen_subcommand_from report' -f -l onnxruntime-lib -r -d '`PATH` of ONNX Runtime\'s library (else $ONNXRUNTIME_LIB, the cache folder, the system\'s)'
+complete -c rkd -n '__fish_seen_subcommand_from report' -f -l quiet -s q -d 'no progress on stderr'
 complete -c rkd -n '__fish_seen_subcommand_from compare' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'compare' -d 'measure how alike two sets of embeddings are: caches, ONNX models or .npy matrices'
 complete -c rkd -n '__fish_seen_subcommand_from compare' -f -l config -r -d '`CONFIG` whose data a model runs on, with preprocessing for one that rkd did not export'

@@ -88,6 +88,7 @@ type Training struct {
 func (c *Config) TrainingKey(t Training) (Key, error) {
 	options := c.Train.WithDefaults(t.Rows)
 	options.CheckpointSteps = 0 // when checkpoints are written changes none of them
+	options.TensorBoard = false // nor what is written beside them
 	student := c.Student
 	student.Preprocess = nil
 	k := Key{

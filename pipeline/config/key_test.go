@@ -85,6 +85,7 @@ func TestKeyOfATrainingLeavesOutDefaults(t *testing.T) {
 		// What no weight depends on.
 		"name=other", "dir=elsewhere", "cache.dir=elsewhere", "cache.rows_per_shard=3", "engine.threads=1",
 		"train.checkpoint_steps=5",
+		"train.tensorboard=true",
 		"eval.metrics=[nmi]", "eval.seed=4", "export.preprocess=true", "seeds=[3, 4]", "generations=2", "teacher.batch=3",
 	} {
 		if got := trainingKey(t, parse(t, set), keyed).Hash(); got != want {

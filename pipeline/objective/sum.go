@@ -40,6 +40,16 @@ func (l Losses) CheckWeights() error {
 	return fmt.Errorf("loss: all weights are 0, expected one above 0 among %v", names)
 }
 
+// Relational says whether all losses are on the relations between rows: none sees a sample by itself.
+func (l Losses) Relational() bool {
+	for _, t := range l.terms(Widths{}) {
+		if t.Weight > 0 && (t.kind != "" || t.input != onRows) {
+			return false
+		}
+	}
+	return true
+}
+
 // Validate checks the loss section, except its weights, which variants may change, and what depends on the cache.
 func (l Losses) Validate(head Head, batch sampler.Shape) error {
 	nominal := Widths{Student: 2, Teacher: 2, Logits: 2, Classes: 2, Shots: max(batch.Shots, 1)}

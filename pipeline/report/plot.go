@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io"
 	"math"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -95,7 +96,7 @@ func (p *Plot) draw(legend bool) (*vgsvg.Canvas, error) {
 		a.axis.Tick.Length = vg.Points(3)
 		a.axis.Padding = vg.Points(4)
 		if a.of.Log {
-			a.axis.Scale, a.axis.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+			a.axis.Scale, a.axis.Tick.Marker = plot.LogScale{}, plot.TickerFunc(logTicks)
 		}
 	}
 	if p.Bare {
@@ -323,4 +324,21 @@ func (p *Plot) WriteSVG(w io.Writer) error {
 		_, err = io.WriteString(w, svg)
 	}
 	return err
+}
+
+// logTicks marks 1, 2 and 5 times the powers of ten; over more than three of these the powers alone.
+func logTicks(low, high float64) []plot.Tick {
+	steps := []float64{1, 2, 5}
+	if high/low > 1000 {
+		steps = steps[:1]
+	}
+	var ticks []plot.Tick
+	for power := math.Floor(math.Log10(low)); power <= math.Ceil(math.Log10(high)); power++ {
+		for _, step := range steps {
+			if v := step * math.Pow(10, power); v >= low && v <= high {
+				ticks = append(ticks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 3, 64)})
+			}
+		}
+	}
+	return ticks
 }

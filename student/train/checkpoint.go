@@ -16,6 +16,7 @@ import (
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/train/record"
+	"rkd/student/train/tensorboard"
 )
 
 // CheckpointFile is the name of the file that makes a folder a checkpoint.
@@ -33,6 +34,8 @@ type Checkpoint struct {
 	Format int `json:"format"`
 	// Key identifies what is trained: data, teacher rows, architecture, losses, options and seed.
 	Key string `json:"key"`
+	// Run names the training in metrics.jsonl: experiment, variant and seed. Those of earlier versions have none.
+	Run string `json:"run,omitempty"`
 	// About is the caller's description of the student, kept as it is.
 	About json.RawMessage `json:"about,omitempty"`
 	// Instructions names the vector instructions (engine.Instructions) of the machines that the training ran on, in order.
@@ -253,5 +256,6 @@ func (s *store) tidy(c *Checkpoint) error {
 			return fmt.Errorf("tidying the checkpoint folder: %w", err)
 		}
 	}
-	return record.Sweep(s.dir, tensorFiles, regexp.QuoteMeta(CheckpointFile), regexp.QuoteMeta(MetricsFile))
+	return record.Sweep(s.dir, tensorFiles, regexp.QuoteMeta(CheckpointFile), regexp.QuoteMeta(MetricsFile),
+		regexp.QuoteMeta(tensorboard.FileName))
 }

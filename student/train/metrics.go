@@ -24,9 +24,10 @@ type Metrics struct {
 	Terms        map[string]float64 `json:"terms"`
 	GradNorm     float64            `json:"grad_norm"`
 	LearningRate float64            `json:"learning_rate"` // of the last step
-	// Selection is the score on the selection split, absent without one.
-	Selection *float64 `json:"selection,omitempty"`
-	// Watched are the figures of the data that are followed, absent without such.
+	// Selection is the score on the selection split, absent without one, and SelectionMetric its name.
+	Selection       *float64 `json:"selection,omitempty"`
+	SelectionMetric string   `json:"selection_metric,omitempty"`
+	// Watched are the figures of the data that are followed, by metric, absent without such.
 	Watched map[string]float64 `json:"watched,omitempty"`
 	// StepMillis is the mean time of a training step, Profile its parts.
 	StepMillis float64 `json:"step_ms"`
@@ -86,7 +87,7 @@ func (s *epochSums) mean(epoch, step int, rate float64) Metrics {
 // RestoreMetrics makes the metrics file in dir that of the checkpoint there, if it is not: a process that died between
 // the two left an earlier one. It writes nothing where the file is right.
 func (c *Checkpoint) RestoreMetrics(dir string) error {
-	lines, err := metricsLines(c.Epochs)
+	lines, err := metricsLines(c.Run, c.Epochs)
 	if err != nil {
 		return err
 	}
@@ -98,11 +99,16 @@ func (c *Checkpoint) RestoreMetrics(dir string) error {
 	return record.WriteFile(path, lines)
 }
 
-func metricsLines(epochs []Metrics) ([]byte, error) {
+// metricsLines writes a line for each epoch, which names the training that it is of.
+func metricsLines(run string, epochs []Metrics) ([]byte, error) {
 	var lines bytes.Buffer
 	encoder := json.NewEncoder(&lines)
 	for _, m := range epochs {
-		if err := encoder.Encode(m); err != nil {
+		line := struct {
+			Run string `json:"run,omitempty"`
+			Metrics
+		}{run, m}
+		if err := encoder.Encode(line); err != nil {
 			return nil, fmt.Errorf("writing %s: %w", MetricsFile, err)
 		}
 	}

@@ -33,6 +33,8 @@ type Options struct {
 	Selection *float64 `yaml:"selection,omitempty" within:"[0,1)"`
 	// CheckpointSteps is the number of steps between checkpoints within an epoch; 0 writes them at the end of epochs only.
 	CheckpointSteps int `yaml:"checkpoint_steps,omitempty" within:"[0,1000000000]"`
+	// TensorBoard writes the figures of epochs as an event file, too.
+	TensorBoard bool `yaml:"tensorboard,omitempty"`
 }
 
 // WithDefaults fills in what the configuration leaves out; rows is the number of training rows.

@@ -36,6 +36,7 @@ type Job struct {
 	Seed    uint64
 	// Key identifies the training. A checkpoint with another key is not resumed.
 	Key   string
+	Run   string          // its name in metrics.jsonl
 	About json.RawMessage // kept in the checkpoint
 	// Dir is the checkpoint folder. Resume goes on from the checkpoint there, if there is one.
 	Dir    string
@@ -45,8 +46,9 @@ type Job struct {
 	Engine  engine.Engine // of Network, with its first weights; Run trains them
 	Loss    *loss.Sum[float32]
 	Rows    Rows
-	// Score measures the embeddings, (len(labels),Dim), of the selection split: higher is better.
-	Score func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
+	// Score measures the embeddings, (len(labels),Dim), of the selection split: higher is better. ScoreName is its metric.
+	ScoreName string
+	Score     func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
 	// Watch, where there is one, is measured after every epoch, too. It decides nothing.
 	Watch    *Watch
 	Observer Observer
@@ -185,7 +187,8 @@ func (r *run) resume() error {
 	case !r.Resume, errors.Is(err, ErrNoCheckpoint):
 		// What an earlier training left stays until this one's first checkpoint takes its place.
 		r.checkpoint = &Checkpoint{
-			Format: CheckpointFormat, Key: r.Key, About: r.About, Instructions: []string{engine.Instructions()},
+			Format: CheckpointFormat, Key: r.Key, Run: r.Run, About: r.About,
+			Instructions: []string{engine.Instructions()},
 		}
 		return nil
 	case err != nil:
@@ -203,10 +206,18 @@ func (r *run) resume() error {
 		c.Instructions = append(c.Instructions, engine.Instructions())
 	}
 	r.checkpoint = c
-	if err := c.RestoreMetrics(r.Dir); err != nil {
+	if err := r.writeFigures(); err != nil {
 		return err
 	}
 	return r.store.tidy(c)
+}
+
+// writeFigures writes the figures of the checkpoint's epochs beside it.
+func (r *run) writeFigures() error {
+	if err := r.checkpoint.RestoreMetrics(r.Dir); err != nil || !r.Options.TensorBoard {
+		return err
+	}
+	return r.checkpoint.WriteEvents(r.Dir, r.ScoreName)
 }
 
 // step trains on one batch.
@@ -313,7 +324,7 @@ func (r *run) pause(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("scoring the selection split after step %d: %w", c.Step, err)
 		}
-		m.Selection = &score
+		m.Selection, m.SelectionMetric = &score, r.ScoreName
 		if c.Best == nil || score > c.Best.Score {
 			best, err := r.store.best(c.Step, score)
 			if err != nil {
@@ -328,7 +339,7 @@ func (r *run) pause(ctx context.Context) error {
 	if err := r.store.save(c); err != nil {
 		return err
 	}
-	if err := c.RestoreMetrics(r.Dir); err != nil {
+	if err := r.writeFigures(); err != nil {
 		return err
 	}
 	r.Observer.Epoch(m)

@@ -1,0 +1,110 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+	"github.com/urfave/cli/v2"
+)
+
+// Formats of a report.
+const (
+	formatHTML     = "html"
+	formatMarkdown = "md"
+	formatCSV      = "csv"
+)
+
+// reportOptions are those of `rkd report`.
+type reportOptions struct {
+	console
+	experimentOptions
+	Format, Out string
+	TensorBoard bool
+}
+
+func reportCommand(out console) *cli.Command {
+	o := reportOptions{console: out}
+	return command(cli.Command{
+		Name:      "report",
+		Usage:     "show a run: figures, verdicts, curves, neighbours, distances and projections, as one HTML file",
+		ArgsUsage: "RUN",
+		Flags: []cli.Flag{
+			&cli.StringFlag{
+				Name:        "format",
+				Usage:       "`FORMAT`: html, one file that needs no network; md, for a pull request; csv, the figures of all epochs",
+				Value:       formatHTML,
+				Destination: &o.Format,
+			},
+			&cli.StringFlag{
+				Name: "out", Aliases: []string{"o"}, Usage: "`FILE` to write (default: RUN/report.html; md and csv go to stdout)",
+				Destination: &o.Out,
+			},
+			&cli.BoolFlag{
+				Name: "tensorboard", Usage: "write TensorBoard event files beside each metrics.jsonl instead", DisableDefaultText: true,
+				Destination: &o.TensorBoard,
+			},
+			o.libraryFlag(), o.quietFlag(),
+		},
+		Action: func(c *cli.Context) error { return runReport(c.Context, o, c.Args().Slice()) },
+	}, onStages, "rkd report runs/mnist-unseen", "rkd report runs/mnist-unseen --format md",
+		"rkd report runs/mnist-unseen --tensorboard && tensorboard --logdir runs/mnist-unseen")
+}
+
+func runReport(ctx context.Context, o reportOptions, args []string) error {
+	dir, err := one(args, "report", "RUN")
+	if err != nil {
+		return err
+	}
+	m, err := o.machine(&o.console)
+	if err != nil {
+		return err
+	}
+	if o.TensorBoard {
+		files, err := m.WriteTensorBoard(dir)
+		for _, file := range files {
+			o.printf("%s\n", file)
+		}
+		return err
+	}
+	switch o.Format {
+	case formatCSV:
+		return o.write(o.Out, func(w io.Writer) error { return m.WriteCSV(dir, w) })
+	case formatHTML, formatMarkdown:
+	default:
+		return usage("--format", "--format is %q, expected html, md or csv", o.Format)
+	}
+	page, err := m.Report(ctx, dir)
+	if err != nil {
+		return err
+	}
+	if o.Format == formatMarkdown {
+		return o.write(o.Out, page.Markdown)
+	}
+	if o.Out == "" {
+		o.Out = filepath.Join(dir, "report.html")
+	}
+	return o.write(o.Out, page.HTML)
+}
+
+// write writes to a file, which gets its name when it is whole, or to stdout where none is named.
+func (o *reportOptions) write(file string, to func(io.Writer) error) error {
+	if file == "" {
+		return to(o.stdout)
+	}
+	f, err := renameio.NewPendingFile(file, renameio.WithPermissions(0o644))
+	if err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	defer func() { _ = f.Cleanup() }() // gone already when it has been replaced
+	if err := to(f); err != nil {
+		return err
+	}
+	if err := f.CloseAtomicallyReplace(); err != nil {
+		return fmt.Errorf("writing the report: %w", err)
+	}
+	o.printf("%s\n", file)
+	return nil
+}
