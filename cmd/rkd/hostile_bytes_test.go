@@ -4,24 +4,39 @@ package main
 
 import (
 	"bytes"
-	"compress/zlib"
-	"encoding/binary"
+	"context"
 	"encoding/json"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"rkd/pipeline"
 )
 
-// TestHostileBytes flips bytes of every file that the program reads. It ends with a documented exit code and one
+// flipped is a file that bytes are flipped of, and a command that reads it.
+type flipped struct {
+	file  string
+	args  []string
+	check func(t *testing.T, dir string, r result) // beside expectAnswer
+}
+
+// TestHostileBytes flips bytes of every kind of file that the program reads. It ends with a documented exit code and one
 // sentence; where a checksum guards the file, it never takes it for whole and goes on with another result.
 func TestHostileBytes(t *testing.T) {
 	finished := workplace(t)
 	must(t, finished, shortly("run")...)
 	must(t, finished, "export", seed1, "--output", "exported.onnx")
+	must(t, finished, shortly("run", "--set", "dir=planned", "--set", "cache.views=2",
+		"--set", "data.augment.shift=1", "--set", "train.epochs=1")...)
+	for name, test := range files(t, finished) {
+		t.Run(name, func(t *testing.T) { flip(t, finished, test) })
+	}
+}
+
+// files lists the files, by what they are.
+func files(t *testing.T, finished string) map[string]flipped {
 	exported := string(read(t, filepath.Join(finished, "exported.onnx")))
 	var want pipeline.Results
 	if err := json.Unmarshal(read(t, filepath.Join(finished, "runs/sample/results.json")), &want); err != nil {
@@ -30,6 +45,10 @@ func TestHostileBytes(t *testing.T) {
 	checkpoint, err := filepath.Glob(filepath.Join(finished, seed1, "best-*.safetensors"))
 	if err != nil || len(checkpoint) != 1 {
 		t.Fatalf("weights are %v, %v", checkpoint, err)
+	}
+	last, err := filepath.Glob(filepath.Join(finished, seed1, "last-*.safetensors"))
+	if err != nil || len(last) != 1 {
+		t.Fatalf("last weights are %v, %v", last, err)
 	}
 	sameExport := func(t *testing.T, dir string, r result) {
 		if r.code == exitDone && string(read(t, filepath.Join(dir, "out.onnx"))) != exported {
@@ -41,153 +60,143 @@ func TestHostileBytes(t *testing.T) {
 			t.Errorf("taken for whole:\n%s%s", r.stdout, r.stderr)
 		}
 	}
-	verify := []string{"cache", "verify", "runs/sample/cache"}
-	export := []string{"export", seed1, "--output", "out.onnx"}
-	for name, test := range map[string]struct {
-		file  string // that bytes are flipped of
-		args  []string
-		check func(t *testing.T, dir string, r result) // beside expectAnswer
-	}{
-		"configuration":   {"config.yaml", []string{"arch", "show", "config.yaml"}, nil},
-		"shard":           {"runs/sample/cache/shard-00001-of-00004.parquet", verify, refused},
-		"manifest":        {"runs/sample/cache/manifest.json", verify, refused},
-		"checkpoint.json": {seed1 + "/checkpoint.json", export, sameExport},
-		"safetensors":     {seed1 + "/" + filepath.Base(checkpoint[0]), export, refused},
-		"student.onnx":    {sampleStudent, shortly("eval"), refused},
-		"results.json": {"runs/sample/results.json", shortly("eval", "--json"), func(t *testing.T, _ string, r result) {
-			var got pipeline.Results
-			if r.code != exitDone {
-				return
-			}
-			if err := json.Unmarshal([]byte(r.stdout), &got); err != nil {
-				t.Fatal(err)
-			}
-			if measured(got) != measured(want) {
-				t.Errorf("figures are %s, expected %s", measured(got), measured(want))
-			}
-		}},
-		"JPEG": {"photographs/dogs/a.jpg", onSample(t, "precompute", "dir=new",
-			"data.train={source: folder, dir: photographs, classes: [dogs]}",
-			"teacher.preprocess={resize: [28, 28], color: gray}"), nil},
-		"PNG": {"pictures/a/0.png", onSample(t, "precompute", "dir=new",
-			"data.train={source: folder, dir: pictures}"), nil},
-		"teacher":     {"teacher.onnx", onSample(t, "precompute", "dir=new", "teacher.model=teacher.onnx"), nil},
-		"a new model": {"teacher.onnx", []string{"inspect", "teacher.onnx"}, nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := chance(t)
-			dir := workplace(t)
-			if err := os.CopyFS(filepath.Join(dir, "runs"), os.DirFS(filepath.Join(finished, "runs"))); err != nil {
-				t.Fatal(err)
-			}
-			photographs(t, dir)
-			if err := os.Remove(filepath.Join(dir, "photographs/dogs/broken.jpg")); err != nil {
-				t.Fatal(err)
-			}
-			mkdir(t, filepath.Join(dir, "pictures/a"))
-			for i := range 4 {
-				write(t, filepath.Join(dir, fmt.Sprintf("pictures/a/%d.png", i)), grayPNG(28, 28, make([]byte, 28*29)))
-			}
-			write(t, filepath.Join(dir, "config.yaml"), read(t, filepath.Join(dir, sampleConfig)))
-			write(t, filepath.Join(dir, "teacher.onnx"), read(t, filepath.Join(dir, "models/mnist-teacher.onnx")))
-			path := filepath.Join(dir, test.file)
-			whole := read(t, path)
-			codes := map[int]int{}
-			for range rounds(t, 500) {
-				data := bytes.Clone(whole)
-				at, by := r.IntN(len(data)), byte(1+r.IntN(255))
-				data[at] ^= by
-				write(t, path, data)
-				_ = os.Remove(filepath.Join(dir, "out.onnx"))
-				_ = os.RemoveAll(filepath.Join(dir, "new"))
-				answer := rkd(t, dir, test.args...)
-				what := fmt.Sprintf("byte %d of %s xor %#02x", at, test.file, by)
-				before := t.Failed()
-				expectAnswer(t, what, answer)
-				if test.check != nil {
-					test.check(t, dir, answer)
-				}
-				if t.Failed() && !before {
-					t.Log(what)
-				}
-				codes[answer.code]++
-				if name == "results.json" { // a repair is no damage for the next round
-					continue
-				}
-				write(t, path, whole)
-			}
-			t.Logf("exit codes of %d flips: %v", rounds(t, 500), codes)
-		})
-	}
-}
-
-// grayPNG is a PNG file of 8-bit gray pixels that claims a size; rows have a byte for their filter in front.
-func grayPNG(width, height int, rows []byte) []byte {
-	var b, packed bytes.Buffer
-	b.WriteString("\x89PNG\r\n\x1a\n")
-	chunk := func(kind string, data []byte) {
-		body := append([]byte(kind), data...)
-		_ = binary.Write(&b, binary.BigEndian, uint32(len(data)))
-		b.Write(body)
-		_ = binary.Write(&b, binary.BigEndian, crc32.ChecksumIEEE(body))
-	}
-	header := binary.BigEndian.AppendUint32(nil, uint32(width))
-	header = binary.BigEndian.AppendUint32(header, uint32(height))
-	chunk("IHDR", append(header, 8, 0, 0, 0, 0))
-	w := zlib.NewWriter(&packed)
-	_, _ = w.Write(rows)
-	_ = w.Close()
-	chunk("IDAT", packed.Bytes())
-	chunk("IEND", nil)
-	return b.Bytes()
-}
-
-// TestHostileBombs gives the program what claims more memory than there is, under a limit on its address space: it says
-// so and ends.
-func TestHostileBombs(t *testing.T) {
-	const limit = 6 << 20 // KiB
-	bomb := func(t *testing.T, dir string) {
-		mkdir(t, filepath.Join(dir, "bombs/a"))
-		rows := make([]byte, 50001*2000)
-		for i := range 8 {
-			write(t, filepath.Join(dir, fmt.Sprintf("bombs/a/%d.png", i)), grayPNG(50000, 50000, rows))
+	sameFigures := func(t *testing.T, _ string, r result) {
+		var got pipeline.Results
+		if r.code != exitDone {
+			return
+		}
+		if err := json.Unmarshal([]byte(r.stdout), &got); err != nil {
+			t.Fatal(err)
+		}
+		if measured(got) != measured(want) {
+			t.Errorf("figures are %s, expected %s", measured(got), measured(want))
 		}
 	}
-	for name, test := range map[string]struct {
-		prepare func(t *testing.T, dir string)
-		args    []string
-	}{
-		"pictures": {bomb, onSample(t, "precompute", "data.train={source: folder, dir: bombs}",
-			"teacher.preprocess={resize: [28, 28]}")},
-		"skipped": {bomb, onSample(t, "precompute", "data.train={source: folder, dir: bombs, on_error: skip}",
-			"teacher.preprocess={resize: [28, 28]}")},
-		"wide layers": {precomputed, onSample(t, "distill", "student.arch={mlp: [16384, 16384, 16384, 16384]}")},
-		"channels":    {precomputed, onSample(t, "distill", "student.arch={conv: [4096, 4096, 4096], pool: none}")},
-		"embedding":   {precomputed, onSample(t, "distill", "student.embedding_dim=65536", "student.arch={mlp: [16384]}")},
-		"batch":       {precomputed, onSample(t, "distill", "train.batch={kind: shuffled, size: 16384}")},
-		"resize":      {nil, onSample(t, "precompute", "teacher.preprocess={resize: [16384, 16384]}")},
-		"shards": {nil, onSample(t, "precompute", "cache.rows_per_shard=16777216", "cache.views=2000",
-			"data.train.limit=8")},
-		"teacher": {nil, onSample(t, "precompute", "teacher.batch=65536")},
-	} {
-		t.Run(name, func(t *testing.T) {
-			dir := workplace(t)
-			if test.prepare != nil {
-				test.prepare(t, dir)
+	verify := []string{"cache", "verify", "runs/sample/cache"}
+	export := []string{"export", seed1, "--output", "out.onnx"}
+	precompute := func(source string, more ...string) []string {
+		return onSample(t, "precompute", append(more, "dir=new", "data.train="+source)...)
+	}
+	return map[string]flipped{
+		"configuration": {"config.yaml", []string{"arch", "show", "config.yaml"}, nil},
+		"shard":         {"runs/sample/cache/shard-00001-of-00004.parquet", verify, refused},
+		"manifest":      {"runs/sample/cache/manifest.json", verify, refused},
+		"plan": {"planned/cache/PLAN.json", []string{
+			"precompute", "planned/cache/PLAN.json", "--task-index", "0",
+		}, nil},
+		"checkpoint.json": {seed1 + "/checkpoint.json", export, sameExport},
+		"best weights":    {seed1 + "/" + filepath.Base(checkpoint[0]), export, refused},
+		"last weights": {seed1 + "/" + filepath.Base(last[0]), shortly("distill", "--set", "train.epochs=3"),
+			refused},
+		"metrics.jsonl": {seed1 + "/metrics.jsonl", shortly("distill"), func(t *testing.T, dir string, r result) {
+			whole := read(t, filepath.Join(finished, seed1, "metrics.jsonl"))
+			if r.code == exitDone && !bytes.Equal(read(t, filepath.Join(dir, seed1, "metrics.jsonl")), whole) {
+				t.Error("damaged metrics stay")
 			}
-			c := program(t, dir, test.args...)
-			script := fmt.Sprintf(`ulimit -v %d; exec timeout -s INT 20 "$0" "$@"`, limit)
-			c.Args = append([]string{"sh", "-c", script, c.Path}, c.Args[1:]...)
-			c.Path = "/bin/sh"
-			answer := finish(t, c)
-			expectAnswer(t, name, answer)
-			t.Logf("exit code %d: %s", answer.code, lastLine(answer.stderr))
-		})
+		}},
+		"student.onnx":      {sampleStudent, shortly("eval"), refused},
+		"results.json":      {"runs/sample/results.json", shortly("eval", "--json"), sameFigures},
+		"run configuration": {"runs/sample/config.yaml", []string{"arch", "show", "runs/sample/config.yaml"}, nil},
+		"JPEG": {"photographs/dogs/a.jpg", precompute("{source: folder, dir: photographs, classes: [dogs]}",
+			"teacher.preprocess={resize: [28, 28], color: gray}"), nil},
+		"PNG":         {"pictures/a/0.png", precompute("{source: folder, dir: pictures}"), nil},
+		"GIF":         {"formats/a/x.gif", precompute("{source: folder, dir: formats}", small), nil},
+		"WebP":        {"formats/a/x.webp", precompute("{source: folder, dir: formats}", small), nil},
+		"BMP":         {"formats/a/x.bmp", precompute("{source: folder, dir: formats}", small), nil},
+		"TIFF":        {"formats/a/x.tiff", precompute("{source: folder, dir: formats}", small), nil},
+		"IDX":         {"images", precompute("{source: idx, images: images, labels: labels}"), nil},
+		"IDX labels":  {"labels", precompute("{source: idx, images: images, labels: labels}"), nil},
+		"NPY":         {"a.npy", []string{"compare", "a.npy", "b.npy", "--quiet"}, nil},
+		"teacher":     {"teacher.onnx", onSample(t, "precompute", "dir=new", "teacher.model=teacher.onnx"), nil},
+		"a new model": {"teacher.onnx", []string{"inspect", "teacher.onnx"}, nil},
+		"student's start": {"teacher.onnx", []string{"arch", "show", sampleConfig, "--set",
+			"student={arch: {onnx: teacher.onnx}, embedding_dim: 8}"}, nil},
 	}
 }
 
-func lastLine(text string) string {
-	lines := bytes.Split(bytes.TrimSpace([]byte(text)), []byte("\n"))
-	return string(lines[max(len(lines)-2, 0)])
+// small is preprocessing that any picture fits.
+const small = "teacher.preprocess={resize: [28, 28], color: gray}"
+
+// flip flips bytes of one file, in copies of a finished run directory. The program runs in this process, so that one
+// that crashes ends the campaign; one that does not end within a minute fails.
+func flip(t *testing.T, finished string, test flipped) {
+	r := chance(t)
+	dir := workplace(t)
+	for _, folder := range []string{"runs", "planned"} {
+		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(finished, folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	inputs(t, dir)
+	t.Chdir(dir)
+	whole := read(t, test.file)
+	kept := bytesOf(t, filepath.Dir(test.file))
+	codes := map[int]int{}
+	slowest := time.Duration(0)
+	for range rounds(t, 500) {
+		data := bytes.Clone(whole)
+		at, by := r.IntN(len(data)), byte(1+r.IntN(255))
+		data[at] ^= by
+		write(t, test.file, data)
+		_ = os.Remove("out.onnx")
+		_ = os.RemoveAll("new")
+		begun := time.Now()
+		answer := inProcess(t, test.args)
+		slowest = max(slowest, time.Since(begun))
+		what := fmt.Sprintf("byte %d of %s xor %#02x", at, test.file, by)
+		before := t.Failed()
+		expectAnswer(t, what, answer)
+		if test.check != nil {
+			test.check(t, dir, answer)
+		}
+		if t.Failed() && !before {
+			t.Logf("%s: exit code %d, %s", what, answer.code, answer.stderr)
+		}
+		codes[answer.code]++
+		for path, content := range kept { // what the command has repaired or replaced beside it, too
+			write(t, path, []byte(content))
+		}
+	}
+	t.Logf("exit codes of %d flips: %v; the slowest took %v", rounds(t, 500), codes, slowest.Round(time.Millisecond))
+}
+
+// inProcess runs the program in this process.
+func inProcess(t *testing.T, args []string) result {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var stdout, stderr bytes.Buffer
+	code := run(ctx, append([]string{"rkd"}, args...), &stdout, &stderr)
+	if ctx.Err() != nil {
+		t.Errorf("%v does not end within a minute", args)
+	}
+	return result{stdout: stdout.String(), stderr: stderr.String(), code: code}
+}
+
+// inputs writes a file of each kind that a configuration can name.
+func inputs(t *testing.T, dir string) {
+	t.Helper()
+	photographs(t, dir)
+	if err := os.Remove(filepath.Join(dir, "photographs/dogs/broken.jpg")); err != nil {
+		t.Fatal(err)
+	}
+	mkdir(t, filepath.Join(dir, "pictures/a"))
+	for i := range 4 {
+		write(t, filepath.Join(dir, fmt.Sprintf("pictures/a/%d.png", i)), grayPNG(28, 28, make([]byte, 28*29)))
+	}
+	mkdir(t, filepath.Join(dir, "formats/a"))
+	for _, name := range []string{"gif", "webp", "bmp", "tiff"} {
+		found, err := filepath.Glob(filepath.Join(repository, "datasets/testdata/formats/*."+name))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no %s in the test data of datasets: %v", name, err)
+		}
+		write(t, filepath.Join(dir, "formats/a/x."+name), read(t, found[0]))
+	}
+	write(t, filepath.Join(dir, "images"), idx(t, 8, 8*28*28, 8, 28, 28))
+	write(t, filepath.Join(dir, "labels"), idx(t, 8, 8, 8))
+	for _, name := range []string{"a.npy", "b.npy"} {
+		write(t, filepath.Join(dir, name), read(t, filepath.Join(repository, "datasets/testdata/c_little_f4.npy")))
+	}
+	write(t, filepath.Join(dir, "config.yaml"), read(t, filepath.Join(dir, sampleConfig)))
+	write(t, filepath.Join(dir, "teacher.onnx"), read(t, filepath.Join(dir, "models/mnist-teacher.onnx")))
 }

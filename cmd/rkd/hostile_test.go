@@ -23,6 +23,9 @@ import (
 	"rkd/pipeline/cache"
 )
 
+// repository is the root of the sources, from this folder.
+var repository, _ = filepath.Abs("../..")
+
 // The campaign of `make test-hostile`: HOSTILE is its size in percent, by default 100, and HOSTILE_SEED repeats one.
 
 // rounds is how many of n rounds are carried out.
