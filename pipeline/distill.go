@@ -175,6 +175,9 @@ func (t *training) describe(ctx context.Context, data datasets.Dataset) error {
 	if err != nil {
 		return err
 	}
+	if err := t.options.Batch.Fits(labelsOf(data), c.Cache.Views, *t.options.Selection, t.Seed); err != nil {
+		return err
+	}
 	if err := checkMemory(t.network, t.options, t.options.Batch.Rows()); err != nil {
 		return err
 	}

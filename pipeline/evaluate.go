@@ -263,5 +263,5 @@ func measure(ctx context.Context, e config.Eval, out eval.Outputs) (eval.Figures
 	if err != nil {
 		return eval.Figures{}, err
 	}
-	return eval.Measure(ctx, metrics, out, eval.MetricOptions{Queries: e.Queries, Episodes: e.Episodes, Seed: e.Seed})
+	return eval.Measure(ctx, metrics, out, metricOptions(e))
 }

@@ -23,6 +23,7 @@ func (r *Runner) Precompute(ctx context.Context) (filled []*cache.Cache, err err
 	if err := r.taught(); err != nil {
 		return nil, err
 	}
+	r.warnOfTrainings(ctx)
 	for _, t := range r.Experiment.Base.EachTeacher() {
 		done, err := r.precompute(ctx, t)
 		if err != nil {
@@ -109,6 +110,7 @@ func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, 
 	if err := r.taught(); err != nil {
 		return nil, err
 	}
+	r.warnOfTrainings(ctx)
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return nil, err

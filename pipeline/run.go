@@ -25,6 +25,12 @@ func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
 		return nil, err
 	}
 	tasks := Tasks(r.Experiment)
+	if err := r.checkTrainings(ctx, tasks); err != nil {
+		return nil, err
+	}
+	if err := r.checkEvaluation(ctx); err != nil {
+		return nil, err
+	}
 	for generation := 1; ; generation++ {
 		if err := r.generation(ctx, tasks); err != nil {
 			return nil, err

@@ -50,14 +50,16 @@ type Figures struct {
 type family struct {
 	forms   []string // of names; a capital letter stands for a number from 1 up
 	measure func(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions, f *Figures) error
+	// check returns what is wrong with the labels, whatever a model says of the samples; nil where nothing can be.
+	check func(metrics []Metric, labels []int32, o MetricOptions) error
 }
 
 var families = []family{
-	{[]string{"recall@K", RPrecision, MAPAtR}, measureRetrieval},
-	{[]string{"knn@K"}, measureKNN},
-	{[]string{"top-K"}, measureTopK},
-	{[]string{NMIName}, measureNMI},
-	{[]string{"N-way-K-shot"}, measureFewShot},
+	{[]string{"recall@K", RPrecision, MAPAtR}, measureRetrieval, fitsRetrieval},
+	{[]string{"knn@K"}, measureKNN, fitsKNN},
+	{[]string{"top-K"}, measureTopK, nil},
+	{[]string{NMIName}, measureNMI, fitsNMI},
+	{[]string{"N-way-K-shot"}, measureFewShot, fitsFewShot},
 }
 
 var capital = regexp.MustCompile(`\b[A-Z]\b`)
@@ -106,8 +108,7 @@ func parseMetric(name string) (Metric, error) {
 func Measure(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions) (Figures, error) {
 	f := Figures{Values: map[string]float64{}}
 	for _, family := range families {
-		wanted := slices.DeleteFunc(slices.Clone(metrics),
-			func(m Metric) bool { return !slices.Contains(family.forms, m.form) })
+		wanted := family.of(metrics)
 		if len(wanted) == 0 {
 			continue
 		}
@@ -118,12 +119,58 @@ func Measure(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions
 	return f, nil
 }
 
-func measureRetrieval(ctx context.Context, metrics []Metric, out Outputs, _ MetricOptions, f *Figures) error {
-	var ks []int // none for r-precision and map@r
-	for _, m := range metrics {
-		ks = append(ks, m.numbers...)
+// of are those of metrics that belong to the family.
+func (f family) of(metrics []Metric) []Metric {
+	return slices.DeleteFunc(slices.Clone(metrics), func(m Metric) bool { return !slices.Contains(f.forms, m.form) })
+}
+
+// Fits returns the error, ErrInput, that Measure will return for samples with these labels whatever a model says of
+// them: for a look at the data before a model runs.
+func Fits(metrics []Metric, labels []int32, o MetricOptions) error {
+	for _, family := range families {
+		if wanted := family.of(metrics); len(wanted) > 0 && family.check != nil {
+			if err := family.check(wanted, labels, o); err != nil {
+				return fmt.Errorf("%w: %w", ErrInput, err)
+			}
+		}
 	}
-	scores, err := Retrieval(ctx, out.Embeddings, len(out.Labels), out.Dim, out.Labels, ks)
+	return nil
+}
+
+// anything stands for embeddings of width 1 in checks of labels.
+func anything(labels []int32) []float32 { return make([]float32, len(labels)) }
+
+func fitsRetrieval(metrics []Metric, labels []int32, _ MetricOptions) error {
+	return checkRetrieval(anything(labels), len(labels), 1, labels, allNumbers(metrics))
+}
+
+func fitsKNN(metrics []Metric, labels []int32, _ MetricOptions) error {
+	return checkKNN(anything(labels), len(labels), 1, labels, numbers(metrics))
+}
+
+func fitsNMI(_ []Metric, labels []int32, _ MetricOptions) error {
+	_, err := checkNMI(anything(labels), len(labels), 1, labels)
+	return err
+}
+
+func fitsFewShot(metrics []Metric, labels []int32, o MetricOptions) error {
+	for _, m := range metrics {
+		if err := checkFewShot(anything(labels), len(labels), 1, labels, o.fewShot(m)); err != nil {
+			return fmt.Errorf("%s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// fewShot are the options of an N-way-K-shot metric.
+func (o MetricOptions) fewShot(m Metric) FewShotOptions {
+	return FewShotOptions{
+		Ways: m.numbers[0], Shots: m.numbers[1], Queries: o.Queries, Episodes: o.Episodes, Seed: o.Seed,
+	}
+}
+
+func measureRetrieval(ctx context.Context, metrics []Metric, out Outputs, _ MetricOptions, f *Figures) error {
+	scores, err := Retrieval(ctx, out.Embeddings, len(out.Labels), out.Dim, out.Labels, allNumbers(metrics))
 	if err != nil {
 		return err
 	}
@@ -164,15 +211,21 @@ func measureNMI(ctx context.Context, metrics []Metric, out Outputs, o MetricOpti
 func measureFewShot(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions, f *Figures) error {
 	f.CI95 = map[string]float64{}
 	for _, m := range metrics {
-		score, err := FewShot(ctx, out.Embeddings, len(out.Labels), out.Dim, out.Labels, FewShotOptions{
-			Ways: m.numbers[0], Shots: m.numbers[1], Queries: o.Queries, Episodes: o.Episodes, Seed: o.Seed,
-		})
+		score, err := FewShot(ctx, out.Embeddings, len(out.Labels), out.Dim, out.Labels, o.fewShot(m))
 		if err != nil {
 			return fmt.Errorf("measuring %s: %w", m.Name, err)
 		}
 		f.Values[m.Name], f.CI95[m.Name] = score.Accuracy, score.CI95
 	}
 	return nil
+}
+
+// allNumbers lists the numbers of metrics: none of r-precision and map@r.
+func allNumbers(metrics []Metric) (ks []int) {
+	for _, m := range metrics {
+		ks = append(ks, m.numbers...)
+	}
+	return ks
 }
 
 // numbers lists the first number of each metric.

@@ -167,7 +167,30 @@ func New(labels []int32, rows []int, shape Shape, seed uint64) (Batches, error) 
 	case Shuffled:
 		return newShuffled(rows, shape.Size, seed)
 	case Episodes:
-		return newPK(labels, rows, Shape{Classes: shape.Ways, PerClass: shape.Shots + shape.Queries}, seed)
+		return newPK(labels, rows, shape.ofEpisode(), seed)
 	}
 	return newPK(labels, rows, shape, seed)
+}
+
+// ofEpisode is the pk shape of episodes.
+func (s Shape) ofEpisode() Shape { return Shape{Classes: s.Ways, PerClass: s.Shots + s.Queries} }
+
+// Fits returns the error that New will return for samples with these labels, in so many views each, less the share that
+// Split sets aside: for a look at the data before there is a row of a cache.
+func (s Shape) Fits(labels []int32, views int, aside float64, seed uint64) error {
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	train, _, err := Split(labels, nil, aside, seed)
+	if err != nil {
+		return err
+	}
+	if s.Kind == Shuffled {
+		return checkRows(len(train)*views, s.Size)
+	}
+	classes, names := byClass(labels, train)
+	if s.Kind == Episodes {
+		s = s.ofEpisode()
+	}
+	return s.checkClasses(names, classes, views)
 }

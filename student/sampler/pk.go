@@ -25,15 +25,24 @@ type order struct {
 // newPK returns ErrBatch where there are fewer classes than P or where a class has fewer rows than K.
 func newPK(labels []int32, rows []int, shape Shape, seed uint64) (*pk, error) {
 	classes, names := byClass(labels, rows)
-	if len(classes) < shape.Classes {
-		return nil, fmt.Errorf("%w: %d classes a batch, but the training data has %d", ErrBatch, shape.Classes, len(classes))
-	}
-	for i, c := range classes {
-		if len(c) < shape.PerClass {
-			return nil, fmt.Errorf("%w: %d samples per class, but class %d has %d", ErrBatch, shape.PerClass, names[i], len(c))
-		}
+	if err := shape.checkClasses(names, classes, 1); err != nil {
+		return nil, err
 	}
 	return &pk{shape: shape, seed: seed, classes: classes, orders: make([]order, len(classes))}, nil
+}
+
+// checkClasses returns ErrBatch where batches of pk ask for more than there is: classes with some samples, in so many
+// views each.
+func (s Shape) checkClasses(names []int32, classes [][]int, views int) error {
+	if len(classes) < s.Classes {
+		return fmt.Errorf("%w: %d classes a batch, but the training data has %d", ErrBatch, s.Classes, len(classes))
+	}
+	for i, c := range classes {
+		if len(c)*views < s.PerClass {
+			return fmt.Errorf("%w: %d samples per class, but class %d has %d", ErrBatch, s.PerClass, names[i], len(c)*views)
+		}
+	}
+	return nil
 }
 
 // Rows is the number of rows of every batch.

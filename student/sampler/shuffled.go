@@ -14,10 +14,18 @@ type shuffled struct {
 
 // newShuffled returns ErrBatch where there are fewer rows than size.
 func newShuffled(rows []int, size int, seed uint64) (*shuffled, error) {
-	if len(rows) < size {
-		return nil, fmt.Errorf("%w: size is %d, but there are %d training rows", ErrBatch, size, len(rows))
+	if err := checkRows(len(rows), size); err != nil {
+		return nil, err
 	}
 	return &shuffled{rows: rows, size: size, seed: seed}, nil
+}
+
+// checkRows returns ErrBatch where there are fewer rows than a batch takes.
+func checkRows(rows, size int) error {
+	if rows < size {
+		return fmt.Errorf("%w: size is %d, but there are %d training rows", ErrBatch, size, rows)
+	}
+	return nil
 }
 
 // Rows is the number of rows of every batch.
