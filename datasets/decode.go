@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"image/gif"
 	"image/png"
 	"io"
@@ -42,6 +43,8 @@ type format struct {
 	// config reads the dimensions out of the start of a file.
 	config func(data []byte) (image.Config, error)
 	read   func(data []byte) (Image, error)
+	// memory bounds what read takes, the picture that it returns among it, by the start of a file that config reads.
+	memory func(c image.Config, data []byte) int64
 	// version names the pixels that reading a file gives, where they are others than when caches were first made; caches
 	// name it. It is empty where they have never changed.
 	version func(data []byte) string
@@ -58,18 +61,52 @@ func reading(config func(io.Reader) (image.Config, error)) func([]byte) (image.C
 	return func(data []byte) (image.Config, error) { return config(bytes.NewReader(data)) }
 }
 
+// perPixel is the memory of a decoder by the pixels of the picture. Of WebP, the planes or a canvas, and the interpolated
+// rows; of GIF, the picture of Go's decoder and ours.
+func perPixel(bytes int64) func(image.Config, []byte) int64 {
+	return func(c image.Config, _ []byte) int64 { return bytes * int64(c.Height) * int64(c.Width) }
+}
+
+// goMemory is Go's picture and ours: for each pixel 4 bytes and 4, or of 16-bit channels 8 and 12.
+func goMemory(c image.Config, _ []byte) int64 {
+	switch c.ColorModel {
+	case color.Gray16Model, color.RGBA64Model, color.NRGBA64Model:
+		return perPixel(20)(c, nil)
+	}
+	return perPixel(8)(c, nil)
+}
+
+// pngMemory is goMemory and, of an interlaced file, its passes.
+func pngMemory(c image.Config, data []byte) int64 {
+	const interlace = 28 // where the header, which comes first, has it
+	bytes := goMemory(c, nil)
+	if len(data) > interlace && data[interlace] != 0 {
+		bytes += bytes / 2
+	}
+	return bytes
+}
+
+// jpegMemory is what the decoder says: of a progressive picture, the coefficients of all of it.
+func jpegMemory(c image.Config, data []byte) int64 {
+	said, err := jpeg.DecodeConfig(data)
+	if err != nil {
+		return perPixel(24)(c, nil)
+	}
+	return said.Memory
+}
+
 func always(version string) func([]byte) string { return func([]byte) string { return version } }
 
 var formats = []format{
-	{"PNG", prefix("\x89PNG\r\n\x1a\n"), reading(png.DecodeConfig), readPNG, versionPNG},
-	{"JPEG", prefix("\xff\xd8"), configJPEG, readJPEG, always(jpeg.Version)},
+	{"PNG", prefix("\x89PNG\r\n\x1a\n"), reading(png.DecodeConfig), readPNG, pngMemory, versionPNG},
+	{"JPEG", prefix("\xff\xd8"), configJPEG, readJPEG, jpegMemory, always(jpeg.Version)},
 	{
 		"WebP", func(b []byte) bool { return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP" },
-		reading(webp.DecodeConfig), readWebP, always(""),
+		reading(webp.DecodeConfig), readWebP, perPixel(16), always(""),
 	},
-	{"GIF", prefix("GIF87a", "GIF89a"), reading(gif.DecodeConfig), readGIF, always("")},
-	{"BMP", prefix("BM"), reading(bmp.DecodeConfig), readBMP, always("")},
-	{"TIFF", prefix("II*\x00", "MM\x00*"), reading(tiff.DecodeConfig), readTIFF, always("")},
+	{"GIF", prefix("GIF87a", "GIF89a"), reading(gif.DecodeConfig), readGIF, perPixel(8), always("")},
+	{"BMP", prefix("BM"), reading(bmp.DecodeConfig), readBMP, goMemory, always("")},
+	{"TIFF", prefix("II*\x00", "MM\x00*"), reading(tiff.DecodeConfig), readTIFF, goMemory, always("")},
 }
 
 // formatOf tells the format of a file by its first bytes. The error says what they are.
@@ -111,8 +148,9 @@ func decode(data []byte) (Image, error) {
 	return img, nil
 }
 
-// header reads the dimensions of an image out of the start of its file, as much of it as that takes.
-func header(r io.Reader) (image.Config, error) {
+// header reads the dimensions of an image, and what its decoder takes, out of the start of its file, as much of it as
+// that takes.
+func header(r io.Reader) (c image.Config, decoder int64, err error) {
 	var data []byte
 	for size := 1 << 16; ; size *= 2 {
 		more := make([]byte, size-len(data))
@@ -120,14 +158,14 @@ func header(r io.Reader) (image.Config, error) {
 		data = append(data, more[:n]...)
 		f, err := formatOf(data)
 		if err != nil {
-			return image.Config{}, err
+			return image.Config{}, 0, err
 		}
-		c, err := f.config(data)
+		c, err = f.config(data)
 		if err == nil {
-			return c, nil
+			return c, f.memory(c, data), nil
 		}
 		if end != nil {
-			return c, f.explain(err)
+			return c, 0, f.explain(err)
 		}
 	}
 }

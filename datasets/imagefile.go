@@ -64,14 +64,14 @@ func (f imageFile) reserve(ctx context.Context, file io.ReadSeeker, bytes int64)
 		return nil, fmt.Errorf("%w %q: the file has %d bytes, expected at most %d (data.decode_memory)", ErrDecode,
 			f.path, bytes, all)
 	}
-	size, headerErr := header(file)
+	size, decoder, headerErr := header(file)
 	if _, err := file.Seek(0, io.SeekStart); err != nil {
 		return nil, fmt.Errorf("reading image: %w", err)
 	}
 	if headerErr != nil {
 		return f.budget.take(ctx, all)
 	}
-	release, err = f.budget.reserve(ctx, size.Height, size.Width, bytes)
+	release, err = f.budget.reserve(ctx, size.Height, size.Width, bytes, decoder)
 	if err != nil && ctx.Err() == nil {
 		err = fmt.Errorf("%w %q: %w", ErrDecode, f.path, err)
 	}

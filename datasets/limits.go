@@ -37,9 +37,9 @@ const (
 	defaultDecodeMemory = 2 << 30
 	defaultKeepMemory   = 1 << 30
 
-	// bytesPerPixel bounds the memory of decoding, largest for a progressive JPEG: its coefficients, 12 bytes, its
-	// planes, 3, and the conversion, 7. With the default limits one picture of the largest size fits.
-	bytesPerPixel = 24
+	// preparedBytes is what preprocessing takes beside the decoded picture, for each of its pixels: a copy that is turned
+	// upright, and one that is cropped or recoloured.
+	preparedBytes = 6
 )
 
 // Validate checks every field. Its errors wrap ErrLimits.
@@ -107,15 +107,15 @@ func NewBudget(l Limits) *Budget {
 	return &Budget{limits: l, free: semaphore.NewWeighted(int64(l.DecodeMemory))}
 }
 
-// reserve waits until a picture of the given height and width, in a file of so many bytes, may be decoded; release ends
-// that. Errors are of the picture, or of ctx.
-func (b *Budget) reserve(ctx context.Context, height, width int, file int64) (release func(), err error) {
+// reserve waits until a picture of the given height and width, in a file of so many bytes, may be decoded by a decoder
+// that takes so many; release ends that. Errors are of the picture, or of ctx.
+func (b *Budget) reserve(ctx context.Context, height, width int, file, decoder int64) (release func(), err error) {
 	limit := int64(b.limits.DecodeMemory)
 	if height < 1 || width < 1 || height > b.limits.MaxPixels/width {
 		return nil, fmt.Errorf("image of %d × %d pixels, expected 1 to %d (data.max_pixels)", height, width,
 			b.limits.MaxPixels)
 	}
-	need := bytesPerPixel * int64(height) * int64(width)
+	need := decoder + preparedBytes*int64(height)*int64(width)
 	if need > limit {
 		return nil, fmt.Errorf("image of %d × %d pixels takes up to %s to decode, expected at most %s (data.decode_memory)",
 			height, width, humanize.IBytes(uint64(need)), humanize.IBytes(uint64(limit)))

@@ -55,12 +55,12 @@ func TestPicturesBeyondTheLimitsAreRefused(t *testing.T) {
 			tall,
 			"image of 100 × 10 pixels, expected 1 to 999 (data.max_pixels)",
 		},
-		{"memory, exactly", Limits{DecodeMemory: 24000}, tall, ""},
+		{"memory, exactly", Limits{DecodeMemory: 14000}, tall, ""},
 		{
 			"memory, one byte too few",
-			Limits{DecodeMemory: 23999},
+			Limits{DecodeMemory: 13999},
 			tall,
-			"image of 100 × 10 pixels takes up to 23 KiB to decode, expected at most 23 KiB (data.decode_memory)",
+			"image of 100 × 10 pixels takes up to 14 KiB to decode, expected at most 14 KiB (data.decode_memory)",
 		},
 		{"a long file", Limits{DecodeMemory: 50}, tall, "bytes, expected at most 50 (data.decode_memory)"},
 	} {
@@ -89,7 +89,7 @@ func TestPicturesBeyondTheLimitsAreRefused(t *testing.T) {
 
 // However many pictures are decoded at a time, together they stay within the budget.
 func TestDecodersShareTheBudget(t *testing.T) {
-	const cost = 24 * 100 // bytes of a picture, and a little for its file
+	const cost = 14 * 100 // bytes of a picture, and a little for its file
 	budget := NewBudget(Limits{DecodeMemory: 3 * cost})
 	files := make(map[string][]byte)
 	for _, name := range strings.Split("abcdefghijklmnop", "") {

@@ -3,6 +3,7 @@ package jpeg
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -125,6 +126,19 @@ func TestBadInput(t *testing.T) {
 
 // FuzzDecode requires that no file makes the decoder panic, and that it gives the same picture twice, whatever was
 // decoded in between and into whatever memory.
+// The work of decoding is bounded: a small file cannot ask for thousands of passes over its picture.
+func TestScansAreBounded(t *testing.T) {
+	data := readPicture(t, "progressive_gray")
+	at, end := bytes.LastIndex(data, []byte{0xff, markerSOS}), bytes.LastIndex(data, []byte{0xff, markerEOI})
+	scan := data[at:end]
+	for more, want := range map[int]error{maxScans / 2: nil, maxScans: ErrUnsupported} {
+		file := slices.Concat(data[:end], bytes.Repeat(scan, more), data[end:])
+		if _, err := Decode(file, Options{}); !errors.Is(err, want) {
+			t.Errorf("%d scans more: got %v, want %v", more, err, want)
+		}
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for name := range readGolden(f) {
 		f.Add(readPicture(f, name))

@@ -2,8 +2,9 @@ package jpeg
 
 import "math/bits"
 
-// maxScans bounds the scans of a picture: each passes over all of it, and a small file could hold thousands.
-const maxScans = 1000
+// maxScans bounds the scans of a picture, and so the work that decoding it is: each scan passes over all of it, and a
+// small file could hold thousands. It is the number that libjpeg-turbo's cjpeg writes at most; programs write 10 or so.
+const maxScans = 100
 
 // decodeScans reads all scans of a picture, whose coefficients it keeps, and then computes the pixels.
 func (d *decoder) decodeScans() error {
