@@ -37,20 +37,21 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return r.trainAll(ctx, trainings)
+	return r.trainAll(ctx, trainings, func() error { return nil })
 }
 
-// distill is Distill for a caller that holds the run directory.
-func (r *Runner) distill(ctx context.Context, tasks []Task) error {
+// distill is Distill for a caller that holds the run directory; admitted is called before the first training begins,
+// when it is clear that none is refused.
+func (r *Runner) distill(ctx context.Context, tasks []Task, admitted func() error) error {
 	trainings, err := r.prepare(ctx, tasks)
 	if err != nil {
 		return err
 	}
-	return r.trainAll(ctx, trainings)
+	return r.trainAll(ctx, trainings, admitted)
 }
 
 // trainAll runs trainings, or the rest of those that were interrupted.
-func (r *Runner) trainAll(ctx context.Context, trainings []*training) (err error) {
+func (r *Runner) trainAll(ctx context.Context, trainings []*training, admitted func() error) (err error) {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return err
@@ -60,6 +61,9 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training) (err error
 		if states[i], err = r.found(t); err != nil {
 			return fmt.Errorf("%s: %w", t, err)
 		}
+	}
+	if err := admitted(); err != nil {
+		return err
 	}
 	var from *source       // that table is of
 	var table *cache.Table // read when the first training needs it

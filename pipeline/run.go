@@ -21,9 +21,6 @@ func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	if err := r.writeConfig(); err != nil {
-		return nil, err
-	}
 	tasks := Tasks(r.Experiment)
 	if err := r.checkTrainings(ctx, tasks); err != nil {
 		return nil, err
@@ -63,7 +60,8 @@ func (r *Runner) generation(ctx context.Context, tasks []Task) error {
 		}
 		filled = t.Config.Cache.Dir
 	}
-	if err := r.distill(ctx, tasks); err != nil {
+	// Not before: the configuration there stays that of the students there.
+	if err := r.distill(ctx, tasks, r.writeConfig); err != nil {
 		return err
 	}
 	_, err := r.export(ctx, tasks)

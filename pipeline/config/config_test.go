@@ -167,6 +167,13 @@ func TestResolvedConfigurationHoldsDefaults(t *testing.T) {
 		if len(again.Variants) != len(e.Variants) {
 			t.Fatalf("%s: %d variants, expected %d", file, len(again.Variants), len(e.Variants))
 		}
+		twice, err := again.Resolved()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(data), string(twice)); diff != "" {
+			t.Errorf("%s: read and written out again it differs:\n%s", file, diff)
+		}
 		of := config.Training{Cache: "c", Rows: 1000, Input: []int{1, 28, 28}, Seed: 1}
 		for i, v := range e.Variants {
 			want, err := v.Config.TrainingKey(of)

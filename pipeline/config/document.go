@@ -232,7 +232,7 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 	known := addFields(nil, fields, v)
 	kind := d.kind
 	if isKinded {
-		if given := lookup(node, "kind"); given != nil {
+		if given := lookup(node, "kind"); given != nil && given.Tag != "!!null" {
 			kind = given.Value
 		}
 		keys, err := section.OfKind(kind)
@@ -242,7 +242,7 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 		known = addFields(known, fields, reflect.ValueOf(keys).Elem())
 	}
 	if p, ok := v.Addr().Interface().(preset); ok {
-		if name := lookup(node, "preset"); name != nil && name.Value != "" {
+		if name := lookup(node, "preset"); name != nil && name.Value != "" && name.Tag != "!!null" {
 			if err := p.UsePreset(name.Value); err != nil {
 				return fmt.Errorf("%w: %s: %s: %w", ErrConfig, d.at(name), path, err)
 			}

@@ -4,14 +4,18 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"reflect"
 
 	"go.yaml.in/yaml/v3"
 
+	"rkd/pipeline/objective"
+	"rkd/student/train"
 	"rkd/teacher"
 )
 
-// Resolved returns the configuration as YAML: every default written out, a section for each variant. What is 0, false
-// or empty, and steps_per_epoch, which follows from the data, are left out. It reads back as the same trainings.
+// Resolved returns the configuration as YAML: every key of the sections in use with its value, a section for each
+// variant. null stands for no value, or for one that follows from others, which a comment then names. It reads back as
+// the same trainings.
 func (e *Experiment) Resolved() ([]byte, error) {
 	base := e.Base.resolved()
 	shared, err := changeable(base)
@@ -28,7 +32,12 @@ func (e *Experiment) Resolved() ([]byte, error) {
 		setValue(&variants, v.Name, change)
 	}
 	base.Variants = variants
-	data, err := yaml.Marshal(&base)
+	var node yaml.Node
+	if err := node.Encode(&base); err != nil {
+		return nil, fmt.Errorf("writing out the configuration: %w", err)
+	}
+	writeOut(&node, reflect.ValueOf(&base), "")
+	data, err := yaml.Marshal(&node)
 	if err != nil {
 		return nil, fmt.Errorf("writing out the configuration: %w", err)
 	}
@@ -38,9 +47,17 @@ func (e *Experiment) Resolved() ([]byte, error) {
 // changeable writes out the sections that variants may change.
 func changeable(c Config) (*yaml.Node, error) {
 	var node yaml.Node
-	err := node.Encode(map[string]any{
-		"student": c.Student, "loss": c.Loss, "train": c.Train, "engine": c.Engine, "export": c.Export,
-	})
+	sections := struct {
+		Student Student          `yaml:"student"`
+		Loss    objective.Losses `yaml:"loss"`
+		Train   train.Options    `yaml:"train"`
+		Engine  Engine           `yaml:"engine"`
+		Export  Export           `yaml:"export"`
+	}{c.Student, c.Loss, c.Train, c.Engine, c.Export}
+	err := node.Encode(&sections)
+	if err == nil {
+		writeOut(&node, reflect.ValueOf(&sections), "")
+	}
 	return &node, err
 }
 

@@ -65,5 +65,16 @@ func (s Schedule) Resolved() Schedule {
 	return s
 }
 
+// Defaults are the keys that belong to the schedule's kind and may be left out, with what they then stand for.
+func (s Schedule) Defaults() map[string]any {
+	switch s.Kind {
+	case "step":
+		return map[string]any{"gamma": 0.1, "warmup": 0}
+	case "cosine":
+		return map[string]any{"floor": 0, "warmup": 0}
+	}
+	return map[string]any{"warmup": 0}
+}
+
 // SpreadsOverAll says whether the rate of a step depends on the number of steps of the whole training.
 func (s Schedule) SpreadsOverAll() bool { return s.Kind == "cosine" }

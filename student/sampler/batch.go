@@ -93,6 +93,17 @@ func (s Shape) WithDefaults() Shape {
 	return s
 }
 
+// Defaults are the keys that belong to the shape's kind and may be left out, with what they then stand for.
+func (s Shape) Defaults() map[string]any {
+	switch s.Kind {
+	case Shuffled:
+		return map[string]any{"size": 64}
+	case Episodes:
+		return map[string]any{"ways": 5, "shots": 1, "queries": 5}
+	}
+	return map[string]any{"classes": 5, "per_class": 13, "size": "the product of both"}
+}
+
 // Validate returns ErrBatch for a shape with defaults filled in that is of no known kind, has keys of another kind or
 // has fewer than 2 rows.
 func (s Shape) Validate() error {
