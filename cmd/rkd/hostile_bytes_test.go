@@ -22,8 +22,8 @@ type flipped struct {
 	check func(t *testing.T, dir string, r result) // beside expectAnswer
 }
 
-// TestHostileBytes flips bytes of every kind of file that the program reads. It ends with a documented exit code and one
-// sentence; where a checksum guards the file, it never takes it for whole and goes on with another result.
+// TestHostileBytes flips bytes of every kind of file that the program reads. It ends with a documented exit code and
+// one sentence; where a checksum guards the file, it never takes it for whole and goes on with another result.
 func TestHostileBytes(t *testing.T) {
 	finished := workplace(t)
 	must(t, finished, shortly("run")...)
