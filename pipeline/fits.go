@@ -10,8 +10,9 @@ import (
 	"rkd/pipeline/eval"
 )
 
-// checkTrainings holds what the trainings of tasks ask for against the training data, as far as that can be done without
-// the teacher, which would run for hours before the first training fails: batches, the architecture, and its memory.
+// checkTrainings holds what the trainings of tasks ask for against the training data, as far as that can be done
+// without the teacher, which would run for hours before the first training fails: batches, the architecture, and its
+// memory.
 func (r *Runner) checkTrainings(ctx context.Context, tasks []Task) error {
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
@@ -48,8 +49,8 @@ func (r *Runner) checkTrainings(ctx context.Context, tasks []Task) error {
 	return nil
 }
 
-// warnOfTrainings says before the teacher runs that trainings will not. A cache serves other configurations too, so that
-// is no error of who fills it.
+// warnOfTrainings says before the teacher runs that trainings will not. A cache serves other configurations too, so
+// that is no error of who fills it.
 func (r *Runner) warnOfTrainings(ctx context.Context) {
 	if err := r.checkTrainings(ctx, Tasks(r.Experiment)); err != nil && ctx.Err() == nil {
 		r.Progress.Say("precompute: trainings of this configuration would fail: %v", err)
