@@ -84,6 +84,15 @@ test-slurm: setup ## run batch jobs on a real Slurm of two nodes on this machine
 test-hostile: setup ## pairs of processes, kills, flipped bytes, bombs, a soak (hours; HOSTILE=percent of the rounds)
 	HOSTILE=$(HOSTILE) go test -timeout 6h -tags hostile -run Hostile -v ./cmd/rkd
 
+.PHONY: test-kubernetes
+test-kubernetes: setup build ## run batch jobs on a real Kubernetes of two nodes on this machine (as root; builds it once)
+	.ci/kubernetes/cluster build
+	go -C .ci/kubernetes test ./...
+	go test -timeout 40m -tags kubernetes -run Kubernetes -count 1 -v ./cmd/rkd
+
+.PHONY: test-cluster
+test-cluster: test-slurm test-kubernetes ## run what runs on real clusters
+
 .PHONY: test-torch
 test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
 	PYTHON=$(PYTHON) go test -tags torch -run TenSteps -timeout 20m -v ./student/importer
@@ -154,7 +163,7 @@ check: lint check-docs ## lint, vet, and check formatting, go.mod and the genera
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash,hostile,torch,slurm,browser,tensorboard ./...
+	go vet -tags crash,hostile,torch,slurm,kubernetes,browser,tensorboard ./...
 	go mod tidy -diff
 
 .PHONY: clean

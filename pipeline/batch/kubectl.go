@@ -207,6 +207,7 @@ func (k *kubectl) look(ctx context.Context, selector string, pods bool) (*look, 
 			return nil, fmt.Errorf("reading kubectl's answer: %w", err)
 		}
 	}
+	l.dropOrphans()
 	if pods && l.starved() {
 		var events eventList
 		if err := k.get(ctx, &events, "events", "--field-selector", "reason=FailedCreate"); err != nil {

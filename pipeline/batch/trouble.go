@@ -41,6 +41,7 @@ type look struct {
 type (
 	objectState struct {
 		Name        string            `json:"name"`
+		UID         string            `json:"uid"`
 		Labels      map[string]string `json:"labels"`
 		Annotations map[string]string `json:"annotations"`
 		Created     time.Time         `json:"creationTimestamp"`
@@ -111,6 +112,14 @@ type (
 		Items []event `json:"items"`
 	}
 )
+
+// dropOrphans drops the pods of jobs that are gone: those of before live on for a moment.
+func (l *look) dropOrphans() {
+	l.pods = slices.DeleteFunc(l.pods, func(p podState) bool {
+		of := p.Metadata.Labels["batch.kubernetes.io/controller-uid"]
+		return of != "" && !slices.ContainsFunc(l.jobs, func(j jobState) bool { return j.Metadata.UID == of })
+	})
+}
 
 // finished says whether a job has ended, and what Kubernetes says of its failure.
 func (j *jobState) finished() (done bool, failure string) {
