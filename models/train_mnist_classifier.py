@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train_mnist_teacher import conv_net, jitter, load_digits
+from train_mnist_teacher import EXPORTER, conv_net, jitter, load_digits
 
 DIGITS = tuple(range(10))
 
@@ -59,7 +59,7 @@ def export(model: Classifier, path: Path) -> None:
     """Write the classifier as ONNX: `input` (N,1,28,28) to `embedding` (N,D) and `logits` (N,10)."""
     names = ["embedding", "logits"]
     torch.onnx.export(model.eval(), torch.zeros(2, 1, 28, 28), str(path), opset_version=17, input_names=["input"],
-                      output_names=names, dynamic_axes={n: {0: "N"} for n in ["input", *names]})
+                      output_names=names, dynamic_axes={n: {0: "N"} for n in ["input", *names]}, **EXPORTER)
     onnx.checker.check_model(onnx.load(str(path)), full_check=True)
     print(f"{path.name}: {path.stat().st_size} bytes, SHA-256 {hashlib.sha256(path.read_bytes()).hexdigest()}")
 

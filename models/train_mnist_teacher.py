@@ -13,6 +13,7 @@ chosen with --classes and --unseen both taken from the digits 0-4.
 import argparse
 import gzip
 import hashlib
+import inspect
 import math
 from pathlib import Path
 from typing import Iterator, Sequence
@@ -22,6 +23,9 @@ import onnx
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+# PyTorch's exporter by TorchScript: newer versions choose another one unless told.
+EXPORTER = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 
 
 def read_idx(path: Path, rank: int) -> np.ndarray:
@@ -162,7 +166,7 @@ def export(teacher: Teacher, path: Path) -> None:
     """Write the teacher as ONNX: `input` (N,1,28,28) to `embedding` (N,D); `embedding_raw` stays an inner tensor."""
     names = ["embedding_raw", "embedding"]
     torch.onnx.export(teacher.eval(), torch.zeros(2, 1, 28, 28), str(path), opset_version=17, input_names=["input"],
-                      output_names=names, dynamic_axes={n: {0: "N"} for n in ["input", *names]})
+                      output_names=names, dynamic_axes={n: {0: "N"} for n in ["input", *names]}, **EXPORTER)
     model = onnx.load(str(path))
     del model.graph.output[0]  # naming it as an output was the way to give the tensor its name
     onnx.checker.check_model(model, full_check=True)

@@ -9,6 +9,7 @@ half.onnx        a float16 matrix product between float32 input and float16 outp
 subgraph.onnx    an If node whose branches read a tensor from outside, and a model-local function that nothing calls
 golden.json      one input and what conv_bn.onnx gives for it
 """
+import inspect
 import json
 import pathlib
 
@@ -18,6 +19,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 HERE = pathlib.Path(__file__).parent
+# PyTorch's exporter by TorchScript: newer versions choose another one unless told.
+EXPORTER = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 torch.manual_seed(1)
 torch.set_num_threads(2)
 
@@ -45,7 +48,7 @@ class Net(torch.nn.Module):
 
 def export(net, name, batch, **options):
     torch.onnx.export(net, torch.zeros(batch, 1, 6, 6), HERE / name, opset_version=13, input_names=["input"],
-                      output_names=["embedding"], **options)
+                      output_names=["embedding"], **options, **EXPORTER)
 
 
 def half():

@@ -5,6 +5,7 @@
 Weights are random and of no use. Each file shows operators that student/importer imports; the tests compare the student
 with ONNX Runtime on the same file, so nothing of what the networks compute is stored.
 """
+import inspect
 import os
 import warnings
 
@@ -17,6 +18,8 @@ from torch import nn
 warnings.filterwarnings("ignore")
 os.makedirs("onnx", exist_ok=True)
 MODE = torch.onnx.TrainingMode
+# PyTorch's exporter by TorchScript: newer versions choose another one unless told.
+EXPORTER = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 
 
 def export(name, net, shape, opset, raw=False, batch=None):
@@ -34,7 +37,7 @@ def export(name, net, shape, opset, raw=False, batch=None):
         net, torch.randn(batch or 2, *shape), f"onnx/{name}.onnx", opset_version=opset,
         training=MODE.PRESERVE if raw else MODE.EVAL, do_constant_folding=not raw,
         input_names=["input"], output_names=["output"],
-        dynamic_axes=None if batch else {"input": {0: "N"}, "output": {0: "N"}})
+        dynamic_axes=None if batch else {"input": {0: "N"}, "output": {0: "N"}}, **EXPORTER)
 
 
 class Residual(nn.Module):

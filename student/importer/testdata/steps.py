@@ -7,6 +7,7 @@ and little-endian float32: head.bin (weight (8,D), bias (8)), batches.bin (10,4,
 losses.bin (10). The loss is the mean of squared differences. RATE is the learning rate: where it is too large for a
 network, its losses in float32 and float64 differ by more than the test allows, and there is nothing to compare.
 """
+import inspect
 import sys
 import warnings
 
@@ -65,9 +66,11 @@ def write(file, *tensors):
             f.write(np.ascontiguousarray(t.detach().numpy(), dtype="<f4").tobytes())
 
 
+# PyTorch's exporter by TorchScript: newer versions choose another one unless told.
+EXPORTER = {"dynamo": False} if "dynamo" in inspect.signature(torch.onnx.export).parameters else {}
 torch.onnx.export(body, x[0], f"{folder}/model.onnx", opset_version=13, training=torch.onnx.TrainingMode.PRESERVE,
                   do_constant_folding=False, input_names=["input"], output_names=["output"],
-                  dynamic_axes={"input": {0: "N"}, "output": {0: "N"}})
+                  dynamic_axes={"input": {0: "N"}, "output": {0: "N"}}, **EXPORTER)
 write("head.bin", head.weight, head.bias)
 write("batches.bin", x)
 write("targets.bin", targets)
