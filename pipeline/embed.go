@@ -36,7 +36,7 @@ func (e *embedder) row(i int) datasets.Row {
 	return e.rows[i]
 }
 
-// outputs are what a model says of samples.
+// outputs are a model's outputs for samples.
 type outputs struct {
 	eval.Outputs
 	ids     []int64 // (N)
@@ -96,7 +96,7 @@ func (e *embedder) explain(err error, rows []int) error {
 	return err
 }
 
-// sayShown is the number of samples that were left out which are named.
+// sayShown is how many of the skipped samples are named.
 const sayShown = 5
 
 // saySkipped tells which samples a stage left out of total, and why.

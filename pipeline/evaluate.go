@@ -162,7 +162,7 @@ func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res
 	return all, err
 }
 
-// beside puts the rows of two matrices of as many rows behind each other.
+// beside concatenates the columns of two matrices of equally many rows.
 func beside(a []float32, widthA int, b []float32, widthB int) []float32 {
 	both := make([]float32, 0, len(a)+len(b))
 	for i := range len(a) / widthA {

@@ -69,7 +69,7 @@ func Inspect(path string) (*Inspection, error) {
 			in.Logits = c.Name
 		}
 	}
-	// Of tensors that are equally likely the later come first: embeddings are rather at a model's end.
+	// Of equally likely tensors the later come first: an embedding tends to be at the end of a model.
 	slices.Reverse(in.Embeddings)
 	slices.SortStableFunc(in.Embeddings, func(a, b Candidate) int { return b.score - a.score })
 	if inputs := m.Inputs(); len(inputs) > 0 {

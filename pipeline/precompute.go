@@ -215,7 +215,7 @@ func (r *Runner) plannedData(ctx context.Context, w *cache.Writer) (datasets.Dat
 	return data, err
 }
 
-// changed says of a file that is not what the plan knows that the plan is of other data.
+// changed says that the plan is of other data, in the error of a file that differs from the plan.
 func changed(err error) error {
 	if errors.Is(err, datasets.ErrChanged) {
 		return fmt.Errorf("%w: the data have changed since the plan was written: %w", cache.ErrMismatch, err)
@@ -235,7 +235,7 @@ func checkKey(c *cache.Cache, key cache.Key) error {
 	return refused(err)
 }
 
-// refused adds to the error of a cache that belongs to something else what to do about it.
+// refused adds what to do to the error of a cache that was made from something else.
 func refused(err error) error {
 	if mismatch, ok := errors.AsType[*cache.MismatchError](err); ok {
 		return fmt.Errorf("%w; give it what it was made with, or set another cache.dir: what is there stays useful, and "+

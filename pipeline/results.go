@@ -119,7 +119,7 @@ func newStatistic(values, ci95 []float64) Statistic {
 	return s
 }
 
-// UnmarshalJSON reads results of every format as those of today.
+// UnmarshalJSON reads results of any format into today's form.
 func (res *Results) UnmarshalJSON(data []byte) error {
 	type results Results
 	read := struct {
@@ -160,7 +160,7 @@ func readResults(dir string) (*Results, error) {
 		return nil, fmt.Errorf("%w: %q has format %d, expected 1 to %d: it was written by a later version of rkd; "+
 			"remove it to measure again", ErrMismatch, path, res.Format, resultsFormat)
 	}
-	res.Format = resultsFormat // as what is read of earlier ones is
+	res.Format = resultsFormat // earlier formats are read into today's form
 	return res, nil
 }
 

@@ -48,7 +48,7 @@ func (r *Runner) generation(ctx context.Context, tasks []Task) error {
 		}
 		err := r.precomputeAll(ctx, t.Config)
 		if t.Generation > 1 && errors.Is(err, cache.ErrMismatch) {
-			// Its teacher was trained anew by this very run: the folder is the task's own, and nobody else's cache.
+			// This run has trained its teacher anew. The folder belongs to this task alone, so it can be removed.
 			r.Progress.Say("precompute: made again, %v", err)
 			if err := os.RemoveAll(t.Config.Cache.Dir); err != nil {
 				return fmt.Errorf("removing the cache of an earlier teacher: %w", err)

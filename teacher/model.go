@@ -113,7 +113,7 @@ func (m *Model) open(ctx context.Context, graph *onnx.Model, samples []datasets.
 	return nil
 }
 
-// fitting leaves out the second sample where it cannot be preprocessed as the first: whoever reads it says so.
+// fitting leaves out the second sample if it cannot be preprocessed like the first: reading it reports that.
 func (m *Model) fitting(ctx context.Context, samples []datasets.Sample) []datasets.Sample {
 	if len(samples) == 2 {
 		if _, err := datasets.Gather(ctx, m.Transform(), m.batch, samples[1]); err != nil {

@@ -26,7 +26,7 @@ func flagsFirst(app *cli.App, args []string) []string {
 		commands, flags, rest = c.Subcommands, c.Flags, rest[1:]
 	}
 	if len(commands) > 0 && len(rest) > 0 && !strings.HasPrefix(rest[0], "-") {
-		return append(ordered, rest[0]) // an unknown command, whose flags nobody knows
+		return append(ordered, rest[0]) // an unknown command, so its flags are unknown
 	}
 	var named, positional []string
 	for len(rest) > 0 {

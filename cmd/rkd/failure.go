@@ -41,7 +41,7 @@ func newFailure(ctx context.Context, err error) failure {
 // print writes the failure: "rkd: MESSAGE" and the hint on a line of its own, or JSON.
 func (f failure) print(w io.Writer, asJSON bool) {
 	if asJSON {
-		_ = json.NewEncoder(w).Encode(f) // there is nobody left to tell
+		_ = json.NewEncoder(w).Encode(f) // an error of writing an error has nowhere to go
 		return
 	}
 	fmt.Fprintf(w, "rkd: %s\n", f.Message)

@@ -163,7 +163,7 @@ func (l *Lock) Release() error {
 			return errors.Join(err, l.f.Close())
 		}
 	}
-	// Removed while it is held: whoever has opened it meanwhile finds out, see Hold.
+	// Removed while it is held: a process that opened it meanwhile notices, see Hold.
 	err := os.Remove(l.f.Path())
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil

@@ -88,7 +88,7 @@ func (e *Gorgonia) compileTraining() error {
 		gorgonia.Read(s.Node, &statistics[i])
 		e.stats = append(e.stats, batchStats{s, func() []float32 { return statistics[i].Data().([]float32) }})
 	}
-	// Backpropagate also differentiates with respect to the samples; what nobody reads is left out.
+	// Backpropagate also differentiates with respect to the samples; unused gradients are not computed.
 	read := grads
 	for _, s := range graph.Stats {
 		read = append(read, s.Node)

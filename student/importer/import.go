@@ -58,7 +58,7 @@ func Import(m *onnx.Model, o Options) (arch.Body, error) {
 	}
 	m, err := m.Inlined()
 	if err == nil {
-		err = m.Check() // functions' nodes have been seen by nobody yet
+		err = m.Check() // the nodes of functions have not been checked yet
 	}
 	if err != nil {
 		return nil, fmt.Errorf("importing the model: %w", err)

@@ -17,7 +17,7 @@ type Param[T blas.Float] struct {
 }
 
 // Learner is a [Loss] with weights of its own. Where its Eval adds a gradient for the student, it adds weight·dL/dValue
-// to the Grad of each of its parameters too; whoever calls it clears them first, as [Sum] does.
+// to the Grad of each of its parameters too; the caller clears them first, as [Sum] does.
 type Learner[T blas.Float] interface {
 	// Params returns the same parameters at each call.
 	Params() []*Param[T]

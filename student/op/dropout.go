@@ -43,7 +43,7 @@ func Dropout(x, step *gorgonia.Node, opts DropoutOptions) (*gorgonia.Node, error
 		return nil, fmt.Errorf("Dropout: %w: rate is %g, expected a number between 0 and 1", ErrOption, opts.Rate)
 	}
 	shape := x.Shape().Clone()
-	mask, err := apply(&operator{ // it has no ONNX form: random numbers are ours, whoever runs the graph
+	mask, err := apply(&operator{ // it has no ONNX form: the mask is drawn here on either engine
 		name:  fmt.Sprintf("DropoutMask{rate=%g,key=%x,shape=%v}", opts.Rate, opts.Key, shape),
 		ranks: []int{1, rank(x)},
 		infer: func(in []tensor.Shape) (tensor.Shape, error) { return shape.Clone(), expectShape(in, 0, 1) },

@@ -73,8 +73,8 @@ func WriteFile(path string, data []byte) error {
 }
 
 // Sweep removes the temporary files that a killed WriteFile left in dir for files whose names match one of patterns,
-// regular expressions of whole names. Whoever calls it holds the folder: another process's temporary file would go,
-// too.
+// regular expressions of whole names. The caller holds the folder, because temporary files of
+// other processes are removed, too.
 func Sweep(dir string, patterns ...string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
