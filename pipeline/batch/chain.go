@@ -15,11 +15,11 @@ import (
 var (
 	// ErrNoEngine says that the scheduler's program is not there.
 	ErrNoEngine = errors.New("not on the path")
-	// ErrRefused says that the scheduler did not take a job; it holds the scheduler's own words.
+	// ErrRefused says that the scheduler refused a job. The error quotes what the scheduler printed.
 	ErrRefused = errors.New("refused")
 )
 
-// Chain is an experiment as its jobs see it.
+// Chain is an experiment as a chain of jobs: what is submitted, and where it runs.
 type Chain struct {
 	Name     string   // of the experiment
 	Config   string   // the configuration's path, as jobs give it to rkd
@@ -36,7 +36,7 @@ type Chain struct {
 	ConfigText []byte
 }
 
-// MarkVariable tells a task the mark of its chain.
+// MarkVariable names the environment variable with the mark of a task's chain.
 const MarkVariable = "RKD_BATCH"
 
 // Engine is a cluster's scheduler.
@@ -64,8 +64,8 @@ func (c *Chain) Render(e Engine) ([]File, error) {
 	return c.Slurm()
 }
 
-// Work is what is to be done: indices, ascending, of the plan's tasks and of the experiment's trainings. Evaluation
-// always is, and costs nothing where it is done.
+// Work lists what is to be done: ascending indices of the plan's tasks and of the experiment's trainings. Evaluation is
+// always part of it, and costs nothing if its results are up to date.
 type Work struct {
 	Precompute []int
 	Finalize   bool
@@ -173,7 +173,7 @@ func Ranges(numbers []int) string {
 	return strings.Join(parts, ",")
 }
 
-// Numbers reads what Ranges writes.
+// Numbers parses the output of Ranges.
 func Numbers(ranges string) ([]int, error) {
 	var numbers []int
 	for part := range strings.SplitSeq(ranges, ",") {
@@ -193,5 +193,5 @@ func Numbers(ranges string) ([]int, error) {
 	return numbers, nil
 }
 
-// maxNumbers bounds what a list of ranges may stand for.
+// maxNumbers bounds how many numbers a list of ranges may have.
 const maxNumbers = 1 << 20

@@ -1,4 +1,4 @@
-// Package batch renders an experiment as jobs of a cluster's scheduler, and hands them to it. What is to be done is
-// counted elsewhere: a task is an index of the cache's plan or of the experiment's trainings, and rkd itself does it.
-// The scheduler gives place, order and another try; no state is kept here.
+// Package batch renders an experiment as jobs of a cluster's scheduler and submits them. A task is an index of the
+// cache's plan or of the experiment's trainings, and runs as a command of rkd. The scheduler places, orders and retries
+// tasks; this package keeps no state.
 package batch

@@ -14,10 +14,10 @@ import (
 // ErrStage says that a stage has ended without all of its tasks.
 var ErrStage = errors.New("tasks have failed")
 
-// ErrStuck says that a stage cannot begin.
+// ErrStuck says that none of a stage's tasks can start.
 var ErrStuck = errors.New("tasks do not start")
 
-// Intervals of waiting: between two looks at the cluster, and until tasks that cannot start are given up.
+// The interval between two queries of the cluster, and the time after which tasks that cannot start are given up.
 const (
 	lookEvery = 2 * time.Second
 	patience  = 2 * time.Minute
@@ -139,8 +139,8 @@ func texts(troubles []Trouble) []string {
 	return list
 }
 
-// Troubles asks kubectl what is the matter with the chain's tasks, which those that were killed cannot tell themselves.
-// The error is ErrNoEngine where there is no kubectl.
+// Troubles asks kubectl why tasks of the chain have failed or cannot start: a task that was killed has written no
+// message. It returns ErrNoEngine if there is no kubectl.
 func (c *Chain) Troubles(ctx context.Context) ([]Trouble, error) {
 	k, err := findKubectl(c.Batch.Namespace)
 	if err != nil {
@@ -153,7 +153,7 @@ func (c *Chain) Troubles(ctx context.Context) ([]Trouble, error) {
 	return l.troubles(), nil
 }
 
-// kubectl is the program, for a namespace.
+// kubectl runs kubectl in a namespace.
 type kubectl struct {
 	path      string
 	namespace []string
@@ -175,7 +175,7 @@ func (k *kubectl) output(ctx context.Context, args ...string) (string, error) {
 	return output(ctx, k.path, append(args, k.namespace...)...)
 }
 
-// look asks for the jobs of a selector, with pods for them and their tasks, too.
+// look queries the jobs of a selector, and with pods their pods and events, too.
 func (k *kubectl) look(ctx context.Context, selector string, pods bool) (*look, error) {
 	kinds := "jobs"
 	if pods {

@@ -63,8 +63,8 @@ func manifestName(i int, s stage) string { return fmt.Sprintf("%d-%s.yaml", i+1,
 
 var notInLabels = regexp.MustCompile(`[^a-z0-9]+`)
 
-// base is the experiment's name as Kubernetes' names begin. Where that has to differ, a part of the name's hash keeps
-// apart what would be called the same.
+// base is the prefix of the names of an experiment's objects: its name in the characters that Kubernetes allows. If
+// that changes it, a part of the name's hash is added, so that different experiments keep different names.
 func (c *Chain) base() string {
 	valid := strings.Trim(notInLabels.ReplaceAllString(strings.ToLower(c.Name), "-"), "-")
 	if valid == c.Name && len(valid) <= maxBase {
@@ -216,7 +216,7 @@ func (c *Chain) arguments(s stage) []string {
 	return args
 }
 
-// literal keeps Kubernetes from putting a variable's value into a text.
+// literal escapes $(NAME), which Kubernetes would replace by a variable's value.
 func literal(text string) string { return strings.ReplaceAll(text, "$(", "$$(") }
 
 // resources are requested and limited alike, so that no task takes what another was promised.
@@ -238,7 +238,8 @@ func (c *Chain) resources(s stage) *resources {
 	return &resources{of, of}
 }
 
-// podDir is the folder in which tasks run: that in which the chain is rendered, as they see it, or else the volume.
+// podDir is the working folder of tasks: the folder in which the chain is rendered, if it is on the volume, else the
+// volume's root.
 func (c *Chain) podDir() string {
 	v := c.Batch.Volume
 	root := v.HostPath
@@ -251,7 +252,7 @@ func (c *Chain) podDir() string {
 	return v.Mount
 }
 
-// checkKubernetes refuses what no task of Kubernetes could do.
+// checkKubernetes refuses experiments that tasks on Kubernetes cannot run.
 func (c *Chain) checkKubernetes() error {
 	if c.Batch.Image == "" {
 		return fmt.Errorf("%w: batch.image is missing: Kubernetes runs tasks in containers, e.g. of what \"make image\" "+

@@ -58,7 +58,7 @@ const everything = `
             - {name: rkd, env: [{name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}]}
 `
 
-// gaps has tasks left of which some are done.
+// gaps is work of which some tasks are done: its indices are not consecutive.
 func gaps() *batch.Chain {
 	c := plain()
 	c.Name, c.Batch.Environment = "Digits_of.all KINDS", map[string]string{"HOME": "/root", "A": "$(PATH) it's"}

@@ -61,7 +61,7 @@ func (c *Chain) Slurm() ([]File, error) {
 
 func scriptName(i int, s stage) string { return fmt.Sprintf("%d-%s.sh", i+1, s.name) }
 
-// slurmScript is what the script of a stage says.
+// slurmScript holds the values of the template slurm.sh.tmpl.
 func (c *Chain) slurmScript(s stage) map[string]any {
 	log := s.name + "-%j.log"
 	job := "$SLURM_JOB_ID"
@@ -149,7 +149,7 @@ func (c *Chain) slurmArrays() []slurmArray {
 	return arrays
 }
 
-// Job is a job that the scheduler has taken.
+// Job is a job that was submitted.
 type Job struct {
 	Stage string `json:"stage"`
 	ID    string `json:"id"`
@@ -220,7 +220,7 @@ func (c *Chain) ran(ctx context.Context, stage, id string) bool {
 // logDelay is how long a log may take to be seen on a shared file system.
 const logDelay = time.Second
 
-// output runs a scheduler's program and returns what it prints; its refusal is ErrRefused with all that it says.
+// output runs a scheduler's program and returns its stdout. If it fails, the error is ErrRefused with all it printed.
 func output(ctx context.Context, program string, args ...string) (string, error) {
 	var out, said bytes.Buffer
 	cmd := exec.CommandContext(ctx, program, args...)
@@ -239,7 +239,7 @@ func output(ctx context.Context, program string, args ...string) (string, error)
 	return strings.TrimSpace(out.String()), nil
 }
 
-// checkSlurm refuses what no script can say.
+// checkSlurm refuses values that cannot be written in a script of sbatch.
 func (c *Chain) checkSlurm() error {
 	for _, path := range []string{c.WorkDir, c.Dir} {
 		if strings.ContainsAny(path, "\n\r\"\\%") {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Trouble is what is the matter with a task, as its cluster says.
+// Trouble is the reason why a task failed or cannot start, as its cluster reports it.
 type Trouble struct {
 	Stage   string `json:"stage"`
 	Index   int    `json:"index"` // of the task; -1 for the whole stage
@@ -18,7 +18,7 @@ type Trouble struct {
 	Message string `json:"message"`
 }
 
-// String is one sentence.
+// String returns the trouble as one sentence.
 func (t Trouble) String() string {
 	what := t.Stage
 	if t.Index >= 0 {
@@ -30,7 +30,7 @@ func (t Trouble) String() string {
 	return what + ": " + t.Message
 }
 
-// look is what a cluster says about jobs at one moment.
+// look is the state of jobs on a cluster at one moment.
 type look struct {
 	jobs   []jobState
 	pods   []podState
@@ -138,7 +138,7 @@ func (j *jobState) finished() (done bool, failure string) {
 	return done, failure
 }
 
-// starved says whether a job has work left and not one pod, as when a quota is exhausted.
+// starved says whether a job has tasks left but not one pod, as when a quota is exhausted.
 func (l *look) starved() bool {
 	return slices.ContainsFunc(l.jobs, func(j jobState) bool {
 		done, _ := j.finished()
@@ -158,8 +158,7 @@ func (l *look) stuck() bool {
 	return stuck
 }
 
-// troubles lists what is the matter, in the order of stages' names and indices: of each task its last pod, if that did
-// not succeed.
+// troubles lists the reasons of tasks whose last pod did not succeed, by stage and index.
 func (l *look) troubles() []Trouble {
 	type task struct {
 		stage string
@@ -195,7 +194,7 @@ func (l *look) troubles() []Trouble {
 	return list
 }
 
-// index is that of the pod's task. Kubernetes counts those that --task-list lists.
+// index is the index of the pod's task: Kubernetes' index is a place in --task-list.
 func (p *podState) index() int {
 	i, err := strconv.Atoi(p.Metadata.Annotations["batch.kubernetes.io/job-completion-index"])
 	if err != nil {
@@ -226,7 +225,7 @@ func (p *podState) waiting() string {
 	return ""
 }
 
-// trouble is what is the matter with a pod, empty if nothing is.
+// trouble is the reason why a pod failed or cannot start, empty for a healthy one.
 func (p *podState) trouble(stage string) string {
 	for _, c := range p.Status.Containers {
 		t := c.State.Terminated
