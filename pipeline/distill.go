@@ -219,7 +219,7 @@ func (r *Runner) train(ctx context.Context, t *training, samples *input, resume 
 			Labels: table.Labels, Samples: table.IDs, Teacher: table.Embeddings, Logits: table.Logits, Input: samples.Loader,
 			Unpack: t.source.unpack(), Classes: t.source.widths().Logits,
 		},
-		ScoreName: score.metric, Score: score.of, Watch: watch,
+		ScoreName: score.metric, Score: score.of, Watch: watch, Saved: func() error { return r.saved(ctx, t.Task) },
 		Observer: newTrainingProgress(t, r.Progress, score.metric, resume),
 	})
 	return err

@@ -40,7 +40,7 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
-	old, err := readResults(c.Dir)
+	old, err := readResults(workDir(c))
 	if err != nil {
 		return nil, err
 	}
@@ -88,7 +88,7 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 		return nil, fmt.Errorf("measuring the baseline: %w", err)
 	}
 	res.closeGaps()
-	return res, res.write(c.Dir)
+	return res, res.write(workDir(c))
 }
 
 // EvaluateModel measures one ONNX model on the test data of e, opened as modelOptions says.

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"rkd/pipeline/lock"
+	"rkd/pipeline/storage"
 	"rkd/student/train/record"
 )
 
@@ -41,11 +42,25 @@ func (r *Runner) hold(ctx context.Context, dir string, mode lock.Mode) (release 
 	return l.Release, nil
 }
 
+// holdAlone holds a folder exclusively: dir on this machine and, where it is that of a location in a bucket, that one,
+// too. above is the location of the run directory that a task's folder lies in.
+func (r *Runner) holdAlone(ctx context.Context, dir, location, above string) (release func() error, err error) {
+	here, err := r.hold(ctx, dir, lock.Exclusive)
+	if err != nil || !storage.IsRemote(location) {
+		return here, err
+	}
+	there, err := r.holdBucket(ctx, dir, location, above)
+	if err != nil {
+		return nil, errors.Join(err, here())
+	}
+	return func() error { return errors.Join(there(), here()) }, nil
+}
+
 // holdRun holds the run directory alone and sweeps up what killed runs left half-written there. (Trainings sweep up
 // checkpoints, the cache its shards.)
 func (r *Runner) holdRun(ctx context.Context) (release func() error, err error) {
-	dir := r.Experiment.Base.Dir
-	if release, err = r.hold(ctx, dir, lock.Exclusive); err != nil {
+	dir := workDir(&r.Experiment.Base)
+	if release, err = r.holdAlone(ctx, dir, r.Experiment.Base.Dir, ""); err != nil {
 		return nil, err
 	}
 	if err := record.Sweep(dir, regexp.QuoteMeta(configFile), regexp.QuoteMeta(ResultsFile)); err != nil {
@@ -63,17 +78,17 @@ func (r *Runner) holdTasks(ctx context.Context, tasks []Task) (release func() er
 		}
 		return err
 	}
-	hold := func(dir string, mode lock.Mode) error {
-		of, err := r.hold(ctx, dir, mode)
+	hold := func(of func() error, err error) error {
 		if err == nil {
 			held = append(held, of)
 		}
 		return err
 	}
-	err = hold(r.Experiment.Base.Dir, lock.Shared)
+	run := r.Experiment.Base.Dir
+	err = hold(r.hold(ctx, workDir(&r.Experiment.Base), lock.Shared))
 	for _, t := range tasks {
 		if err == nil {
-			err = hold(t.Dir(), lock.Exclusive)
+			err = hold(r.holdAlone(ctx, t.Dir(), t.location(), run))
 		}
 	}
 	if err != nil {

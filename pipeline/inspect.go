@@ -51,7 +51,7 @@ type inputGeometry struct {
 // tensors of shape (N,D), (N,D,1,1) or of a shape that the file does not state, tokens (N,T,D) and, among the graph's
 // outputs, feature maps (N,C,H,W), which both take pooling. Errors are those of onnx.Load.
 func Inspect(path string) (*Inspection, error) {
-	m, err := onnx.Load(path)
+	m, err := loadModel(path)
 	if err != nil {
 		return nil, err
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 
-	"rkd/models/onnx"
 	"rkd/pipeline/config"
 )
 
@@ -112,7 +111,7 @@ func (k *resultsKey) teachers() (map[string]any, error) {
 
 // modelHash is the SHA-256 of the model in a file, its external data included.
 func modelHash(path string) (string, error) {
-	m, err := onnx.Load(path)
+	m, err := loadModel(path)
 	if err != nil {
 		return "", err
 	}

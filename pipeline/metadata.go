@@ -132,7 +132,7 @@ func modelOptions(e *config.Experiment, path string) (teacher.Options, error) {
 			config.ErrConfig,
 			path)
 	}
-	m, err := onnx.Load(path)
+	m, err := loadModel(path)
 	if err != nil {
 		return teacher.Options{}, err
 	}

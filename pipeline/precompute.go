@@ -8,7 +8,6 @@ import (
 	"fmt"
 
 	"rkd/datasets"
-	"rkd/models/onnx"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/teacher"
@@ -246,7 +245,7 @@ func refused(err error) error {
 
 // cacheKey is what decides the embeddings that a cache of a data set, by its fingerprint, holds.
 func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
-	model, err := onnx.Load(c.Teacher.Model)
+	model, err := loadModel(c.Teacher.Model)
 	if err != nil {
 		return cache.Key{}, err
 	}

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"rkd/datasets/regular"
 	"rkd/pipeline/cache"
+	"rkd/pipeline/storage"
 	"rkd/student/train/record"
 )
 
@@ -50,7 +50,7 @@ func (r *Runner) generation(ctx context.Context, tasks []Task) error {
 		if t.Generation > 1 && errors.Is(err, cache.ErrMismatch) {
 			// This run has trained its teacher anew. The folder belongs to this task alone, so it can be removed.
 			r.Progress.Say("precompute: made again, %v", err)
-			if err := os.RemoveAll(t.Config.Cache.Dir); err != nil {
+			if err := storage.RemoveAll(ctx, t.Config.Cache.Dir); err != nil {
 				return fmt.Errorf("removing the cache of an earlier teacher: %w", err)
 			}
 			err = r.precomputeAll(ctx, t.Config)
@@ -74,7 +74,7 @@ func (r *Runner) writeConfig() error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(r.Experiment.Base.Dir, configFile)
+	path := filepath.Join(workDir(&r.Experiment.Base), configFile)
 	if there, err := regular.ReadFile(path); err == nil && bytes.Equal(there, data) {
 		return nil
 	}

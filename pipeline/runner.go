@@ -35,6 +35,7 @@ type Runner struct {
 
 	data   map[string]datasets.Dataset // open data sets by part
 	budget *datasets.Budget            // of decoding, for all data sets
+	leases map[string]*lease           // of run directories in buckets, by location
 }
 
 // runtime makes ONNX Runtime ready; only stages that run a model need it.
@@ -73,6 +74,10 @@ func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]
 	if r.budget == nil {
 		r.budget = datasets.NewBudget(r.Experiment.Base.Data.Limits)
 	}
+	source, err := localSource(ctx, source)
+	if err != nil {
+		return nil, fmt.Errorf("opening data.%s: %w", part, err)
+	}
 	d, err := datasets.Open(ctx, source, datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget, Sums: sums})
 	if err != nil {
 		return nil, fmt.Errorf("opening data.%s: %w", part, err)
@@ -91,6 +96,9 @@ func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Da
 		return nil, datasets.Sample{}, err
 	}
 	sample, _, err := datasets.First(ctx, d)
+	if err == nil {
+		o.Model, err = localModel(ctx, o.Model)
+	}
 	if err != nil {
 		return nil, sample, err
 	}

@@ -60,6 +60,6 @@ func (r *Runner) studentLoader(
 	return datasets.NewLoader(data, rows, transform.WithViews(c.Data.Augment, c.Data.ViewSeed, t.source.DrawsByID()),
 		datasets.LoaderOptions{
 			Batch: t.options.Batch.Rows(), Strict: strict,
-			Keep: c.Data.Keep(used, c.Dir, func(err error) { r.Progress.Say("distill: %v", err) }),
+			Keep: c.Data.Keep(used, workDir(c), func(err error) { r.Progress.Say("distill: %v", err) }),
 		}), nil
 }

@@ -7,14 +7,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
-	"rkd/datasets/regular"
 	"rkd/pipeline/batch"
 	"rkd/pipeline/cache"
+	"rkd/pipeline/storage"
 	"rkd/student/train"
-	"rkd/student/train/record"
 )
 
 // Status says how far an experiment is, by what lies in its folders: no scheduler is asked.
@@ -54,18 +52,24 @@ type Failure struct {
 	Host    string `json:"host"`
 }
 
-// failureFile is where a task's failure is kept, in the run directory.
-func (r *Runner) failureFile(stage string, index int) string {
-	return filepath.Join(r.Experiment.Base.Dir, "batch", fmt.Sprintf("%s-%d.failed.json", stage, index))
+// failureStore is where tasks' failures are kept: in the run directory, each in a file that nobody else writes.
+func (r *Runner) failureStore() storage.Store {
+	return storage.At(storage.Join(r.Experiment.Base.Dir, "batch"))
+}
+
+const failureSuffix = ".failed.json"
+
+func failureFile(stage string, index int) string {
+	return fmt.Sprintf("%s-%d%s", stage, index, failureSuffix)
 }
 
 // Failed keeps, for the status, that a task has failed; Succeeded forgets it. That this cannot be written hides no
 // other failure.
-func (r *Runner) Failed(f Failure) {
+func (r *Runner) Failed(ctx context.Context, f Failure) {
 	f.Host, _ = os.Hostname() // for people
 	data, err := json.MarshalIndent(f, "", "  ")
 	if err == nil {
-		err = record.WriteFile(r.failureFile(f.Stage, f.Index), append(data, '\n'))
+		err = r.failureStore().Replace(ctx, failureFile(f.Stage, f.Index), storage.Bytes(append(data, '\n')))
 	}
 	if err != nil {
 		r.Progress.Say("keeping for the status that task %d of %s failed: %v", f.Index, f.Stage, err)
@@ -73,30 +77,33 @@ func (r *Runner) Failed(f Failure) {
 }
 
 // Succeeded forgets a task's failure.
-func (r *Runner) Succeeded(stage string, index int) {
-	if err := os.Remove(r.failureFile(stage, index)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+func (r *Runner) Succeeded(ctx context.Context, stage string, index int) {
+	if err := r.failureStore().Remove(ctx, failureFile(stage, index)); err != nil {
 		r.Progress.Say("forgetting that task %d of %s had failed: %v", index, stage, err)
 	}
 }
 
 // failures lists the failures of tasks.
-func (r *Runner) failures() ([]Failure, error) {
-	files, err := filepath.Glob(filepath.Join(r.Experiment.Base.Dir, "batch", "*.failed.json"))
-	if err != nil {
-		return nil, err
+func (r *Runner) failures(ctx context.Context) ([]Failure, error) {
+	found, store := []Failure{}, r.failureStore()
+	entries, err := store.List(ctx)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading %q: %w", store.Path(""), err)
 	}
-	found := []Failure{}
-	for _, file := range files {
-		data, err := regular.ReadFile(file)
+	for _, e := range entries {
+		if !strings.HasSuffix(e.Name, failureSuffix) {
+			continue
+		}
+		data, err := storage.ReadFile(ctx, store, e.Name, 1<<20)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // forgotten in between
 		}
-		if err != nil {
-			return nil, fmt.Errorf("reading how a task failed: %w", err)
-		}
 		var f Failure
-		if err := json.Unmarshal(data, &f); err != nil {
-			return nil, fmt.Errorf("reading %q: %w", file, err)
+		if err == nil {
+			err = json.Unmarshal(data, &f)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading how a task failed in %q: %w", store.Path(e.Name), err)
 		}
 		found = append(found, f)
 	}
@@ -106,6 +113,9 @@ func (r *Runner) failures() ([]Failure, error) {
 // Status looks how far the experiment is.
 func (r *Runner) Status(ctx context.Context) (*Status, error) {
 	s := &Status{Name: r.Experiment.Base.Name}
+	if err := r.refresh(ctx); err != nil {
+		return nil, err
+	}
 	var err error
 	s.Cache, err = cache.ReadStatus(ctx, r.Experiment.Base.Cache.Dir)
 	if err != nil && !errors.Is(err, cache.ErrNoPlan) {
@@ -119,12 +129,12 @@ func (r *Runner) Status(ctx context.Context) (*Status, error) {
 		status.Index = i
 		s.Trainings = append(s.Trainings, *status)
 	}
-	results, err := readResults(r.Experiment.Base.Dir)
+	results, err := readResults(workDir(&r.Experiment.Base))
 	if err != nil {
 		return nil, err
 	}
 	s.Evaluated = results != nil
-	s.Failures, err = r.failures()
+	s.Failures, err = r.failures(ctx)
 	return s, err
 }
 

@@ -13,6 +13,7 @@ import (
 	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/pipeline/config"
+	"rkd/pipeline/storage"
 	"rkd/student/arch"
 	"rkd/student/importer"
 	"rkd/student/loss"
@@ -51,7 +52,7 @@ func next(tasks []Task) []Task {
 		c.Teacher = studentOptions(t.Model(), t.Config)
 		c.Teacher.Normalize = t.Config.Teacher.Normalize
 		following[i] = Task{Variant: t.Variant, Seed: t.Seed, Generation: t.Generation + 1, Config: &c}
-		c.Cache.Dir = filepath.Join(following[i].Dir(), "cache")
+		c.Cache.Dir = storage.Join(following[i].location(), "cache")
 	}
 	return following
 }
@@ -72,9 +73,9 @@ func generations(e *config.Experiment) []Task {
 	return all
 }
 
-// Dir is the task's folder: checkpoint, metrics and exported student.
+// Dir is the task's folder on this machine: checkpoint, metrics and exported student.
 func (t Task) Dir() string {
-	return filepath.Join(t.Config.Dir, filepath.FromSlash(t.path()))
+	return filepath.Join(workDir(t.Config), filepath.FromSlash(t.path()))
 }
 
 // path is the task's folder in the run directory, with slashes.
@@ -177,7 +178,7 @@ func newNetwork(c *config.Config, input []int) (n *arch.Network, hash string, er
 		}
 		return n, "", nil
 	}
-	m, err := onnx.Load(o.Arch.ONNX)
+	m, err := loadModel(o.Arch.ONNX)
 	if err == nil {
 		hash, err = m.Hash()
 	}

@@ -25,7 +25,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	}()
 	results, at := &checkedWriter{w: stdout}, &position{}
 	app := newApp(console{stdout: results, stderr: stderr, at: at})
-	err := app.RunContext(ctx, flagsFirst(app, args))
+	err := keepCopies()
+	if err == nil {
+		err = app.RunContext(ctx, flagsFirst(app, args))
+	}
 	if err == nil {
 		err = results.err
 	}

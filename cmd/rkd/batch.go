@@ -12,6 +12,7 @@ import (
 
 	"rkd/pipeline"
 	"rkd/pipeline/batch"
+	"rkd/pipeline/storage"
 )
 
 // batchOptions are those of the commands that make jobs for a cluster.
@@ -94,6 +95,9 @@ func (o *batchOptions) render(ctx context.Context, name string, args []string) (
 	out := o.Out
 	if out == "" {
 		out = filepath.Join(r.Experiment.Base.Dir, "jobs")
+		if storage.IsRemote(r.Experiment.Base.Dir) { // a scheduler reads files
+			out = filepath.Join("runs", r.Experiment.Base.Name, "jobs")
+		}
 	}
 	chain, err := r.Chain(ctx, pipeline.ChainOptions{
 		Engine: engine, Config: file, Overrides: o.overrides(), Program: self, Out: out, Missing: o.Missing,

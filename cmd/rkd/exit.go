@@ -22,6 +22,7 @@ import (
 	"rkd/pipeline/lock"
 	"rkd/pipeline/objective"
 	"rkd/pipeline/report"
+	"rkd/pipeline/storage"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -70,16 +71,18 @@ var sentinels = []struct {
 	hint string
 	errs []error
 }{
+	{exitInput, "docs/storage.md says what a bucket needs", []error{storage.ErrRefused}},
+	{exitFailed, "", []error{storage.ErrFull, storage.ErrUnreachable}},
 	{exitUsage, "docs/configuration.md explains every key", []error{config.ErrConfig}},
 	{exitUsage, "", []error{
 		datasets.ErrSource, datasets.ErrViews, datasets.ErrLimits, datasets.ErrPreprocess, onnx.ErrUnknownTensor,
 		ort.ErrProvider,
 		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions,
-		cache.ErrPlan, cache.ErrTask,
+		cache.ErrPlan, cache.ErrTask, storage.ErrLocation,
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
 	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch}},
-	{exitHeld, "", []error{lock.ErrHeld}},
+	{exitHeld, "", []error{lock.ErrHeld, lock.ErrLost}},
 	{exitPartial, "run 'rkd precompute CONFIG' again: it adds what is missing", []error{cache.ErrIncomplete}},
 	{exitPartial, "'rkd batch render CONFIG --missing' makes jobs for them", []error{pipeline.ErrPartial}},
 	{exitInput, "'rkd precompute CONFIG' fills a cache", []error{cache.ErrNoCache}},

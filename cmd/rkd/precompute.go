@@ -2,13 +2,13 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
+	"rkd/pipeline/storage"
 )
 
 // precomputeOptions are those of `rkd precompute`.
@@ -117,7 +117,7 @@ func (o *precomputeOptions) loadPlan(ctx context.Context, dir string) (*pipeline
 	if err != nil {
 		return nil, err
 	}
-	e, err := config.Parse(filepath.Join(dir, cache.PlanName), []byte(p.Config), append(o.overrides(), "cache.dir="+dir))
+	e, err := config.Parse(storage.Join(dir, cache.PlanName), []byte(p.Config), append(o.overrides(), "cache.dir="+dir))
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func writePlan(ctx context.Context, o precomputeOptions, r *pipeline.Runner) err
 		p, dir := plans[i], t.Config.Cache.Dir
 		o.printf("%s: %d rows to compute in %d shards, %d tasks: rkd precompute %s --task-index 0 to %d, then rkd cache "+
 			"finalize %s\n",
-			dir, p.Rows, p.ShardCount, p.Tasks, filepath.Join(dir, cache.PlanName), p.Tasks-1, dir)
+			dir, p.Rows, p.ShardCount, p.Tasks, storage.Join(dir, cache.PlanName), p.Tasks-1, dir)
 	}
 	return nil
 }

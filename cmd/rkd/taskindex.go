@@ -71,10 +71,10 @@ func (o *indexOptions) index() (index int, named bool, err error) {
 // failed.
 func keepOutcome(ctx context.Context, r *pipeline.Runner, stage string, index int, err error) {
 	if err == nil {
-		r.Succeeded(stage, index)
+		r.Succeeded(context.WithoutCancel(ctx), stage, index)
 		return
 	}
 	if f := newFailure(ctx, err); f.Code != exitInterrupted && f.Code != exitHeld {
-		r.Failed(pipeline.Failure{Stage: stage, Index: index, Code: f.Code, Message: f.Message})
+		r.Failed(context.WithoutCancel(ctx), pipeline.Failure{Stage: stage, Index: index, Code: f.Code, Message: f.Message})
 	}
 }

@@ -34,6 +34,20 @@ func (m *Model) externalFiles() []string {
 	return files
 }
 
+// ExternalFiles returns the names of the files in which the model at path keeps tensors, relative to its folder. They need
+// not be there.
+func ExternalFiles(path string) ([]string, error) {
+	data, err := regular.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("reading model %q: %w", path, err)
+	}
+	m, err := Parse(data, filepath.Dir(path))
+	if err != nil {
+		return nil, fmt.Errorf("reading model %q: %w", path, err)
+	}
+	return m.externalFiles(), nil
+}
+
 func externalField(t *TensorProto, key string) string {
 	for _, e := range t.ExternalData {
 		if e.GetKey() == key {

@@ -10,6 +10,8 @@ import (
 	"hash"
 	"io"
 	"io/fs"
+
+	"rkd/pipeline/storage"
 )
 
 // digest counts and hashes what is written to it.
@@ -63,7 +65,7 @@ func withFile(ctx context.Context, store Store, name string, read func(File) err
 // corrupt names the file in err.
 func corrupt(path string, err error) error {
 	switch {
-	case err == nil, errors.Is(err, ErrCorrupt), errors.Is(err, ErrMismatch),
+	case err == nil, errors.Is(err, ErrCorrupt), errors.Is(err, ErrMismatch), storage.IsOutage(err),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.Is(err, fs.ErrNotExist):

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"slices"
 	"strings"
+
+	"rkd/pipeline/storage"
 )
 
 // Finalize writes the manifest of a folder's newest plan once all of its shards are there: the last step of a cache
@@ -129,7 +131,7 @@ func (w *Writer) writeManifest(ctx context.Context, m *Manifest) error {
 		return err
 	}
 	*m = *written
-	if there, err := readFile(ctx, w.store, ManifestName, maxJSON); err == nil && bytes.Equal(there, data) {
+	if there, err := storage.ReadFile(ctx, w.store, ManifestName, maxJSON); err == nil && bytes.Equal(there, data) {
 		return nil
 	}
 	return w.store.Replace(ctx, ManifestName, func(out io.Writer) error {
@@ -164,7 +166,7 @@ func (w *Writer) sweep(ctx context.Context) error {
 			errs = append(errs, w.store.Remove(ctx, name))
 		}
 	}
-	err = w.store.Sweep(ctx)
+	err = w.store.Sweep(ctx, isOurs)
 	if errors.Is(err, fs.ErrNotExist) {
 		err = nil
 	}

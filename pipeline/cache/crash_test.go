@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rkd/pipeline/storage"
 )
 
 // The environment that turns the test binary into a writer that can be killed.
@@ -35,14 +37,14 @@ func crashPlan() Plan { return testPlan(120, 1, 20, 64, 0) }
 
 // slowFile spends time inside a file, so that a kill finds it half written.
 type slowFile struct {
-	tempFile
+	storage.TempFile
 	delay time.Duration
 }
 
 func (f slowFile) Write(p []byte) (n int, err error) {
 	for chunk := range slices.Chunk(p, 512) {
 		time.Sleep(f.delay)
-		k, err := f.tempFile.Write(chunk)
+		k, err := f.TempFile.Write(chunk)
 		n += k
 		if err != nil {
 			return n, err
@@ -52,8 +54,8 @@ func (f slowFile) Write(p []byte) (n int, err error) {
 }
 
 func slow(w *Writer, delay time.Duration) {
-	hooks(w).create = func(path string) (tempFile, error) {
-		f, err := createFile(path)
+	hooks(w).CreateFile = func(path string) (storage.TempFile, error) {
+		f, err := storage.CreateFile(path)
 		return slowFile{f, delay}, err
 	}
 }
@@ -110,7 +112,7 @@ func TestKilledWriterResumesToTheSameBytes(t *testing.T) {
 		}
 		kills++
 		for name := range contents(t, dir) {
-			if tempPattern.MatchString(name) {
+			if storage.IsTemporary(name) {
 				halves++
 			}
 		}

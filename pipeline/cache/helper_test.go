@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rkd/pipeline/storage"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -69,8 +71,11 @@ func (p Plan) header() Header {
 	return f.Header
 }
 
+// raceRounds is the number of rounds of a race; test-crash runs more.
+var raceRounds = 10
+
 // hooks is the writer's store, whose doings tests replace.
-func hooks(w *Writer) *fileStore { return w.store.(*fileStore) }
+func hooks(w *Writer) *storage.Folder { return w.store.(*storage.Folder) }
 
 // embed stands for a teacher: it fills rows with values that depend on id, view and position alone.
 func embed(r Rows, dim, logitsDim int) Rows {

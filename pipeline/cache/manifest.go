@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+
+	"rkd/pipeline/storage"
 )
 
 // Manifest lists what a cache holds. Its JSON is indented and its bytes depend on the rows alone.
@@ -128,7 +130,7 @@ func (m *Manifest) validate() error {
 // another format version and ErrCorrupt for one that is cut short or changed.
 func readManifest(ctx context.Context, store Store) (*Manifest, error) {
 	path := store.Path(ManifestName)
-	data, err := readFile(ctx, store, ManifestName, maxJSON)
+	data, err := storage.ReadFile(ctx, store, ManifestName, maxJSON)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, noManifest(ctx, store)

@@ -12,6 +12,7 @@ import (
 	"slices"
 
 	"rkd/datasets/memory"
+	"rkd/pipeline/storage"
 )
 
 // A part holds rows [from, to) of a shard while that is unfinished, so that an interruption costs a minute and not a
@@ -86,7 +87,7 @@ func readPart(ctx context.Context, store Store, h shardHeader, from, to int) (pa
 	p := part{from: from, to: to, present: make([]bool, to-from)}
 	bits := (to - from + 7) / 8
 	largest := partHead + bits + 4*(to-from)*(h.Dim+h.LogitsDim) + sha256.Size
-	data, err := readFile(ctx, store, partName(shardName(h.Plan, h.Shard, h.ShardCount), from, to), int64(largest))
+	data, err := storage.ReadFile(ctx, store, partName(shardName(h.Plan, h.Shard, h.ShardCount), from, to), int64(largest))
 	if err != nil {
 		return p, err
 	}

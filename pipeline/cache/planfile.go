@@ -10,7 +10,8 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strings"
+
+	"rkd/pipeline/storage"
 )
 
 // maxJSON bounds what is read of a plan or a manifest.
@@ -122,7 +123,7 @@ func parsePlan(data []byte) (*PlanFile, error) {
 // readPlan reads a plan of a folder.
 func readPlan(ctx context.Context, store Store, number int) (*PlanFile, error) {
 	name := planName(number)
-	data, err := readFile(ctx, store, name, maxJSON)
+	data, err := storage.ReadFile(ctx, store, name, maxJSON)
 	if err != nil {
 		return nil, fmt.Errorf("reading plan %q: %w", store.Path(name), err)
 	}
@@ -155,16 +156,10 @@ func ReadPlan(ctx context.Context, dir string) (*PlanFile, error) {
 	return readPlan(ctx, store, newest)
 }
 
-// PlanDir returns the cache folder of the plan in a file, and whether its name is a plan's.
+// PlanDir returns the cache of the plan in a file, and whether its name is a plan's.
 func PlanDir(file string) (dir string, ok bool) {
-	i := strings.LastIndexAny(file, `/\`)
-	if planNumber(file[i+1:]) == 0 {
-		return "", false
-	}
-	if i < 0 {
-		return ".", true
-	}
-	return file[:max(i, 1)], true
+	dir, name := storage.Split(file)
+	return dir, planNumber(name) > 0
 }
 
 // newestPlan returns the highest number of a plan among files, 0 without.

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"rkd/datasets/fault"
+	"rkd/pipeline/storage"
 )
 
 // Writer fills a folder with the shards of its newest plan. Its methods may be called from several goroutines, and
@@ -161,7 +162,7 @@ func (w *Writer) openManifest(ctx context.Context, key Key) error {
 	case errors.Is(err, ErrNoCache):
 		return nil
 	case errors.Is(err, ErrCorrupt):
-		data, readErr := readFile(ctx, w.store, ManifestName, maxJSON)
+		data, readErr := storage.ReadFile(ctx, w.store, ManifestName, maxJSON)
 		if readErr != nil {
 			return fmt.Errorf("reading manifest %q: %w", w.store.Path(ManifestName), readErr)
 		}

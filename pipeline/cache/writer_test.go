@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rkd/pipeline/storage"
 )
 
 func TestPlanRefuses(t *testing.T) {
@@ -187,14 +189,14 @@ func TestCommitSeesShardsOfOtherWriters(t *testing.T) {
 
 // fullDisk is a file on a disk with some bytes left.
 type fullDisk struct {
-	tempFile
+	storage.TempFile
 	left int
 }
 
 func (f *fullDisk) Write(p []byte) (int, error) {
 	n := min(len(p), f.left)
 	f.left -= n
-	if n, err := f.tempFile.Write(p[:n]); err != nil {
+	if n, err := f.TempFile.Write(p[:n]); err != nil {
 		return n, err
 	}
 	if n < len(p) {
@@ -208,8 +210,8 @@ func TestFullDiskLeavesNothing(t *testing.T) {
 	for _, left := range []int{0, 1, 1000, 40_000} {
 		dir := t.TempDir()
 		w := create(t, dir, plan)
-		hooks(w).create = func(path string) (tempFile, error) {
-			f, err := createFile(path)
+		hooks(w).CreateFile = func(path string) (storage.TempFile, error) {
+			f, err := storage.CreateFile(path)
 			return &fullDisk{f, left}, err
 		}
 		err := w.WriteShard(t.Context(), 0, embed(w.Rows(0), 300, 0))
@@ -217,11 +219,11 @@ func TestFullDiskLeavesNothing(t *testing.T) {
 		if files := besidePlan(t, dir); len(files) > 0 {
 			t.Errorf("%d bytes left: %v stayed", left, files)
 		}
-		hooks(w).create = createFile
+		hooks(w).CreateFile = storage.CreateFile
 		must(t, w.WriteShard(t.Context(), 0, embed(w.Rows(0), 300, 0)))
 
-		hooks(w).create = func(path string) (tempFile, error) {
-			f, err := createFile(path)
+		hooks(w).CreateFile = func(path string) (storage.TempFile, error) {
+			f, err := storage.CreateFile(path)
 			return &fullDisk{f, min(left, 200)}, err
 		}
 		_, err = w.Commit(t.Context())
@@ -234,7 +236,7 @@ func TestFullDiskLeavesNothing(t *testing.T) {
 
 func TestFolderThatCannotBeWritten(t *testing.T) {
 	w := create(t, t.TempDir(), testPlan(4, 1, 4, 3, 0))
-	hooks(w).create = func(string) (tempFile, error) { return nil, syscall.EROFS }
+	hooks(w).CreateFile = func(string) (storage.TempFile, error) { return nil, syscall.EROFS }
 	err := w.WriteShard(t.Context(), 0, embed(w.Rows(0), 3, 0))
 	wantError(t, err, syscall.EROFS, shardName(1, 0, 1))
 }
@@ -254,7 +256,7 @@ func TestWritersRace(t *testing.T) {
 				errs := make([]error, 8)
 				for n := range errs {
 					w := create(t, dir, plan)
-					hooks(w).link = link
+					hooks(w).Link = link
 					wg.Go(func() {
 						for i := range w.Shards() {
 							errs[n] = errors.Join(errs[n], w.WriteShard(t.Context(), i, embed(w.Rows(i), 16, 4)))

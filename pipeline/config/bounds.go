@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rkd/datasets/regular"
+	"rkd/pipeline/storage"
 )
 
 // Bounds of a document: what a person writes is far below them, and what is above them was made to exhaust memory.
@@ -23,6 +25,10 @@ const (
 
 // readFile reads a configuration of at most maxDocument bytes.
 func readFile(name string) ([]byte, error) {
+	name, err := storage.Mirror(context.Background(), name)
+	if err != nil {
+		return nil, err
+	}
 	f, err := regular.Open(name)
 	if err != nil {
 		return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/pipeline/objective"
+	"rkd/pipeline/storage"
 	"rkd/student/arch"
 	"rkd/student/train"
 	"rkd/teacher"
@@ -256,6 +257,8 @@ func (c *Config) complete() error {
 		section string
 		check   func() error
 	}{
+		{"dir", func() error { return checkLocation(c.Dir) }},
+		{"cache.dir", func() error { return checkLocation(c.Cache.Dir) }},
 		{"data.train", c.Data.Train.Validate},
 		{"data.test", c.Data.Test.Validate},
 		{"data.augment", c.Data.Augment.Validate},
@@ -275,13 +278,19 @@ func (c *Config) complete() error {
 	return nil
 }
 
+// checkLocation refuses URLs that are none.
+func checkLocation(location string) error {
+	_, err := storage.Clean(location)
+	return err
+}
+
 func (c *Config) fillIn() error {
 	c.fillInTeachers()
 	if c.Dir == "" {
 		c.Dir = filepath.Join("runs", c.Name)
 	}
 	if c.Cache.Dir == "" {
-		c.Cache.Dir = filepath.Join(c.Dir, "cache")
+		c.Cache.Dir = storage.Join(c.Dir, "cache")
 	}
 	if c.Cache.DType == "" {
 		c.Cache.DType = "float32"

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
+
 	"reflect"
 	"slices"
 
+	"rkd/pipeline/storage"
 	"rkd/teacher"
 )
 
@@ -52,7 +53,7 @@ func (c *Config) EachTeacher() []Taught {
 		one := *c
 		one.Teachers, one.Combine = nil, ""
 		one.Teacher = c.Teachers[name].Options
-		one.Cache.Dir = filepath.Join(c.Cache.Dir, name)
+		one.Cache.Dir = storage.Join(c.Cache.Dir, name)
 		all = append(all, Taught{Name: name, Weight: c.Teachers[name].Weight, Config: &one})
 	}
 	return all

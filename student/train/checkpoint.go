@@ -182,6 +182,7 @@ func (c *Checkpoint) restore(dir string, e engine.Engine) error {
 type store struct {
 	dir    string
 	engine engine.Engine
+	saved  func() error // nil without
 }
 
 // best writes the weights as the best so far.
@@ -211,7 +212,10 @@ func (s *store) save(c *Checkpoint) error {
 	if err := s.describe(c); err != nil {
 		return err
 	}
-	return s.tidy(c)
+	if err := s.tidy(c); err != nil || s.saved == nil {
+		return err
+	}
+	return s.saved()
 }
 
 // describe writes the JSON file that makes tensor files a checkpoint.

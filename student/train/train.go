@@ -41,6 +41,8 @@ type Job struct {
 	// Dir is the checkpoint folder. Resume goes on from the checkpoint there, if there is one.
 	Dir    string
 	Resume bool
+	// Saved, where there is one, is called after every checkpoint.
+	Saved func() error
 
 	Network *arch.Network
 	Engine  engine.Engine // of Network, with its first weights; Run trains them
@@ -181,7 +183,7 @@ func (r *run) resume() error {
 	if err := os.MkdirAll(r.Dir, 0o755); err != nil {
 		return fmt.Errorf("making the checkpoint folder: %w", err)
 	}
-	r.store = &store{dir: r.Dir, engine: r.Engine}
+	r.store = &store{dir: r.Dir, engine: r.Engine, saved: r.Saved}
 	c, err := ReadCheckpoint(r.Dir)
 	switch {
 	case !r.Resume, errors.Is(err, ErrNoCheckpoint):

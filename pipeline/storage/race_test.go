@@ -1,0 +1,5 @@
+//go:build crash
+
+package storage_test
+
+func init() { raceRounds = 500 }
