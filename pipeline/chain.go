@@ -14,7 +14,7 @@ import (
 	"rkd/pipeline/batch"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
-	"rkd/student/train/record"
+	"rkd/pipeline/storage"
 )
 
 // ErrNotShared says that a task does not see the run directory of its chain.
@@ -79,19 +79,23 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 		return nil, err
 	}
 	c.Work = s.Work(o.Missing)
-	c.Mark, err = r.mark()
+	c.Mark, err = r.mark(ctx)
 	return c, err
 }
 
-func (r *Runner) markFile() string { return filepath.Join(r.Experiment.Base.Dir, "batch", "mark") }
+// markName is the name of the mark beside the tasks' failures.
+const markName = "mark"
 
 // mark returns the mark of the run directory, a random word by which tasks on other machines know it. Where there is
 // none, it makes one.
-func (r *Runner) mark() (string, error) {
-	data, err := regular.ReadFile(r.markFile())
+func (r *Runner) mark(ctx context.Context) (string, error) {
+	store := r.failureStore()
+	data, err := storage.ReadFile(ctx, store, markName, 1000)
 	if errors.Is(err, fs.ErrNotExist) {
-		data = []byte(rand.Text())
-		err = record.WriteFile(r.markFile(), data)
+		err = store.Create(ctx, markName, storage.Bytes([]byte(rand.Text())))
+		if err == nil || errors.Is(err, fs.ErrExist) { // ours, or that of who was faster
+			data, err = storage.ReadFile(ctx, store, markName, 1000)
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("marking the run directory: %w", err)
@@ -101,8 +105,9 @@ func (r *Runner) mark() (string, error) {
 
 // CheckMark refuses, with ErrNotShared, a run directory that is another than that of the chain with the mark: what a
 // task wrote there would be lost.
-func (r *Runner) CheckMark(mark string) error {
-	data, err := regular.ReadFile(r.markFile())
+func (r *Runner) CheckMark(ctx context.Context, mark string) error {
+	store := r.failureStore()
+	data, err := storage.ReadFile(ctx, store, markName, 1000)
 	if err == nil && strings.TrimSpace(string(data)) == mark {
 		return nil
 	}
@@ -115,5 +120,5 @@ func (r *Runner) CheckMark(mark string) error {
 		what = "is missing"
 	}
 	return fmt.Errorf("%w: on %s, %q, written when the jobs were rendered, %s: %q has to be the same folder on all nodes",
-		ErrNotShared, host, r.markFile(), what, r.Experiment.Base.Dir)
+		ErrNotShared, host, store.Path(markName), what, r.Experiment.Base.Dir)
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 
 	"rkd/datasets"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
+	"rkd/pipeline/storage"
 	"rkd/student/train"
 	"rkd/teacher"
 )
@@ -48,7 +48,7 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 		r.Progress.Say("evaluate: up to date (%d test samples)", old.Samples)
 		if old.Baseline == nil {
 			r.Progress.Say("evaluate: measured by an earlier version of rkd, without baseline and fidelity: remove %q to "+
-				"measure again", filepath.Join(c.Dir, ResultsFile))
+				"measure again", storage.Join(c.Dir, ResultsFile))
 		}
 		return old, nil
 	}

@@ -8,22 +8,53 @@ import (
 	"fmt"
 	"maps"
 
+	"go.yaml.in/yaml/v3"
+
 	"rkd/pipeline/config"
 )
 
 const (
 	// exportKeyVersion is raised when the same student is exported differently.
-	exportKeyVersion = 4
+	exportKeyVersion = 5
 	// resultsKeyVersion is raised when the same models are measured differently.
 	resultsKeyVersion = 2
 )
 
-// exportKey identifies what an export of the student with options o holds.
+// exportKey identifies what an export of the student with options o holds. Where the student was trained, and what lay
+// where then, is no part of it: the cache and the teacher are named by what is in them.
 func (s *student) exportKey(o config.Export) (string, error) {
-	description := map[string]any{}
+	return s.exportKeyOf(exportKeyVersion, o, func(about map[string]any) error {
+		c := map[string]any{}
+		if err := yaml.Unmarshal([]byte(s.about.Config), &c); err != nil {
+			return err
+		}
+		for _, section := range []string{"dir", "data", "cache", "teacher", "teachers", "batch"} {
+			delete(c, section)
+		}
+		if student, ok := c["student"].(map[string]any); ok {
+			if arch, ok := student["arch"].(map[string]any); ok && arch["onnx"] != nil {
+				arch["onnx"] = s.about.Start
+			}
+		}
+		about["config"] = c
+		return nil
+	})
+}
+
+// exportKeyV4 is exportKey of version 4, in which the text of the configuration is a part.
+func (s *student) exportKeyV4(o config.Export) (string, error) {
+	return s.exportKeyOf(4, o, func(map[string]any) error { return nil })
+}
+
+func (s *student) exportKeyOf(version int, o config.Export, change func(about map[string]any) error) (string, error) {
+	about := map[string]any{}
 	decoder := json.NewDecoder(bytes.NewReader(s.text))
 	decoder.UseNumber() // seeds are large
-	if err := decoder.Decode(&description); err != nil {
+	err := decoder.Decode(&about)
+	if err == nil {
+		err = change(about)
+	}
+	if err != nil {
 		return "", fmt.Errorf("making the key of an export: %w", err)
 	}
 	options, err := config.SectionKey("export", o)
@@ -31,7 +62,7 @@ func (s *student) exportKey(o config.Export) (string, error) {
 		return "", err
 	}
 	return config.Key{
-		"format_version": exportKeyVersion, "weights": s.file.SHA256, "about": description, "export": options,
+		"format_version": version, "weights": s.file.SHA256, "about": about, "export": options,
 	}.Hash(), nil
 }
 

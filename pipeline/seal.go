@@ -75,8 +75,11 @@ func (s *student) exported(path, key string, o config.Export) (bool, error) {
 	switch made := m.Metadata()[metadataPrefix+"export_key"]; {
 	case unknown:
 		return made == s.exportKeyV1(o), nil
+	case made != key:
+		earlier, err := s.exportKeyV4(o)
+		return intact && made == earlier, err
 	default:
-		return intact && made == key, nil
+		return intact, nil
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"slices"
 
@@ -107,7 +108,7 @@ func (o *experimentOptions) load(out *console, file string) (*pipeline.Runner, e
 	}
 	r := &pipeline.Runner{Machine: m, Experiment: e}
 	if mark := os.Getenv(batch.MarkVariable); mark != "" {
-		return r, r.CheckMark(mark)
+		return r, r.CheckMark(context.Background(), mark)
 	}
 	return r, nil
 }
