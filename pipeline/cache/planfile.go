@@ -159,7 +159,10 @@ func ReadPlan(ctx context.Context, dir string) (*PlanFile, error) {
 // PlanDir returns the cache of the plan in a file, and whether its name is a plan's.
 func PlanDir(file string) (dir string, ok bool) {
 	dir, name := storage.Split(file)
-	return dir, planNumber(name) > 0
+	if planNumber(name) == 0 {
+		return "", false
+	}
+	return dir, true
 }
 
 // newestPlan returns the highest number of a plan among files, 0 without.
