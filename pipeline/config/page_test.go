@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"go.yaml.in/yaml/v3"
+
 	"rkd/pipeline/config"
 	"rkd/pipeline/objective"
 )
@@ -180,5 +182,47 @@ func TestPageDocumentsEveryKey(t *testing.T) {
 				t.Errorf("docs/configuration.md, section %v, documents %s, which is no key", s.paths, documented)
 			}
 		}
+	}
+}
+
+// A resolved configuration has every key of the sections that it uses. Sections of several forms or kinds have those of
+// their own.
+func TestResolvedConfigurationHasEveryKey(t *testing.T) {
+	several := []string{
+		"student.arch", "student.arch.layers", "train.batch", "train.schedule", "loss.task", "batch", "variants", "grid",
+	}
+	e, err := config.Parse("x.yaml", []byte(text), []string{"loss.cc=1", "data.augment={blur: {}}", "student.head=linear"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := e.Resolved()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var resolved map[string]any
+	if err := yaml.Unmarshal(data, &resolved); err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, key := range configurationKeys(t) {
+		if slices.ContainsFunc(several, func(s string) bool { return key == s || strings.HasPrefix(key, s+".") }) {
+			continue
+		}
+		parts, section, used := strings.Split(key, "."), resolved, true
+		for _, part := range parts[:len(parts)-1] {
+			if section, used = section[part].(map[string]any); !used {
+				break // null, or a number: the section is not in use
+			}
+		}
+		if !used {
+			continue
+		}
+		if _, ok := section[parts[len(parts)-1]]; !ok {
+			t.Errorf("%s is missing", key)
+		}
+		found++
+	}
+	if found < 80 {
+		t.Errorf("%d keys are looked for, expected 80 and more", found)
 	}
 }
