@@ -27,6 +27,10 @@ type proposal struct {
 	Batch         string
 	Selection     string
 	Flat, Overlap bool // no classes; test samples that training sees
+	// Recipe is that of the student, its losses and its training; empty has them written out. Size is that of its batches,
+	// 0 leaves it to the recipe.
+	Recipe string
+	Size   int
 }
 
 // Proposal is a configuration that Propose wrote.
@@ -124,6 +128,9 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 	if smallest >= enough && !p.Flat {
 		p.Selection = "0.1"
 	}
+	if total < 4*recipeBatch {
+		p.Size = max(2, min(64, total/2))
+	}
 	if p.Flat || perClass < 2 || len(counts) < 2 {
 		p.Batch = fmt.Sprintf("{kind: shuffled, size: %d}", max(2, min(64, total/2)))
 	} else {
@@ -131,6 +138,9 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 	}
 	return nil
 }
+
+// recipeBatch is the size of batches of the recipe for photographs.
+const recipeBatch = 128
 
 // flow writes a source as a YAML flow mapping.
 func flow(s datasets.Source) string {
@@ -148,7 +158,8 @@ func flow(s datasets.Source) string {
 	return text + ", on_error: " + s.OnError + "}"
 }
 
-// student chooses a network for the size of the teacher's images: small ones as they are, others at 64×64.
+// student chooses a network for the size of the teacher's images: small ones as they are, others at 64×64, by the recipe
+// for photographs where they have colours.
 func (p *proposal) student(g inputGeometry) {
 	p.Arch = "{conv: [16, 32, 64, 128], head: avg}"
 	color, mean, std := "rgb", "[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]"
@@ -159,6 +170,9 @@ func (p *proposal) student(g inputGeometry) {
 		p.Arch = "{conv: [16, 32, 64], head: avg}"
 		p.Preprocess = fmt.Sprintf("{resize: [%d, %d], color: %s, mean: %s, std: %s}", g.height, g.width, color, mean, std)
 		return
+	}
+	if g.channels != 1 {
+		p.Recipe = "photographs"
 	}
 	p.Preprocess = fmt.Sprintf("{resize: 72, crop: 64, color: %s, mean: %s, std: %s}", color, mean, std)
 }

@@ -50,7 +50,7 @@ func reportCommand(out console) *cli.Command {
 		},
 		Action: func(c *cli.Context) error { return runReport(c.Context, o, c.Args().Slice()) },
 	}, onStages, "rkd report runs/mnist-unseen", "rkd report runs/mnist-unseen --format md",
-		"rkd report runs/mnist-unseen --tensorboard && tensorboard --logdir runs/mnist-unseen")
+		"rkd report runs/mnist-unseen --tensorboard")
 }
 
 func runReport(ctx context.Context, o reportOptions, args []string) error {

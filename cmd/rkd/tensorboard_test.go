@@ -19,8 +19,8 @@ import json, sys
 from tensorboard.backend.event_processing import event_multiplexer
 m = event_multiplexer.EventMultiplexer().AddRunsFromDirectory(sys.argv[1])
 m.Reload()
-json.dump({run: {tag: [[e.step, e.tensor_proto.float_val[0]] for e in m.Tensors(run, tag)]
-    for tag in tags["tensors"]} for run, tags in m.Runs().items()}, sys.stdout)
+json.dump({run: {tag: [[e.step, e.value] for e in m.Scalars(run, tag)]
+    for tag in tags["scalars"]} for run, tags in m.Runs().items()}, sys.stdout)
 `
 
 // TestTensorBoardReads has TensorBoard itself read what a run wrote, every scalar of every epoch.

@@ -24,6 +24,8 @@ var ErrConfig = errors.New("configuration")
 // Config is one experiment, as its YAML file describes it. docs/configuration.md says what every key means.
 type Config struct {
 	Name string `yaml:"name"`
+	// Recipe names a set of defaults, see Recipes. Parse lays the file over it, and leaves the name out.
+	Recipe string `yaml:"recipe,omitempty"`
 	// Dir is the run directory; default runs/NAME.
 	Dir string `yaml:"dir,omitempty"`
 	// Goal is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on
@@ -132,6 +134,9 @@ func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
 		if err := doc.override(o); err != nil {
 			return nil, err
 		}
+	}
+	if err := doc.useRecipe(); err != nil {
+		return nil, err
 	}
 	doc.kind = labelLossOf(doc)
 	e := &Experiment{File: file}
