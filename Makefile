@@ -110,6 +110,14 @@ test-report: setup ## look at a report in headless Chromium, light and dark (UPD
 test-tensorboard: setup ## read event files with TensorBoard (PYTHON=interpreter that has PyPI's tensorboard)
 	PYTHON=$(PYTHON) go test -tags tensorboard -run TensorBoardReads -count 1 -v ./cmd/rkd
 
+.PHONY: test-snippets
+test-snippets: setup ## run the programs of `rkd export --snippet` and of docs/use.md (PYTHON=interpreter, npm)
+	@$(STRICT); \
+	work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	(cd "$$work" && npm install --ignore-scripts --no-audit --no-fund onnxruntime-node@1.30.0 sharp@0.34.5 >npm.log 2>&1) || \
+		{ cat "$$work/npm.log" >&2; exit 1; }; \
+	NODE_WORKPLACE="$$work" PYTHON=$(PYTHON) go test -tags snippets -run 'Snippet(InPython|ForNode)' -count 1 -v ./cmd/rkd
+
 .PHONY: race
 race: setup ## run all tests under the race detector (slow)
 	go test -race -timeout 30m ./...
@@ -163,7 +171,7 @@ check: lint check-docs ## lint, vet, and check formatting, go.mod and the genera
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash,hostile,torch,slurm,kubernetes,browser,tensorboard ./...
+	go vet -tags crash,hostile,torch,slurm,kubernetes,browser,tensorboard,snippets ./...
 	go mod tidy -diff
 
 .PHONY: clean

@@ -28,6 +28,12 @@ func (p Preprocess) Develop(img Image) Image {
 	return img
 }
 
+// DevelopOnly is the part of p that Develop reads, with pixels left as they are: the preprocessing of a model that does
+// the rest itself.
+func (p Preprocess) DevelopOnly() Preprocess {
+	return Preprocess{Orientation: p.Orientation, Alpha: p.Alpha, Range: p.Range}
+}
+
 // developed is the shape of Develop's result, without pixels.
 func (p Preprocess) developed(img Image) Image {
 	if p.Orientation != orientationIgnore && img.Orientation.swaps() {

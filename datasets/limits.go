@@ -29,7 +29,7 @@ type Limits struct {
 	// scratch file.
 	KeepMemory Bytes `yaml:"keep_memory,omitempty" within:"[1,1125899906842624]"`
 	// ScratchDir is the folder of that file; the run directory by default.
-	ScratchDir string `yaml:"scratch_dir,omitempty"`
+	ScratchDir string `yaml:"scratch_dir,omitempty" path:"true"`
 }
 
 const (

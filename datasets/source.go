@@ -18,10 +18,10 @@ type Source struct {
 	// Split is train or test for mnist, sample, and idx with Dir; for folder a sub-folder of Dir, or empty for Dir itself.
 	Split string `yaml:"split,omitempty"`
 	// Dir is the folder with the four standard file names of MNIST, plain or with .gz (idx), or the root (folder).
-	Dir string `yaml:"dir,omitempty"`
+	Dir string `yaml:"dir,omitempty" path:"true"`
 	// Images and Labels are the two files of an IDX pair, instead of Dir.
-	Images string `yaml:"images,omitempty"`
-	Labels string `yaml:"labels,omitempty"`
+	Images string `yaml:"images,omitempty" path:"true"`
+	Labels string `yaml:"labels,omitempty" path:"true"`
 	// Classes keeps only the samples of these classes, named in any order; empty keeps all.
 	Classes []string `yaml:"classes,flow,omitempty"`
 	// Limit keeps at most so many samples, dealt out class by class in turn so that they stay balanced; 0 keeps all.

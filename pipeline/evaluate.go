@@ -55,8 +55,13 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	res := &Results{
 		Format: resultsFormat, Name: c.Name, Models: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash(),
 	}
-	// The teachers, the baseline, and the students.
-	r.Progress.Start("evaluate", "images", 0, (len(c.EachTeacher())+1+len(tasks))*data.Len())
+	models := len(c.EachTeacher()) + 1 + len(tasks) // the teachers, the baseline, and the students
+	for _, t := range tasks {
+		if q, _ := readQuantized(t.Model(), t.Config.Export.Quantize); q != nil && !q.Refused {
+			models++
+		}
+	}
+	r.Progress.Start("evaluate", "images", 0, models*data.Len())
 	defer r.Progress.Finish()
 	saw := func(out outputs) { // the same for all models
 		if res.Samples+res.Skipped == 0 {
@@ -78,10 +83,13 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 		if n < 0 {
 			n = len(tasks)
 		}
-		if res.Models[name], err = r.measureVariant(ctx, data, alike, tasks[:n], saw); err != nil {
+		if res.Models[name], err = r.measureVariant(ctx, data, alike, tasks[:n], Task.Model, saw); err != nil {
 			return nil, err
 		}
 		res.Order = append(res.Order, name)
+		if err := r.measureQuantized(ctx, data, alike, tasks[:n], saw, res); err != nil {
+			return nil, err
+		}
 		tasks = tasks[n:]
 	}
 	if res.Baseline, err = r.baseline(ctx, data, alike, first, res.Models); err != nil {
@@ -172,15 +180,17 @@ func beside(a []float32, widthA int, b []float32, widthB int) []float32 {
 	return both
 }
 
-// measureVariant measures a variant's students, one a seed. saw is told what each of them says.
+// measureVariant measures a variant's students, one a seed, in the files that model names. saw is told
+// what each of them says.
 func (r *Runner) measureVariant(
-	ctx context.Context, data datasets.Dataset, alike *fidelity, tasks []Task, saw func(outputs),
+	ctx context.Context, data datasets.Dataset, alike *fidelity, tasks []Task,
+	model func(Task) string, saw func(outputs),
 ) (VariantResult, error) {
 	v := VariantResult{Metrics: map[string]Statistic{}, Fidelity: map[string]Statistic{}}
 	values, intervals, fidelities := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	var latencies, steps []float64
 	for _, t := range tasks {
-		m, out, err := r.measure(ctx, data, studentOptions(t.Model(), t.Config))
+		m, out, err := r.measure(ctx, data, studentOptions(model(t), t.Config))
 		if err != nil {
 			return v, fmt.Errorf("%s: %w", t, err)
 		}

@@ -36,6 +36,8 @@ type Exported struct {
 	UpToDate   bool    `json:"up_to_date"`
 	// Images is the second file, which takes images of any size; nil without.
 	Images *FromImages `json:"images,omitempty"`
+	// Quantized is the smaller form that export.quantize asks for; nil without.
+	Quantized *Quantized `json:"quantized,omitempty"`
 }
 
 // Export writes the students of tasks as ONNX files, each verified against its graph on real samples before it gets its
@@ -74,6 +76,14 @@ func (r *Runner) export(ctx context.Context, tasks []Task) ([]Exported, error) {
 				r.Progress.Say("export %s: %s", t, done.Images)
 			}
 		}
+		if t.Config.Export.Quantize != "" {
+			q, err := r.exportQuantized(ctx, s, t.Model(), t.Config.Export)
+			if err != nil {
+				return nil, fmt.Errorf("%s: quantising: %w", t, err)
+			}
+			all[len(all)-1].Quantized = q
+			r.Progress.Say("export %s: %s: %s", t, q.Model, q)
+		}
 	}
 	return all, nil
 }
@@ -107,6 +117,11 @@ func (r *Runner) exportStudent(ctx context.Context, s *student, path string, o c
 	if done {
 		return &Exported{Model: path, UpToDate: true}, nil
 	}
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	s.classes = data.Classes()
 	m, err := s.model(o, r.Version, key)
 	if err != nil {
 		return nil, err
@@ -145,11 +160,14 @@ func (s *student) model(o config.Export, version, key string) (*onnx.Model, erro
 	} else {
 		input = b.Input(floatInput, onnx.Float32, dims...)
 	}
-	return s.finish(b, input, o, version, key)
+	return s.finish(b, input, s.card(o, version), o, key)
 }
 
-// finish adds the network and its outputs behind input, and says in the model's metadata what it was made from.
-func (s *student) finish(b *onnx.Builder, input string, o config.Export, version, key string) (*onnx.Model, error) {
+// finish adds the network and its outputs behind input, and says in the model's metadata what it is, by card, and what
+// it was made from.
+func (s *student) finish(b *onnx.Builder, input string, card studentCard, o config.Export, key string) (*onnx.Model,
+	error,
+) {
 	embedding, err := engine.ToONNX(b, input, s.network, s.weights)
 	if err != nil {
 		return nil, err
@@ -160,26 +178,26 @@ func (s *student) finish(b *onnx.Builder, input string, o config.Export, version
 		b.Rename(s.config.Student.Head.Lower(b, embeddingOutput, s.head), logitsOutput)
 		b.Output(logitsOutput, onnx.Float32, "N", s.about.Classes)
 	}
-	m, err := b.Model("rkd", version)
+	m, err := b.Model("rkd", card.Version)
 	if err != nil {
 		return nil, err
 	}
 	if *o.FoldBatchNorm {
 		m.FoldBatchNorm()
 	}
-	card, err := s.card(o).text()
+	text, err := card.text()
 	if err != nil {
 		return nil, fmt.Errorf("describing the student: %w", err)
 	}
 	m.SetMetadata(map[string]string{
-		metadataPrefix + "version":        version,
+		metadataPrefix + "version":        card.Version,
 		metadataPrefix + "teacher_sha256": s.about.Teacher,
 		metadataPrefix + "cache_key":      s.about.Cache,
 		metadataPrefix + "variant":        s.about.Variant,
 		metadataPrefix + "seed":           strconv.FormatUint(s.about.Seed, 10),
 		metadataPrefix + "weights_sha256": s.file.SHA256,
 		metadataPrefix + "export_key":     key,
-		studentEntry:                      card,
+		studentEntry:                      text,
 		sealEntry:                         unsealed,
 	})
 	return m, nil

@@ -189,7 +189,7 @@ func (r *Runner) exportImages(ctx context.Context, s *student, path, key string)
 	p := s.config.Student.Preprocess
 	b := onnx.NewBuilder(s.config.Name, imagesOpset)
 	channels := s.about.Pixels[2]
-	input := b.Input("images", onnx.Uint8, "N", "height", "width", channels)
+	input := b.Input(imagesInput, onnx.Uint8, "N", "height", "width", channels)
 	pixels, err := bakeShaping(b, input, p, channels)
 	if errors.Is(err, errNotInONNX) {
 		r.Progress.Say("export: no model that takes images of any size: %s", err)
@@ -200,7 +200,9 @@ func (r *Runner) exportImages(ctx context.Context, s *student, path, key string)
 	}
 	const shaped = "preprocessed"
 	b.Rename(pixels, shaped)
-	m, err := s.finish(b, s.bakeNormalization(b, shaped), s.config.Export, r.Version, key)
+	card := s.card(s.config.Export, r.Version)
+	card.Input, card.Shape, card.Preprocess = imagesInput, []int{0, 0, channels}, p.DevelopOnly().Resolved()
+	m, err := s.finish(b, s.bakeNormalization(b, shaped), card, s.config.Export, key)
 	if err != nil {
 		return nil, err
 	}

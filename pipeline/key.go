@@ -57,7 +57,7 @@ func (s *student) exportKeyOf(version int, o config.Export, change func(about ma
 	if err != nil {
 		return "", fmt.Errorf("making the key of an export: %w", err)
 	}
-	options, err := config.SectionKey("export", o)
+	options, err := config.SectionKey("export", o.Plain())
 	if err != nil {
 		return "", err
 	}
@@ -102,6 +102,10 @@ func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
 		}
 		k.students = append(k.students, measuredStudent{t.row(), t.Seed, hash})
 		students = append(students, map[string]any{"name": t.row(), "seed": t.Seed, "model": hash})
+		if kind := t.Config.Export.Quantize; kind != "" {
+			_, made := readQuantized(path, kind)
+			students = append(students, map[string]any{"name": t.row() + "/" + kind, "seed": t.Seed, "made": made})
+		}
 	}
 	metrics := k.config.Eval
 	metrics.Curve = false // belongs to trainings

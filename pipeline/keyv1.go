@@ -33,7 +33,7 @@ func (s *student) exportKeyV1(o config.Export) string {
 		Config  string `json:"config"`
 	}
 	var options exportV1
-	if !asV1(o, &options) {
+	if !asV1(o.Plain(), &options) {
 		return noKeyV1
 	}
 	a := s.about

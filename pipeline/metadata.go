@@ -25,17 +25,24 @@ const (
 	logitsOutput    = "logits"
 	floatInput      = "input"
 	pixelInput      = "pixels"
+	imagesInput     = "images"
 
-	cardFormat = 1
+	// cardFormat of what is written; of format 1, without shape, hashes and version, all is read that it has.
+	cardFormat = 2
 )
 
 // studentCard says what an exported student takes and gives. It names no file.
 type studentCard struct {
-	Format int    `yaml:"format"`
-	Name   string `yaml:"name"`
+	Format  int    `yaml:"format"`
+	Name    string `yaml:"name"`
+	Version string `yaml:"rkd_version,omitempty"`
+	Variant string `yaml:"variant,omitempty"`
+	Seed    uint64 `yaml:"seed"`
 	// Input is the name of the input: float32 in the layout of Preprocess, or uint8 (N,H,W,C) where Baked, which takes the
-	// pixels that Preprocess gives before its normalisation.
+	// pixels that Preprocess gives before its normalisation. Shape is that of one sample there; 0 is any size.
 	Input      string              `yaml:"input"`
+	Type       string              `yaml:"input_type,omitempty"`
+	Shape      []int               `yaml:"input_shape,flow,omitempty"`
 	Baked      bool                `yaml:"preprocess_baked_in"`
 	Preprocess datasets.Preprocess `yaml:"preprocess"`
 	Embedding  string              `yaml:"embedding"`
@@ -45,17 +52,29 @@ type studentCard struct {
 	Metric  string `yaml:"metric"`
 	Logits  string `yaml:"logits,omitempty"`
 	Classes int    `yaml:"classes,omitempty"` // that logits tell apart
+	// ClassNames are the training data's, in the order of the logits.
+	ClassNames []string `yaml:"class_names,flow,omitempty"`
+	// Hashes of the teacher's model, of the cache's key and of the weights.
+	Teacher string `yaml:"teacher_sha256,omitempty"`
+	Cache   string `yaml:"cache_key,omitempty"`
+	Weights string `yaml:"weights_sha256,omitempty"`
 }
 
 // card describes the student as it is exported with options o.
-func (s *student) card(o config.Export) studentCard {
+func (s *student) card(o config.Export, version string) studentCard {
 	c := studentCard{
-		Format: cardFormat, Name: s.config.Name, Input: floatInput, Baked: o.Preprocess,
+		Format: cardFormat, Name: s.config.Name, Version: version, Variant: s.about.Variant, Seed: s.about.Seed,
+		Input: floatInput, Type: onnx.Float32.String(), Shape: s.about.Input, Baked: o.Preprocess,
 		Preprocess: s.config.Student.Preprocess.Resolved(), Embedding: embeddingOutput, Dim: s.network.Dim,
-		Normalize: s.config.Student.Normalize, Metric: "euclidean", Classes: s.about.Classes,
+		Normalize: s.config.Student.Normalize, Metric: metricEuclidean, Classes: s.about.Classes,
+		Teacher: s.about.Teacher, Cache: s.about.Cache, Weights: s.file.SHA256,
 	}
 	if c.Baked {
-		c.Input = pixelInput
+		c.Input, c.Type = pixelInput, onnx.Uint8.String()
+		c.Shape = []int{c.Shape[1], c.Shape[2], c.Shape[0]}
+	}
+	if len(s.classes) == c.Classes {
+		c.ClassNames = s.classes
 	}
 	if s.head != nil {
 		c.Logits = logitsOutput
@@ -73,6 +92,15 @@ func (c studentCard) text() (string, error) {
 	return string(data), err
 }
 
+// readCard reads what an exported student says of itself.
+func readCard(m *onnx.Model) (c studentCard, err error) {
+	err = config.ParseSection(studentEntry, []byte(m.Metadata()[studentEntry]), &c)
+	if err == nil && (c.Format < 1 || c.Format > cardFormat) {
+		err = fmt.Errorf("format is %d, expected 1 to %d", c.Format, cardFormat)
+	}
+	return c, err
+}
+
 // exportedOptions returns how to open m, read from path, where it was exported by rkd; ok is false where it was not.
 // Metadata that do not fit the model are onnx.ErrFormat.
 func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, err error) {
@@ -81,9 +109,7 @@ func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, er
 	switch {
 	case meta[studentEntry] != "":
 		var c studentCard
-		if err = config.ParseSection(studentEntry, []byte(meta[studentEntry]), &c); err == nil && c.Format != cardFormat {
-			err = fmt.Errorf("format is %d, expected %d", c.Format, cardFormat)
-		}
+		c, err = readCard(m)
 		o.Input, o.Output, o.Preprocess = c.Input, teacher.Names{c.Embedding}, c.Preprocess
 		o.Logits.Tensor = c.Logits
 	case meta[configEntry] != "":
@@ -105,6 +131,15 @@ func exportedOptions(path string, m *onnx.Model) (o teacher.Options, ok bool, er
 		return o, true, fmt.Errorf("%w: %q has metadata that do not describe it: %s", onnx.ErrFormat, path, err.Error())
 	}
 	return o, true, nil
+}
+
+// exportedModelOptions is exportedOptions of the model in a file.
+func exportedModelOptions(path string) (o teacher.Options, exported bool, err error) {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return o, false, err
+	}
+	return exportedOptions(path, m)
 }
 
 // checkNames holds the names in o against the model's own inputs and outputs.

@@ -95,6 +95,9 @@ type VariantResult struct {
 	LatencyMillis float64              `json:"latency_ms"` // mean over seeds
 	StepMillis    float64              `json:"step_ms"`    // mean over seeds and epochs of a training step's time
 	Seeds         []uint64             `json:"seeds"`
+	// Quantized says of each quantised student how it was made and what it costs; of a student in float, which forms of
+	// it were refused.
+	Quantized []Quantized `json:"quantized,omitempty"`
 }
 
 // Statistic is a figure over seeds: Values in the order of the seeds, their mean and sample standard deviation.

@@ -119,16 +119,18 @@ func (t Task) exportedModel() (string, error) {
 
 // sweepExports removes what killed exports left in a task's folder.
 func sweepExports(dir string) error {
-	err := record.Sweep(dir, regexp.QuoteMeta(".student.onnx"+unverifiedSuffix))
+	err := record.Sweep(dir, `\.student(_images|_int8|_float16)?\.onnx`+regexp.QuoteMeta(unverifiedSuffix))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(filepath.Join(dir, ".student.onnx"+unverifiedSuffix)); err != nil &&
-		!errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("sweeping %q: %w", dir, err)
+	for _, form := range []string{"", "_images", "_" + config.QuantizeInt8, "_" + config.QuantizeFloat16} {
+		name := filepath.Join(dir, ".student"+form+".onnx"+unverifiedSuffix)
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("sweeping %q: %w", dir, err)
+		}
 	}
 	return nil
 }

@@ -166,6 +166,7 @@ type student struct {
 	head    *loss.Projection[float32] // nil without
 	file    train.TensorFile          // that the weights come from
 	dir     string
+	classes []string // of the training data; known to exports
 }
 
 // newNetwork fits a configuration's student to its input. hash identifies the ONNX file that it starts from; it is

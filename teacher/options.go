@@ -26,8 +26,8 @@ const DefaultBatch = 32
 
 // Options are the `teacher:` section of a configuration.
 type Options struct {
-	Model string `yaml:"model"`           // ONNX file
-	Input string `yaml:"input,omitempty"` // may be left out when the model has one
+	Model string `yaml:"model" path:"true"` // ONNX file
+	Input string `yaml:"input,omitempty"`   // may be left out when the model has one
 	// tensor that is the embedding, may be left out when the model has one; several become one by concatenation
 	Output Names  `yaml:"output,omitempty"`
 	Pool   string `yaml:"pool,omitempty"`   // how an output of tokens or places becomes a vector, see PoolMean

@@ -22,7 +22,9 @@ import (
 	"rkd/pipeline/lock"
 	"rkd/pipeline/objective"
 	"rkd/pipeline/report"
+	"rkd/pipeline/snippet"
 	"rkd/pipeline/storage"
+	"rkd/pipeline/vectors"
 	"rkd/student/arch"
 	"rkd/student/engine"
 	"rkd/student/loss"
@@ -78,7 +80,7 @@ var sentinels = []struct {
 		datasets.ErrSource, datasets.ErrViews, datasets.ErrLimits, datasets.ErrPreprocess, onnx.ErrUnknownTensor,
 		ort.ErrProvider,
 		teacher.ErrOptions, objective.ErrOptions, arch.ErrConfig, sampler.ErrBatch, optim.ErrOptions, train.ErrOptions,
-		cache.ErrPlan, cache.ErrTask, storage.ErrLocation,
+		cache.ErrPlan, cache.ErrTask, storage.ErrLocation, snippet.ErrUnsupported,
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
 	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch}},
@@ -91,7 +93,8 @@ var sentinels = []struct {
 	{exitInput, "", []error{
 		datasets.ErrFormat, datasets.ErrDecode, datasets.ErrShape, datasets.ErrChanged, datasets.ErrUnknownSample,
 		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
-		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, engine.ErrInput, loss.ErrDegenerate,
+		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, vectors.ErrFormat,
+		engine.ErrInput, loss.ErrDegenerate,
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},
 	{exitInput, "", []error{pipeline.ErrNotShared}},

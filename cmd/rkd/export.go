@@ -4,10 +4,12 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"rkd/pipeline"
+	"rkd/pipeline/config"
 	"rkd/student/train"
 )
 
@@ -16,7 +18,7 @@ type exportOptions struct {
 	console
 	experimentOptions
 	taskOptions
-	Output string
+	Output, Snippet string
 }
 
 func exportCommand(out console) *cli.Command {
@@ -24,24 +26,33 @@ func exportCommand(out console) *cli.Command {
 	return command(cli.Command{
 		Name:      "export",
 		Usage:     "write students as ONNX files, verified against their graphs on real samples",
-		ArgsUsage: "CONFIG | CHECKPOINT",
+		ArgsUsage: "CONFIG | CHECKPOINT | MODEL.onnx",
 		Flags: []cli.Flag{
 			&cli.StringFlag{
 				Name: "output", Aliases: []string{"o"},
 				Usage:       "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
 				Destination: &o.Output,
 			},
+			&cli.StringFlag{
+				Name: "snippet", Usage: "print a program in `LANGUAGE` that embeds pictures with an exported student, and " +
+					"export nothing: " + strings.Join(pipeline.SnippetLanguages, ", "),
+				Destination: &o.Snippet,
+			},
 			o.variantFlag(), o.seedFlag(), o.indexFlag("training"), o.listFlag(), o.setFlag(), o.waitFlag(), o.libraryFlag(),
 			o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runExport(c.Context, o, c.Args().Slice()) },
-	}, onFolders, "rkd export examples/mnist-unseen.yaml", "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx")
+	}, onFolders, "rkd export examples/mnist-unseen.yaml", "rkd export runs/mnist-unseen/rkd-da/seed-1 -o student.onnx",
+		"rkd export runs/mnist-unseen/rkd-da/seed-1/student.onnx --snippet python")
 }
 
 func runExport(ctx context.Context, o exportOptions, args []string) error {
 	arg, err := one(args, "export", "CONFIG or CHECKPOINT")
 	if err != nil {
 		return err
+	}
+	if o.Snippet != "" {
+		return printSnippet(o, arg)
 	}
 	exported, err := export(ctx, o, arg)
 	if err != nil {
@@ -57,6 +68,34 @@ func runExport(ctx context.Context, o exportOptions, args []string) error {
 		}
 		o.printf("%s: largest difference to the graph %.1e over %d samples\n", e.Model, e.Difference, e.Samples)
 	}
+	return nil
+}
+
+// printSnippet prints a program for an exported student: MODEL.onnx, that of a CHECKPOINT, or the first chosen one of a
+// CONFIG.
+func printSnippet(o exportOptions, arg string) error {
+	model := arg
+	if dir, isCheckpoint := checkpointDir(arg); isCheckpoint {
+		model = filepath.Join(dir, "student.onnx")
+	} else if filepath.Ext(arg) != ".onnx" {
+		e, err := config.Load(arg, o.overrides())
+		if err != nil {
+			return err
+		}
+		tasks, err := o.choose(e)
+		if err != nil {
+			return err
+		}
+		model = tasks[0].Model()
+	}
+	text, err := pipeline.Snippet(model, o.Snippet)
+	if err != nil {
+		return err
+	}
+	if o.JSON {
+		return o.printJSON(map[string]string{"model": model, "language": o.Snippet, "program": text})
+	}
+	o.printf("%s", text)
 	return nil
 }
 

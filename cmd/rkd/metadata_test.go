@@ -34,8 +34,18 @@ func TestMetadataOfAnExportedStudent(t *testing.T) {
 	if err := json.Unmarshal([]byte(m.Metadata()["rkd.student"]), &got); err != nil {
 		t.Fatal(err)
 	}
+	for entry, field := range map[string]string{
+		"rkd.teacher_sha256": "teacher_sha256", "rkd.cache_key": "cache_key", "rkd.weights_sha256": "weights_sha256",
+	} {
+		if hash, ok := got[field].(string); !ok || hash == "" || hash != m.Metadata()[entry] {
+			t.Errorf("%s is %v, expected %s", field, got[field], m.Metadata()[entry])
+		}
+		delete(got, field)
+	}
 	want := map[string]any{
-		"format": 1.0, "name": "sample", "input": "input", "preprocess_baked_in": false, "embedding": "embedding",
+		"format": 2.0, "name": "sample", "rkd_version": version, "variant": "student", "seed": 1.0,
+		"input": "input", "input_type": "float32", "input_shape": []any{1.0, 28.0, 28.0},
+		"preprocess_baked_in": false, "embedding": "embedding",
 		"embedding_dim": 16.0, "normalize": "none", "metric": "euclidean",
 		"preprocess": map[string]any{
 			"orientation": "exif", "interpolation": "bilinear", "antialias": true, "layout": "NCHW", "scale": 1.0 / 255,
@@ -71,14 +81,14 @@ student: {embedding_dim: 99, preprocess: {mean: [0.5]}}, loss: {}}`
 		"of its own":            {card(), exitDone, nil},
 		"another configuration": {map[string]string{"rkd.student": "", "rkd.config": hostile}, exitDone, nil},
 		"a provider": {
-			card(`"format":1`, `"format":1,"provider":"nonsense"`), exitInput, []string{"provider"},
+			card(`"format":2`, `"format":2,"provider":"nonsense"`), exitInput, []string{"provider"},
 		},
 		"an input of another model": {card(`"input":"input"`, `"input":"image"`), exitInput, []string{`"image"`}},
 		"an output of another model": {
 			card(`"embedding":"embedding"`, `"embedding":"other"`), exitInput,
 			[]string{`"other"`},
 		},
-		"another format":           {card(`"format":1`, `"format":2`), exitInput, []string{"format is 2"}},
+		"another format":           {card(`"format":2`, `"format":3`), exitInput, []string{"format is 3"}},
 		"damaged":                  {map[string]string{"rkd.student": "{"}, exitInput, []string{"x.onnx"}},
 		"impossible preprocessing": {card(`"layout":"NCHW"`, `"layout":"NOPE"`), exitInput, []string{"NOPE"}},
 	} {

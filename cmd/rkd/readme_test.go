@@ -21,19 +21,30 @@ var (
 	indent = regexp.MustCompile(`(?m)^    (rkd .*)$`)
 )
 
-// TestReadme runs every example of the README: commands of rkd in order in a fresh folder, through a shell;
-// configurations through the parser; what `make` is asked for must be a target.
+// TestReadme runs every example of the README, and of what it leads to: commands of rkd in order in a fresh folder,
+// through a shell; configurations through the parser; what `make` is asked for must be a target. Python is run by
+// `make test-snippets`.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	dir := workplace(t)
+	for document, least := range map[string]int{"README.md": 10, "docs/use.md": 6} {
+		t.Run(document, func(t *testing.T) {
+			t.Parallel()
+			runDocument(t, workplace(t), document, least)
+		})
+	}
+}
+
+// runDocument runs the examples of a document, least of them or more, in a folder.
+func runDocument(t *testing.T, dir, document string, least int) {
+	t.Helper()
 	path := onPath(t)
 	makefile := string(read(t, filepath.Join("..", "..", "Makefile")))
 	ran := 0
-	for _, match := range block.FindAllStringSubmatch(string(read(t, filepath.Join("..", "..", "README.md"))), -1) {
+	for _, match := range block.FindAllStringSubmatch(string(read(t, filepath.Join("..", "..", document))), -1) {
 		language, text := match[1], match[2]
 		switch language {
 		case "yaml":
-			if _, err := config.Parse("README.md", []byte(text), nil); err != nil {
+			if _, err := config.Parse(document, []byte(text), nil); err != nil {
 				t.Error(err)
 			}
 			ran++
@@ -57,11 +68,15 @@ func TestReadme(t *testing.T) {
 				}
 				ran++
 			}
+		case "python":
+			if document != "docs/use.md" {
+				t.Error("a block of Python is run by nothing")
+			}
 		default:
 			t.Errorf("a block of %s is run by nothing", language)
 		}
 	}
-	if ran < 10 {
+	if ran < least {
 		t.Errorf("%d examples found, expected more", ran)
 	}
 }

@@ -14,7 +14,18 @@ func printResults(out *console, res *pipeline.Results) error {
 	if out.JSON {
 		return out.printJSON(res)
 	}
-	return printTable(out, res.Table())
+	if err := printTable(out, res.Table()); err != nil {
+		return err
+	}
+	for _, name := range res.Order {
+		for _, q := range res.Models[name].Quantized {
+			if q.Refused {
+				name += "/" + q.Kind
+			}
+			out.printf("%s: %s\n", name, &q)
+		}
+	}
+	return nil
 }
 
 // printModelResults prints the table of models that belong to no experiment, or its JSON.

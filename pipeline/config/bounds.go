@@ -145,7 +145,7 @@ func (d *document) checkGiven(node *yaml.Node, field reflect.Value, tag, path st
 			continue
 		}
 		if !bounds.holds(x) {
-			return fmt.Errorf("%w: %s: %s is %v, expected %s", ErrConfig, d.at(node), path, v.Interface(), bounds)
+			return d.fault(node, path, "%s is %v, expected %s", path, v.Interface(), bounds)
 		}
 	}
 	return nil

@@ -26,8 +26,10 @@ type Config struct {
 	Name string `yaml:"name"`
 	// Recipe names a set of defaults, see Recipes. Parse lays the file over it, and leaves the name out.
 	Recipe string `yaml:"recipe,omitempty"`
+	// Paths is what paths are relative to: current (default), the folder where rkd runs, or file, that of this file.
+	Paths string `yaml:"paths,omitempty"`
 	// Dir is the run directory; default runs/NAME.
-	Dir string `yaml:"dir,omitempty"`
+	Dir string `yaml:"dir,omitempty" path:"true"`
 	// Goal is metric_learning (default), classification or few_shot. It decides how batches are drawn, which loss on
 	// labels, which metrics and which score of the selection split are the defaults.
 	Goal    Goal            `yaml:"task,omitempty"`
@@ -71,7 +73,7 @@ type Data struct {
 // Cache is the `cache` section.
 type Cache struct {
 	// Dir is the cache folder; default DIR/cache in the run directory.
-	Dir   string `yaml:"dir,omitempty"`
+	Dir   string `yaml:"dir,omitempty" path:"true"`
 	DType string `yaml:"dtype,omitempty"` // float32
 	// Views is the number of views of every sample; the first is the sample itself.
 	Views        int `yaml:"views,omitempty" within:"[1,10000]"`
@@ -90,14 +92,6 @@ type Student struct {
 	Head objective.Head `yaml:"head,omitempty"`
 	// Preprocess of the student, NCHW; default the teacher's but for its layout.
 	Preprocess *datasets.Preprocess `yaml:"preprocess,omitempty"`
-}
-
-// Export is the `export` section.
-type Export struct {
-	// Preprocess bakes the preprocessing in: the model takes pixels, uint8 (N,H,W,C).
-	Preprocess bool `yaml:"preprocess,omitempty"`
-	// FoldBatchNorm folds batch normalisation into the layer before it; default true.
-	FoldBatchNorm *bool `yaml:"fold_batch_norm,omitempty"`
 }
 
 // Experiment is a configuration with its variants written out.
@@ -143,6 +137,9 @@ func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
 	if err := doc.decode(&e.Base); err != nil {
 		return nil, err
 	}
+	if err := e.Base.placePaths(file); err != nil {
+		return nil, doc.incomplete(err)
+	}
 	grid, variants := e.Base.Grid, e.Base.Variants
 	e.Base.Grid, e.Base.Variants = yaml.Node{}, yaml.Node{}
 	changes, err := spread(doc, &grid, &variants)
@@ -150,7 +147,7 @@ func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
 		return nil, err
 	}
 	if err := e.Base.complete(); err != nil {
-		return nil, fmt.Errorf("%w: %s: %w", ErrConfig, file, err)
+		return nil, doc.incomplete(err)
 	}
 	e.Batch, e.Base.Batch = e.Base.Batch, Batch{}
 	return e, e.expand(doc, changes)
@@ -183,12 +180,14 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 					ErrConfig, doc.at(change.Content[j]), name, key, variable)
 			}
 		}
-		merged := &document{name: doc.name, root: merge(&base, change), kind: doc.kind}
+		merged := &document{name: doc.name, root: merge(&base, change), kind: doc.kind, sets: doc.sets}
 		v := Variant{Name: name}
 		err := merged.decode(&v.Config)
 		if err == nil {
 			v.Config.Variants, v.Config.Grid = yaml.Node{}, yaml.Node{}
-			err = v.Config.complete()
+			if err = v.Config.placePaths(doc.name); err == nil {
+				err = v.Config.complete()
+			}
 			v.Config.Batch = Batch{}
 		}
 		if err == nil {
@@ -225,8 +224,16 @@ var namePattern = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 // complete fills in defaults and checks every field that can be checked without opening anything.
 func (c *Config) complete() error {
 	if err := c.fillIn(); err != nil {
-		return err
+		return aboutKey("", err)
 	}
+	if err := c.checkKeys(); err != nil {
+		return aboutKey("", err)
+	}
+	return c.checkSections()
+}
+
+// checkKeys checks what belongs to no section's own package.
+func (c *Config) checkKeys() error {
 	switch {
 	case !slices.Contains([]Goal{MetricLearning, Classification, FewShot}, c.Goal):
 		return fmt.Errorf("task is %q, expected %s, %s or %s", c.Goal, MetricLearning, Classification, FewShot)
@@ -255,9 +262,11 @@ func (c *Config) complete() error {
 	case len(c.Seeds) != len(slices.Compact(slices.Sorted(slices.Values(c.Seeds)))):
 		return fmt.Errorf("seeds are %v, expected different numbers", c.Seeds)
 	}
-	if err := c.checkTeachers(); err != nil {
-		return err
-	}
+	return c.checkTeachers()
+}
+
+// checkSections lets each section check itself.
+func (c *Config) checkSections() error {
 	for _, part := range []struct {
 		section string
 		check   func() error
@@ -272,12 +281,13 @@ func (c *Config) complete() error {
 		{"student.head", c.Student.Head.Validate},
 		{"train", c.Train.Validate},
 		{"engine", c.Engine.validate},
+		{"export", c.Export.validate},
 		{"loss", func() error { return c.Loss.Validate(c.Student.Head, c.Train.Batch.WithDefaults()) }},
 		{"eval", c.Eval.validate},
 		{"batch", c.Batch.validate},
 	} {
 		if err := part.check(); err != nil {
-			return fmt.Errorf("%s: %w", part.section, err)
+			return aboutKey(part.section, fmt.Errorf("%s: %w", part.section, err))
 		}
 	}
 	return nil
@@ -339,9 +349,6 @@ func (c *Config) fillIn() error {
 	if c.Engine.Kind == "" {
 		c.Engine.Kind = EngineONNXRuntime
 	}
-	if c.Export.FoldBatchNorm == nil {
-		fold := true
-		c.Export.FoldBatchNorm = &fold
-	}
+	c.Export.fillIn(c.Eval.Metrics)
 	return nil
 }

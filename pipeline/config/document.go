@@ -16,6 +16,8 @@ type document struct {
 	name string // of the file, for errors
 	root *yaml.Node
 	kind string // of a section whose keys depend on its kind and that names none
+	// sets lists the keys of --set; a node from the i-th of them, from 0, is on line −(i+1).
+	sets []string
 }
 
 func parseDocument(name string, data []byte) (*document, error) {
@@ -51,6 +53,9 @@ func (d *document) override(assignment string) error {
 	if len(value.Content) == 0 { // an empty text is an empty string
 		value.Content = []*yaml.Node{{Kind: yaml.ScalarNode, Tag: "!!str"}}
 	}
+	d.sets = append(d.sets, key)
+	line := -len(d.sets)
+	moveTo(value.Content[0], line)
 	node := d.root
 	parts := strings.Split(key, ".")
 	for i, part := range parts {
@@ -63,12 +68,20 @@ func (d *document) override(assignment string) error {
 		}
 		next := lookup(node, part)
 		if next == nil {
-			next = &yaml.Node{Kind: yaml.MappingNode}
+			next = &yaml.Node{Kind: yaml.MappingNode, Line: line}
 			setValue(node, part, next)
 		}
 		node = next
 	}
 	return nil
+}
+
+// moveTo puts a node and all below it on a line.
+func moveTo(n *yaml.Node, line int) {
+	n.Line = line
+	for _, inner := range n.Content {
+		moveTo(inner, line)
+	}
 }
 
 // lookup returns the value of key in a mapping, or nil.
@@ -237,14 +250,14 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 		}
 		keys, err := section.OfKind(kind)
 		if err != nil {
-			return fmt.Errorf("%w: %s: %s.kind is %s", ErrConfig, d.at(node), path, err.Error())
+			return d.fault(node, path+".kind", "%s.kind is %s", path, err.Error())
 		}
 		known = addFields(known, fields, reflect.ValueOf(keys).Elem())
 	}
 	if p, ok := v.Addr().Interface().(preset); ok {
 		if name := lookup(node, "preset"); name != nil && name.Value != "" && name.Tag != "!!null" {
 			if err := p.UsePreset(name.Value); err != nil {
-				return fmt.Errorf("%w: %s: %s: %w", ErrConfig, d.at(name), path, err)
+				return d.fault(name, path+".preset", "%s: %w", path, err)
 			}
 		}
 	}
@@ -255,15 +268,14 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 		field, ok := fields[key.Value]
 		if !ok && isKinded {
 			if kinds := section.KindsWith(key.Value); len(kinds) > 0 {
-				return fmt.Errorf("%w: %s: %s belongs to kind %s, but kind is %q", ErrConfig, d.at(key), full,
-					strings.Join(kinds, " or "), kind)
+				return d.fault(key, full, "%s belongs to kind %s, but kind is %q", full, strings.Join(kinds, " or "), kind)
 			}
 		}
 		if !ok {
-			return fmt.Errorf("%w: %s: unknown key %q, did you mean %q?", ErrConfig, d.at(key), full, nearest(key.Value, known))
+			return d.fault(key, full, "unknown key %q, did you mean %q?", full, nearest(key.Value, known))
 		}
 		if seen[key.Value] {
-			return fmt.Errorf("%w: %s: %q is given twice", ErrConfig, d.at(key), full)
+			return d.fault(key, full, "%q is given twice", full)
 		}
 		seen[key.Value] = true
 		err := d.decodeInto(node.Content[i+1], field.Value, full)
@@ -276,7 +288,7 @@ func (d *document) decodeStruct(node *yaml.Node, v reflect.Value, path string) e
 	}
 	if s, ok := v.Addr().Interface().(checked); ok {
 		if err := s.CheckGiven(func(key string) bool { return seen[key] && lookup(node, key).Tag != "!!null" }); err != nil {
-			return fmt.Errorf("%w: %s: %s: %w", ErrConfig, d.at(node), path, err)
+			return d.fault(node, path, "%s: %w", path, err)
 		}
 	}
 	return nil
@@ -322,12 +334,15 @@ func (d *document) wrong(node *yaml.Node, path, expected string) error {
 		text, _ := yaml.Marshal(node)
 		value = strings.TrimSpace(string(text))
 	}
-	return fmt.Errorf("%w: %s: %s is %q, expected %s", ErrConfig, d.at(node), path, value, expected)
+	return d.fault(node, path, "%s is %q, expected %s", path, value, expected)
 }
 
-// at is the position of a node in the file; values from --set have none.
+// at is the position of a node in the file, or the option that it comes from.
 func (d *document) at(node *yaml.Node) string {
-	if node.Line == 0 {
+	if i := -node.Line - 1; i >= 0 && i < len(d.sets) {
+		return "--set " + d.sets[i]
+	}
+	if node.Line <= 0 {
 		return d.name
 	}
 	return fmt.Sprintf("%s:%d", d.name, node.Line)

@@ -26,7 +26,7 @@ type Config struct {
 	Width  int    `yaml:"width,omitempty" within:"[1,65536]"`
 	// ONNX is a model file whose nodes up to the tensor Output, by default its only output, and whose weights the student
 	// starts from: Import, not New, makes the network.
-	ONNX   string `yaml:"onnx,omitempty"`
+	ONNX   string `yaml:"onnx,omitempty" path:"true"`
 	Output string `yaml:"output,omitempty"`
 	// BatchNorm of onnx: frozen (default) keeps the statistics of the file, train uses those of each batch in training and
 	// moves the running ones.

@@ -1,0 +1,157 @@
+package eval
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+)
+
+// Hit is a row of a gallery that is near a query.
+type Hit struct {
+	Row      int
+	Distance float64 // Euclidean
+}
+
+// Nearest searches a gallery: for each query the k nearest rows, nearest first, of equal distances the lower row.
+//
+// queries is (Q,D), gallery (N,D), row-major, with D = d ≥ 1, Q ≥ 1 and 1 ≤ k ≤ N. The search is exact: candidates are
+// found by products of matrices in float32, as in [Retrieval], and the distances of the hits are computed, and ordered
+// again, in float64. Memory is a copy of both, and products of at most 256 MiB.
+//
+// It returns ErrInput for shapes and values that break these rules.
+func Nearest(ctx context.Context, queries, gallery []float32, d, k int) ([][]Hit, error) {
+	if err := checkNearest(queries, gallery, d, k); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInput, err)
+	}
+	n, q := len(gallery)/d, len(queries)/d
+	s := newSpace(slices.Concat(gallery, queries), n+q, d)
+	hits := make([][]Hit, q)
+	size := min(max(scratchBytes/(4*n), 1), queryBlock)
+	err := eachBlock(ctx, q, size, func(from, to int) {
+		products := make([]float32, (to-from)*n)
+		for ref := 0; ref < n; ref += referenceBlock {
+			rows := min(referenceBlock, n-ref)
+			gram(s.rows[(n+from)*s.d:(n+to)*s.d], s.rows[ref*s.d:(ref+rows)*s.d], to-from, rows, s.d, products[ref:], n)
+		}
+		for i := from; i < to; i++ {
+			hits[i] = nearestOf(products[(i-from)*n:(i-from+1)*n], s.norms, k)
+			query := queries[i*d : (i+1)*d]
+			for j := range hits[i] {
+				row := hits[i][j].Row
+				hits[i][j].Distance = distance(query, gallery[row*d:(row+1)*d])
+			}
+			slices.SortFunc(hits[i], func(a, b Hit) int {
+				switch {
+				case a.Distance < b.Distance:
+					return -1
+				case a.Distance > b.Distance:
+					return 1
+				}
+				return a.Row - b.Row
+			})
+		}
+	})
+	return hits, err
+}
+
+func checkNearest(queries, gallery []float32, d, k int) error {
+	switch {
+	case d < 1:
+		return fmt.Errorf("embeddings of width %d, expected at least 1", d)
+	case len(gallery) == 0 || len(gallery)%d != 0 || len(queries) == 0 || len(queries)%d != 0:
+		return fmt.Errorf("%d values of queries and %d of a gallery, expected rows of %d each", len(queries), len(gallery), d)
+	case k < 1 || k > len(gallery)/d:
+		return fmt.Errorf("the %d nearest of %d rows, expected 1 to %d", k, len(gallery)/d, len(gallery)/d)
+	}
+	if err := checkFinite(queries, d, "queries"); err != nil {
+		return err
+	}
+	return checkFinite(gallery, d, "gallery")
+}
+
+// nearestOf finds the rows with the k smallest of norm − 2·product, in no order.
+func nearestOf(products, norms []float32, k int) []Hit {
+	keys := make([]uint64, 0, 2*k+64)
+	most := uint64(math.MaxUint64)
+	for j, p := range products {
+		key := rankKey(norms[j]-2*p, j)
+		if key >= most {
+			continue
+		}
+		if keys = append(keys, key); len(keys) == cap(keys) {
+			selectSmallest(keys, k)
+			keys = keys[:k]
+			most = slices.Max(keys)
+		}
+	}
+	selectSmallest(keys, k)
+	hits := make([]Hit, k)
+	for i := range hits {
+		hits[i].Row = rowOf(keys[i])
+	}
+	return hits
+}
+
+func distance(a, b []float32) float64 {
+	sum := 0.0
+	for i, v := range a {
+		x := float64(v) - float64(b[i])
+		sum += x * x
+	}
+	return math.Sqrt(sum)
+}
+
+// CrossRecall is Recall@K across two models: each sample's embedding of the one is a query against the others'
+// embeddings of the other,
+//
+//	recall@K = mean_q [ one of the K nearest of q, itself left out, has q's class ]
+//
+// queries and gallery are (N,D) of the same samples in the same order; rules, means and queries that are alone in their
+// class are those of [Retrieval]. Where both are one model's it is that recall@K.
+func CrossRecall(ctx context.Context, queries, gallery []float32, n, d int, labels []int32,
+	ks []int,
+) (map[int]float64, error) {
+	if err := checkRetrieval(gallery, n, d, labels, ks); err != nil {
+		return nil, fmt.Errorf("%w: gallery: %w", ErrInput, err)
+	}
+	if len(queries) != n*d {
+		return nil, fmt.Errorf("%w: %d values of queries, expected %d×%d", ErrInput, len(queries), n, d)
+	}
+	recall := make(map[int]float64, len(ks))
+	if len(ks) == 0 {
+		return recall, nil
+	}
+	hits, err := Nearest(ctx, queries, gallery, d, slices.Max(ks)+1)
+	if err != nil {
+		return nil, err
+	}
+	sizes, scored := classSizes(labels), 0
+	for q, found := range hits {
+		if sizes[labels[q]] == 1 {
+			continue
+		}
+		scored++
+		rank := 0
+		for _, h := range found {
+			if h.Row == q {
+				continue
+			}
+			if rank++; labels[h.Row] == labels[q] {
+				for _, k := range ks {
+					if rank <= k {
+						recall[k]++
+					}
+				}
+				break
+			}
+		}
+	}
+	for k := range recall {
+		recall[k] /= float64(scored)
+	}
+	for _, k := range ks {
+		recall[k] += 0 // none found is a 0 that is there
+	}
+	return recall, nil
+}
