@@ -14,6 +14,7 @@ import (
 	"rkd/datasets/regular"
 	"rkd/models/onnx"
 	"rkd/models/ort" //nolint:depguard // its sentinel errors only
+	"rkd/models/quantize"
 	"rkd/pipeline"
 	"rkd/pipeline/batch"
 	"rkd/pipeline/cache"
@@ -92,7 +93,7 @@ var sentinels = []struct {
 	{exitInput, "'rkd distill CONFIG' makes a checkpoint", []error{train.ErrNoCheckpoint}},
 	{exitInput, "", []error{
 		datasets.ErrFormat, datasets.ErrDecode, datasets.ErrShape, datasets.ErrChanged, datasets.ErrUnknownSample,
-		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement,
+		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement, quantize.ErrModel,
 		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, vectors.ErrFormat,
 		engine.ErrInput, loss.ErrDegenerate,
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
