@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -19,18 +20,22 @@ type doctorOptions struct {
 func doctorCommand(out console) *cli.Command {
 	o := doctorOptions{console: out}
 	return command(cli.Command{
-		Name:  "doctor",
-		Usage: "show what is installed: ONNX Runtime's library and version, providers, CPU features",
-		Flags: []cli.Flag{o.libraryFlag(), o.jsonFlag()},
+		Name:      "doctor",
+		Usage:     "show what is installed: ONNX Runtime's library and version, providers, CPU features; or what CONFIG needs",
+		ArgsUsage: "[CONFIG]",
+		Flags:     []cli.Flag{o.setFlag(), o.libraryFlag(), o.jsonFlag()},
 		Action: func(c *cli.Context) error {
 			return runDoctor(c.Context, o, c.Args().Slice())
 		},
-	}, onNothing, "rkd doctor --json")
+	}, onStages, "rkd doctor --json", "rkd doctor examples/sample.yaml")
 }
 
 func runDoctor(ctx context.Context, o doctorOptions, args []string) error {
-	if len(args) > 0 {
-		return usage(args[0], "doctor takes no argument, but got %q", args[0])
+	if len(args) > 1 {
+		return usage("CONFIG", "doctor takes one argument, CONFIG, or none, but got %d", len(args))
+	}
+	if len(args) == 1 {
+		return runCheckup(ctx, o, args[0])
 	}
 	dir, err := pipeline.CacheDir()
 	if err != nil {
@@ -59,4 +64,22 @@ func runDoctor(ctx context.Context, o doctorOptions, args []string) error {
 		return err
 	}
 	return problem
+}
+
+// runCheckup prints what an experiment needs and whether it is there.
+func runCheckup(ctx context.Context, o doctorOptions, file string) error {
+	o.Quiet = true
+	r, err := o.load(&o.console, file)
+	if err != nil {
+		return err
+	}
+	checks, problem := r.Checkup(ctx)
+	if o.JSON {
+		return errors.Join(o.printJSON(checks), problem)
+	}
+	w := o.table(0)
+	for _, c := range checks {
+		fmt.Fprintf(w, "%s\t%s\t%s\n", map[bool]string{true: "ok", false: "FAULT"}[c.OK], c.Name, c.Text)
+	}
+	return errors.Join(w.Flush(), problem)
 }
