@@ -22,6 +22,7 @@ DOCS ?= docs
 CASE ?=
 HOSTILE ?= 100
 UPDATE ?=
+ARGS ?=
 MOBILENET ?=
 
 .PHONY: setup
@@ -75,6 +76,7 @@ test: setup ## run all tests
 .PHONY: test-crash
 test-crash: setup ## kill precompute and distill at random moments and require the bytes of an undisturbed run (slow)
 	go test -timeout 40m -tags crash -run Crash -v ./cmd/rkd/...
+	go test -timeout 40m -tags crash -count 1 -run 'Store|Race|Killed|Tasks|Writers' ./pipeline/cache
 
 .PHONY: test-slurm
 test-slurm: setup ## run batch jobs on a real Slurm of two nodes on this machine (as root; installs Debian's packages)
@@ -118,6 +120,10 @@ test-snippets: setup ## run the programs of `rkd export --snippet` and of docs/u
 		{ cat "$$work/npm.log" >&2; exit 1; }; \
 	NODE_WORKPLACE="$$work" PYTHON=$(PYTHON) go test -tags snippets -run 'Snippet(InPython|ForNode)' -count 1 -v ./cmd/rkd
 
+.PHONY: test-scale
+test-scale: ## write, open and map a cache of 1,000,000 rows within 1 GiB and 100 ms (slow, 5 GB of disk)
+	go test -tags scale -run Scale -count 1 -timeout 60m -v ./pipeline/cache
+
 .PHONY: race
 race: setup ## run all tests under the race detector (slow)
 	go test -race -timeout 30m ./...
@@ -150,6 +156,10 @@ reproduce: setup build ## try the paper's claims on real data and write docs/res
 	rm -rf runs/reproduce-self-distillation/cache # of a teacher that the first plan makes, perhaps anew
 	for plan in examples/reproduce/*.yaml; do bin/rkd run "$$plan" || exit; done
 	go run ./bench/reproduce
+
+.PHONY: cache-cost
+cache-cost: setup build ## what each dtype and pca of a cache costs a student (CONFIG, ARGS of bench/cachecost; slow)
+	go run ./bench/cachecost -config $(CONFIG) $(ARGS)
 
 .PHONY: generate
 generate: ## generate the Go files of the ONNX messages (needs protoc)

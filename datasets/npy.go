@@ -75,6 +75,9 @@ func openNPY(path string) (Matrix, error) {
 	return parseNPY(f, info.Size())
 }
 
+// DecodeNPY reads a matrix as ReadNPY does, from the size bytes that r has.
+func DecodeNPY(r io.Reader, size int64) (Matrix, error) { return parseNPY(r, size) }
+
 // parseNPY reads a matrix from the size bytes that r has.
 func parseNPY(r io.Reader, size int64) (Matrix, error) {
 	br := bufio.NewReaderSize(r, 1<<16)

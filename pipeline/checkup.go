@@ -72,7 +72,7 @@ func (r *Runner) Checkup(ctx context.Context) (checks []Check, err error) {
 	}
 	if len(c.EachTeacher()) == 1 {
 		check("cache "+c.Cache.Dir, func() (string, error) {
-			source, err := openCache(train, c)
+			source, err := openCache(ctx, train, c)
 			if errors.Is(err, cache.ErrNoCache) || errors.Is(err, cache.ErrIncomplete) {
 				return "not complete: 'rkd precompute' fills it", nil
 			}

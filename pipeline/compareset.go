@@ -83,7 +83,7 @@ func (m Machine) openSets(ctx context.Context, paths [2]string, o CompareOptions
 }
 
 func loadCacheSet(ctx context.Context, dir string) (*embeddingSet, error) {
-	c, err := cache.Open(dir)
+	c, err := cache.Open(ctx, dir)
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training, admitted f
 	var from *source       // that table is of
 	var table *cache.Table // read when the first training needs it
 	samples := new(input)
-	defer func() { err = errors.Join(err, samples.close()) }()
+	defer func() { err = errors.Join(err, samples.close(), table.Close()) }()
 	for i, t := range trainings {
 		switch states[i] {
 		case upToDate:
@@ -79,7 +79,12 @@ func (r *Runner) trainAll(ctx context.Context, trainings []*training, admitted f
 		}
 		if from != t.source {
 			from = t.source
-			if table, err = from.Load(ctx); err != nil {
+			if err := table.Close(); err != nil {
+				return err
+			}
+			c := &r.Experiment.Base
+			keep := c.Data.Keep(0, workDir(c), nil)
+			if table, err = from.Load(ctx, keep.Memory, keep.Dir); err != nil {
 				return err
 			}
 		}
@@ -132,8 +137,8 @@ func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error)
 }
 
 // openCache opens the cache of a configuration and compares the two.
-func openCache(data datasets.Dataset, c *config.Config) (*cache.Cache, error) {
-	source, err := cache.Open(c.Cache.Dir)
+func openCache(ctx context.Context, data datasets.Dataset, c *config.Config) (*cache.Cache, error) {
+	source, err := cache.Open(ctx, c.Cache.Dir)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +146,7 @@ func openCache(data datasets.Dataset, c *config.Config) (*cache.Cache, error) {
 	if err != nil {
 		return nil, err
 	}
-	return source, checkKey(source, key)
+	return source, checkKey(ctx, source, key, data)
 }
 
 // describe makes the network and what it is trained for, and fills in what identifies the training and describes its

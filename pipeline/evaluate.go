@@ -69,11 +69,13 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 			res.Samples, res.Skipped = len(out.Labels), len(out.skipped)
 		}
 	}
-	out, err := r.measureTeachers(ctx, data, res)
-	if err != nil {
-		return nil, err
+	var out outputs // none of a teacher that is not here
+	if !anyDeclared(c) {
+		if out, err = r.measureTeachers(ctx, data, res); err != nil {
+			return nil, err
+		}
+		saw(out)
 	}
-	saw(out)
 	alike := newFidelity(out)
 	res.FidelitySamples = len(alike.rows)
 	first := tasks[0]
@@ -97,6 +99,11 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	}
 	res.closeGaps()
 	return res, res.write(workDir(c))
+}
+
+// anyDeclared tells whether a teacher is declared, and not here to be measured.
+func anyDeclared(c *config.Config) bool {
+	return slices.ContainsFunc(c.EachTeacher(), func(t config.Taught) bool { return t.Config.Teacher.Declared != "" })
 }
 
 // EvaluateModel measures one ONNX model on the test data of e, opened as modelOptions says.

@@ -124,7 +124,7 @@ func (r *Runner) resultsKey(data string, tasks []Task) (*resultsKey, error) {
 func (k *resultsKey) teachers() (map[string]any, error) {
 	several := map[string]any{}
 	for _, t := range k.config.EachTeacher() {
-		hash, err := modelHash(t.Config.Teacher.Model)
+		hash, _, err := teacherKey(t.Config.Teacher)
 		if err != nil {
 			return nil, err
 		}

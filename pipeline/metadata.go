@@ -179,7 +179,7 @@ func modelOptions(e *config.Experiment, path string) (teacher.Options, error) {
 	if !exported {
 		for _, t := range e.Base.EachTeacher() {
 			if one := t.Config.Teacher; t.Name == "" || filepath.Clean(one.Model) == filepath.Clean(path) {
-				one.Model = path
+				one.Model, one.Declared = path, ""
 				return one, nil
 			}
 		}

@@ -68,7 +68,7 @@ func (r *Runner) precompute(ctx context.Context, of config.Taught) (_ *cache.Cac
 	if err != nil {
 		return nil, err
 	}
-	done, err := cache.Open(dir)
+	done, err := cache.Open(ctx, dir)
 	if err == nil {
 		if err = done.Check(key); err == nil {
 			err = cache.Verify(ctx, dir)
@@ -93,13 +93,14 @@ func (r *Runner) precompute(ctx context.Context, of config.Taught) (_ *cache.Cac
 	if err != nil {
 		return nil, refused(err)
 	}
+	r.sayKept(w.Plan(), dir, c.Cache.RowsPerShard, 0)
 	if err := r.fill(ctx, c, w, model, data); err != nil {
 		return nil, errors.Join(err, w.Abandon(context.WithoutCancel(ctx)))
 	}
 	if _, err := w.Commit(ctx); err != nil {
 		return nil, err
 	}
-	return cache.Open(dir)
+	return cache.Open(ctx, dir)
 }
 
 // Plan writes the plans of the first generation's caches, one for each teacher, which any number of processes then
@@ -145,6 +146,7 @@ func (r *Runner) planTeacher(ctx context.Context, data datasets.Dataset, c *conf
 	if err != nil {
 		return nil, refused(err)
 	}
+	r.sayKept(w.Plan(), c.Cache.Dir, c.Cache.RowsPerShard, tasks)
 	return w.Plan(), nil
 }
 
@@ -176,7 +178,8 @@ func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile,
 		return nil, changed(err)
 	}
 	defer model.Close()
-	if logits := logitsWidth(c.Teacher.Logits, model.LogitsDim()); model.Dim() != p.Dim || logits != p.LogitsDim {
+	logits := logitsWidth(c.Teacher.Logits, model.LogitsDim())
+	if p.Basis == "" && model.Dim() != p.Dim || logits != p.LogitsDim {
 		return nil, fmt.Errorf("%w: the teacher gives %d numbers and %d logits, the plan says %d and %d", cache.ErrMismatch,
 			model.Dim(), logits, p.Dim, p.LogitsDim)
 	}
@@ -223,15 +226,33 @@ func changed(err error) error {
 }
 
 // checkKey compares a cache with what the configuration asks for. Where they differ, the error says what to do.
-func checkKey(c *cache.Cache, key cache.Key) error {
+func checkKey(ctx context.Context, c *cache.Cache, key cache.Key, data datasets.Dataset) error {
 	err := c.Check(key)
+	have := c.Manifest().Key
 	switch {
 	case err == nil:
 		return nil
-	case len(c.Manifest().Key.Differ(key)) == 0 && !c.DrawsByID():
-		return fmt.Errorf("%w: samples or views have changed since; \"rkd precompute\" computes those that are missing", err)
+	case len(have.Differ(key)) > 0 || c.DrawsByID():
+		return refused(err)
+	case have.Dataset == key.Dataset:
+		return fmt.Errorf("%w: \"rkd precompute\" computes the views that are missing", err)
 	}
-	return refused(err)
+	changes, listErr := c.Changes(ctx, samplesOf(data))
+	if listErr != nil {
+		return errors.Join(err, listErr)
+	}
+	return fmt.Errorf("%w: samples have changed since: %s; \"rkd precompute\" computes those that are missing", err, changes)
+}
+
+// sayKept says of a plan that was there already in what it differs from what is asked for.
+func (r *Runner) sayKept(p *cache.PlanFile, dir string, rowsPerShard, tasks int) {
+	if p.RowsPerShard != rowsPerShard {
+		r.Progress.Say("precompute: the plan in %s stays, of %d rows a shard; cache.rows_per_shard %d is for further plans",
+			dir, p.RowsPerShard, rowsPerShard)
+	}
+	if tasks > 0 && p.Tasks != tasks {
+		r.Progress.Say("precompute: the plan in %s stays, of %d tasks, not %d: a plan never changes", dir, p.Tasks, tasks)
+	}
 }
 
 // refused adds what to do to the error of a cache that was made from something else.
@@ -245,28 +266,54 @@ func refused(err error) error {
 
 // cacheKey is what decides the embeddings that a cache of a data set, by its fingerprint, holds.
 func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
-	model, err := loadModel(c.Teacher.Model)
+	hash, tap, err := teacherKey(c.Teacher)
 	if err != nil {
 		return cache.Key{}, err
-	}
-	hash, err := model.Hash()
-	if err != nil {
-		return cache.Key{}, err
-	}
-	tap, err := c.Teacher.Tap(model) // naming the default is not another experiment
-	if err != nil {
-		return cache.Key{}, fmt.Errorf("opening model %q: %w", c.Teacher.Model, err)
 	}
 	key := cache.Key{
 		Model: hash, Output: tap, Logits: logitsKey(c.Teacher.Logits), Preprocess: c.Teacher.Preprocess.Canonical(),
 		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType,
-		Dataset: dataset,
+		PCA: c.Cache.PCA, Dataset: dataset,
 	}
 	if c.Cache.Views > 1 {
 		key.ViewPolicy = c.Data.Augment.Canonical()
 		key.ViewSeed = c.Data.ViewSeed
 	}
 	return key, nil
+}
+
+// declaredTap stands for the output of a teacher that is declared.
+const declaredTap = "declared"
+
+// teacherKey identifies a teacher and its output: by the model's bytes, or by the name of one that is declared.
+func teacherKey(o teacher.Options) (hash, tap string, err error) {
+	if o.Declared != "" {
+		return sha256JSON(declaredTap, o.Declared), declaredTap, nil
+	}
+	model, err := loadModel(o.Model)
+	if err != nil {
+		return "", "", err
+	}
+	if hash, err = model.Hash(); err != nil {
+		return "", "", err
+	}
+	tap, err = o.Tap(model) // naming the default is not another experiment
+	if err != nil {
+		return "", "", fmt.Errorf("opening model %q: %w", o.Model, err)
+	}
+	return hash, tap, nil
+}
+
+// samplesOf describes the samples of a data set as a plan does.
+func samplesOf(data datasets.Dataset) []cache.Sample {
+	classes := data.Classes()
+	samples := make([]cache.Sample, data.Len())
+	for i := range samples {
+		samples[i] = cache.Sample{
+			ID: data.ID(i), Label: data.Label(i), Class: classes[data.Label(i)], Path: data.Rel(i), Content: data.Sum(i),
+		}
+	}
+	return samples
 }
 
 // plan opens the teacher and says what the cache is to hold.
@@ -284,15 +331,17 @@ func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Datas
 	if err := checkTop(c.Teacher.Logits, model.LogitsDim()); err != nil {
 		return cache.Plan{}, nil, errors.Join(err, model.Close())
 	}
-	plan := cache.Plan{
-		Key: key, Views: c.Cache.Views, RowsPerShard: c.Cache.RowsPerShard, Dim: model.Dim(), LogitsDim: logitsWidth(c.Teacher.Logits, model.LogitsDim()),
-		Config: string(resolved),
+	basis, err := r.basis(ctx, c, model, data)
+	if err != nil {
+		return cache.Plan{}, nil, errors.Join(err, model.Close())
 	}
-	classes := data.Classes()
-	for i := range data.Len() {
-		plan.Samples = append(plan.Samples, cache.Sample{
-			ID: data.ID(i), Label: data.Label(i), Class: classes[data.Label(i)], Path: data.Rel(i), Content: data.Sum(i),
-		})
+	plan := cache.Plan{
+		Key: key, Basis: basis, Views: c.Cache.Views, RowsPerShard: c.Cache.RowsPerShard, Dim: model.Dim(),
+		LogitsDim: logitsWidth(c.Teacher.Logits, model.LogitsDim()),
+		Config:    string(resolved), Samples: samplesOf(data),
+	}
+	if basis != nil {
+		plan.Dim = basis.Dim()
 	}
 	return plan, model, nil
 }
@@ -315,7 +364,17 @@ func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, mo
 	if p, ok := transform.(*datasets.Pictures); ok {
 		transform = p.WithViews(c.Data.Augment, c.Data.ViewSeed, false)
 	}
-	f := &filler{w: w, model: model, logits: c.Teacher.Logits, data: data, transform: transform, progress: r.Progress, places: map[string]int{}}
+	basis, err := w.Basis(ctx)
+	if err != nil {
+		return err
+	}
+	if basis != nil && basis.Width() != model.Dim() {
+		return fmt.Errorf("%w: the teacher gives %d numbers, the principal components of the plan are of %d",
+			cache.ErrMismatch, model.Dim(), basis.Width())
+	}
+	f := &filler{
+		w: w, model: model, basis: basis, logits: c.Teacher.Logits, data: data, transform: transform, progress: r.Progress, places: map[string]int{},
+	}
 	for i := range data.Len() {
 		f.places[data.Rel(i)] = i
 	}
@@ -339,6 +398,7 @@ type filler struct {
 	w         *cache.Writer
 	model     *teacher.Model
 	logits    teacher.Logits
+	basis     *cache.Basis // nil without
 	data      datasets.Dataset
 	places    map[string]int // of samples in data, by their paths
 	transform datasets.Transform
@@ -372,6 +432,9 @@ func (f *filler) fill(ctx context.Context, shard int) (err error) {
 		e := newEmbedder(f.model, f.data, requests, f.transform)
 		err = e.embed(ctx, e.loader.InOrder(0, e.loader.Len()), func(b *datasets.Batch, out teacher.Embeddings) error {
 			rows := cache.Rows{Embeddings: out.Embedding, Logits: packLogits(f.logits, out.Logits, f.model.LogitsDim())}
+			if f.basis != nil {
+				rows.Embeddings = f.basis.Reduce(out.Embedding)
+			}
 			for _, row := range b.Rows {
 				rows.IDs = append(rows.IDs, planned.IDs[row])
 				rows.Views = append(rows.Views, planned.Views[row])

@@ -6,6 +6,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/models/ort"
+	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/teacher"
 )
@@ -92,6 +93,10 @@ func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]
 func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Dataset) (*teacher.Model,
 	datasets.Sample, error,
 ) {
+	if o.Declared != "" {
+		return nil, datasets.Sample{}, fmt.Errorf("%w: teacher %q is declared, and no model is here to run: \"rkd cache import "+
+			"CONFIG VECTORS\" fills the cache with its vectors", cache.ErrNoCache, o.Declared)
+	}
 	if err := r.runtime(); err != nil {
 		return nil, datasets.Sample{}, err
 	}

@@ -86,7 +86,7 @@ func (m Machine) Report(ctx context.Context, dir string) (*report.Page, error) {
 			add(s.id, s.title, false, blocks)
 		}
 	}
-	add("skipped", "What was skipped", false, r.skipped(seen))
+	add("skipped", "What was skipped", false, r.skipped(ctx, seen))
 	add("again", "Made again by", false, []report.Block{report.Code{Language: "sh", Text: r.commands()}})
 	add("configuration", "Configuration", true, []report.Block{report.Code{Language: "yaml", Text: string(r.text)}})
 	return page, nil
@@ -199,9 +199,9 @@ func (r *runReport) figures() []report.Block {
 }
 
 // skipped lists the samples that were left out, and why.
-func (r *runReport) skipped(seen *looked) []report.Block {
+func (r *runReport) skipped(ctx context.Context, seen *looked) []report.Block {
 	var list report.List
-	if c, err := cache.Open(r.Experiment.Base.Cache.Dir); err == nil {
+	if c, err := cache.Open(ctx, r.Experiment.Base.Cache.Dir); err == nil {
 		if n := c.Manifest().Skipped.Count; n > 0 {
 			ids := c.Manifest().Skipped.IDs
 			list = append(list, fmt.Sprintf("%s of the training data did not decode: ids %s", counted(n, "sample"), someOf(ids)))

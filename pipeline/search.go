@@ -101,7 +101,7 @@ func openVectors(ctx context.Context, path string) (*vectors.Set, error) {
 		}
 		return vectors.Read(path)
 	}
-	c, err := cache.Open(path)
+	c, err := cache.Open(ctx, path)
 	if err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"rkd/datasets"
@@ -29,7 +30,7 @@ type source struct {
 func openSource(ctx context.Context, data datasets.Dataset, c *config.Config) (*source, error) {
 	s := &source{teachers: c.EachTeacher(), combine: c.Combine, data: data, views: c.Cache.Views}
 	for _, t := range s.teachers {
-		opened, err := openCache(data, t.Config)
+		opened, err := openCache(ctx, data, t.Config)
 		if err != nil {
 			return nil, s.named(t, err)
 		}
@@ -132,17 +133,26 @@ func (s *source) widths() (w objective.Widths) {
 	return w
 }
 
-// Load reads the rows of all caches. Of several teachers a row is kept where all of them have it.
-func (s *source) Load(ctx context.Context) (*cache.Table, error) {
+// Load reads the rows of all caches, of which more than most bytes are mapped from a scratch file in dir. Of several
+// teachers a row is kept, in memory, where all of them have it. The table must be closed.
+func (s *source) Load(ctx context.Context, most int64, dir string) (*cache.Table, error) {
 	switch len(s.caches) {
 	case 0:
 		return s.labels(ctx)
 	case 1:
-		t, err := s.caches[0].Load(ctx)
+		c := s.caches[0]
+		load := c.Load
+		if c.MemoryBytes() > most {
+			load = func(ctx context.Context) (*cache.Table, error) { return c.Map(ctx, dir) }
+		}
+		t, err := load(ctx)
 		if err != nil {
 			return nil, err
 		}
-		return t, s.check(t)
+		if err := s.check(t); err != nil {
+			return nil, errors.Join(err, t.Close())
+		}
+		return t, nil
 	}
 	tables := make([]*cache.Table, len(s.caches))
 	for i, c := range s.caches {

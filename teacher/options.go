@@ -26,8 +26,10 @@ const DefaultBatch = 32
 
 // Options are the `teacher:` section of a configuration.
 type Options struct {
-	Model string `yaml:"model" path:"true"` // ONNX file
-	Input string `yaml:"input,omitempty"`   // may be left out when the model has one
+	Model string `yaml:"model,omitempty" path:"true"` // ONNX file
+	// name of a teacher that is not here, in place of Model: its embeddings come by `rkd cache import`
+	Declared string `yaml:"declared,omitempty"`
+	Input    string `yaml:"input,omitempty"` // may be left out when the model has one
 	// tensor that is the embedding, may be left out when the model has one; several become one by concatenation
 	Output Names  `yaml:"output,omitempty"`
 	Pool   string `yaml:"pool,omitempty"`   // how an output of tokens or places becomes a vector, see PoolMean
@@ -58,8 +60,13 @@ func (*Options) Shorthand() string { return "model" }
 // Validate checks the fields on their own, without touching a file. Errors wrap ErrOptions.
 func (o Options) Validate() error {
 	switch {
-	case o.Model == "":
+	case o.Model == "" && o.Declared == "":
 		return fmt.Errorf("%w: model is empty, expected an ONNX file", ErrOptions)
+	case o.Model != "" && o.Declared != "":
+		return fmt.Errorf("%w: model is %q and declared %q, expected one of them", ErrOptions, o.Model, o.Declared)
+	case o.Declared != "" && (len(o.Output) > 0 || o.Logits.Tensor != "" || o.Input != "" || o.Pool != "" || len(o.Inputs) > 0):
+		return fmt.Errorf("%w: a declared teacher has vectors, and neither input, inputs, output, pool nor logits",
+			ErrOptions)
 	case o.Logits.Tensor != "" && slices.Contains(o.Output, o.Logits.Tensor):
 		return fmt.Errorf("%w: logits and output are both %q, expected two tensors", ErrOptions, o.Logits.Tensor)
 	case o.Logits.Tensor == "" && o.Logits.Top != 0:

@@ -27,7 +27,7 @@ func load(dir string, n, d int) comparison {
 		if err := writeCache(ctx, dir, n, d); err != nil {
 			return nil, nil, err
 		}
-		c, err := cache.Open(dir)
+		c, err := cache.Open(ctx, dir)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/urfave/cli/v2"
 
+	"rkd/pipeline"
 	"rkd/pipeline/cache"
 )
 
@@ -21,7 +23,8 @@ func cacheCommand(out console) *cli.Command {
 	return group("cache", "what a cache holds, and whether every byte of it is right",
 		"rkd cache verify runs/mnist-unseen/cache",
 		cacheInfoCommand(out), cacheVerifyCommand(out), cacheHeadCommand(out), cacheStatusCommand(out),
-		cacheFinalizeCommand(out), cacheGCCommand(out))
+		cacheFinalizeCommand(out), cacheGCCommand(out), cacheReportCommand(out), cacheExportCommand(out),
+		cacheImportCommand(out))
 }
 
 func cacheInfoCommand(out console) *cli.Command {
@@ -31,12 +34,12 @@ func cacheInfoCommand(out console) *cli.Command {
 		Usage:     "show what a cache holds and what it was made from",
 		ArgsUsage: "DIR",
 		Flags:     []cli.Flag{o.jsonFlag()},
-		Action:    func(c *cli.Context) error { return runCacheInfo(o, c.Args().Slice()) },
+		Action:    func(c *cli.Context) error { return runCacheInfo(c.Context, o, c.Args().Slice()) },
 	}, onCaches, "rkd cache info runs/mnist-unseen/cache")
 }
 
-func runCacheInfo(o cacheOptions, args []string) error {
-	found, err := openCache(args, "cache info")
+func runCacheInfo(ctx context.Context, o cacheOptions, args []string) error {
+	found, err := openCache(ctx, args, "cache info")
 	if err != nil {
 		return err
 	}
@@ -72,17 +75,41 @@ func runCacheInfo(o cacheOptions, args []string) error {
 }
 
 func cacheVerifyCommand(out console) *cli.Command {
-	o := cacheOptions{console: out}
+	o := cacheVerifyOptions{console: out}
 	return command(cli.Command{
 		Name:      "verify",
-		Usage:     "read every byte of a cache and compare it with the manifest",
+		Usage:     "read every byte of a cache and compare it with the manifest, and rows with the teacher",
 		ArgsUsage: "DIR",
-		Flags:     []cli.Flag{o.jsonFlag()},
-		Action:    func(c *cli.Context) error { return runCacheVerify(c.Context, o, c.Args().Slice()) },
-	}, onCaches, "rkd cache verify runs/mnist-unseen/cache")
+		Flags: []cli.Flag{
+			&cli.IntFlag{
+				Name: "teacher", Usage: "embed `N` random rows anew, with the configuration of the cache's plan, and compare",
+				Destination: &o.Teacher,
+			},
+			&cli.Uint64Flag{Name: "seed", Usage: "chooses the rows; default another one each time", Destination: &o.Seed},
+			o.setFlag(), o.providerFlag(), o.providerOptionFlag(), o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
+		},
+		Action: func(c *cli.Context) error {
+			if !c.IsSet("seed") {
+				o.Seed = rand.Uint64()
+			}
+			if c.IsSet("teacher") && o.Teacher < 1 {
+				return usage("--teacher", "--teacher is %d, expected 1 or more", o.Teacher)
+			}
+			return runCacheVerify(c.Context, o, c.Args().Slice())
+		},
+	}, onWriters, "rkd cache verify runs/mnist-unseen/cache",
+		"rkd cache verify runs/mnist-unseen/cache --teacher 100")
 }
 
-func runCacheVerify(ctx context.Context, o cacheOptions, args []string) error {
+// cacheVerifyOptions are those of `rkd cache verify`.
+type cacheVerifyOptions struct {
+	console
+	experimentOptions
+	Teacher int
+	Seed    uint64
+}
+
+func runCacheVerify(ctx context.Context, o cacheVerifyOptions, args []string) error {
 	dir, err := one(args, "cache verify", "DIR")
 	if err != nil {
 		return err
@@ -90,15 +117,33 @@ func runCacheVerify(ctx context.Context, o cacheOptions, args []string) error {
 	if err := cache.Verify(ctx, dir); err != nil {
 		return err
 	}
-	found, err := cache.Open(dir)
+	found, err := cache.Open(ctx, dir)
 	if err != nil {
 		return err
 	}
 	m := found.Manifest()
+	var check *pipeline.TeacherCheck
+	if o.Teacher > 0 {
+		r, err := o.loadPlan(ctx, &o.console, dir)
+		if err != nil {
+			return err
+		}
+		if check, err = r.CheckTeacher(ctx, o.Teacher, o.Seed); err != nil {
+			return err
+		}
+	}
 	if o.JSON {
-		return o.printJSON(map[string]any{"ok": true, "rows": m.Rows, "shards": len(m.Shards)})
+		result := map[string]any{"ok": true, "rows": m.Rows, "shards": len(m.Shards)}
+		if check != nil {
+			result["teacher"] = check
+		}
+		return o.printJSON(result)
 	}
 	o.printf("%s: %d rows in %d shards, every byte as written\n", dir, m.Rows, len(m.Shards))
+	if check != nil {
+		o.printf("%d rows embedded anew (--seed %d): least cosine %.6f, mean %.6f, expected %g; the worst: %s\n", check.Rows,
+			check.Seed, check.Least, check.Mean, check.Bound, check.Worst[0])
+	}
 	return nil
 }
 
@@ -120,7 +165,7 @@ func runCacheHead(ctx context.Context, o cacheOptions, args []string) error {
 	if o.Rows < 1 {
 		return usage("--rows", "--rows is %d, expected 1 or more", o.Rows)
 	}
-	found, err := openCache(args, "cache head")
+	found, err := openCache(ctx, args, "cache head")
 	if err != nil {
 		return err
 	}
@@ -132,12 +177,12 @@ func runCacheHead(ctx context.Context, o cacheOptions, args []string) error {
 }
 
 // openCache opens the cache that is a command's argument.
-func openCache(args []string, command string) (*cache.Cache, error) {
+func openCache(ctx context.Context, args []string, command string) (*cache.Cache, error) {
 	dir, err := one(args, command, "DIR")
 	if err != nil {
 		return nil, err
 	}
-	return cache.Open(dir)
+	return cache.Open(ctx, dir)
 }
 
 // row is a row of a cache for machines.

@@ -78,7 +78,7 @@ func cacheGCCommand(out console) *cli.Command {
 	o := cacheOptions{console: out}
 	return command(cli.Command{
 		Name:      "gc",
-		Usage:     "remove the shards of which no row is a sample's any more",
+		Usage:     "remove the rows of samples that are gone",
 		ArgsUsage: "DIR",
 		Flags:     []cli.Flag{o.jsonFlag()},
 		Action:    func(c *cli.Context) error { return runCacheGC(c.Context, o, c.Args().Slice()) },
@@ -97,7 +97,7 @@ func runCacheGC(ctx context.Context, o cacheOptions, args []string) error {
 	if o.JSON {
 		return o.printJSON(g)
 	}
-	o.printf("%s: removed %d shards, %.1f MB; %d rows of no sample stay in shards with others\n", dir, g.Shards,
+	o.printf("%s: removed %d shards, %.1f MB; those with rows of samples that are gone, %d, were written anew without\n", dir, g.Shards,
 		float64(g.Bytes)/1e6, g.Rows)
 	return nil
 }

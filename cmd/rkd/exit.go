@@ -20,6 +20,7 @@ import (
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
+	"rkd/pipeline/exchange"
 	"rkd/pipeline/lock"
 	"rkd/pipeline/objective"
 	"rkd/pipeline/report"
@@ -84,7 +85,7 @@ var sentinels = []struct {
 		cache.ErrPlan, cache.ErrTask, storage.ErrLocation, snippet.ErrUnsupported,
 		loss.ErrOption, loss.ErrBatch, loss.ErrShape, loss.ErrType, op.ErrOption, op.ErrShape, op.ErrType,
 	}},
-	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch}},
+	{exitMismatch, "", []error{cache.ErrMismatch, pipeline.ErrMismatch, pipeline.ErrDeviates}},
 	{exitHeld, "", []error{lock.ErrHeld, lock.ErrLost}},
 	{exitPartial, "run 'rkd precompute CONFIG' again: it adds what is missing", []error{cache.ErrIncomplete}},
 	{exitPartial, "'rkd batch render CONFIG --missing' makes jobs for them", []error{pipeline.ErrPartial}},
@@ -98,6 +99,7 @@ var sentinels = []struct {
 		engine.ErrInput, loss.ErrDegenerate,
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
 	}},
+	{exitInput, "", []error{exchange.ErrFormat}},
 	{exitInput, "", []error{pipeline.ErrNotShared}},
 	{exitUnequipped, "", []error{ort.ErrLibraryMissing, ort.ErrLibraryTooOld, batch.ErrNoEngine}},
 	{exitPartial, "'rkd batch status CONFIG' says why, 'rkd batch submit CONFIG --missing' makes what is missing", []error{

@@ -261,7 +261,7 @@ func TestHostilePairs(t *testing.T) {
 					continue
 				}
 				must(t, dir, "cache", "verify", "runs/sample/cache")
-				c, err := cache.Open(filepath.Join(dir, "runs/sample/cache"))
+				c, err := cache.Open(t.Context(), filepath.Join(dir, "runs/sample/cache"))
 				if err != nil {
 					t.Fatal(err)
 				}

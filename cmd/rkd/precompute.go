@@ -67,7 +67,7 @@ func runPrecompute(ctx context.Context, o precomputeOptions, args []string) erro
 	}
 	var r *pipeline.Runner
 	if planned {
-		r, err = o.loadPlan(ctx, dir)
+		r, err = o.loadPlan(ctx, &o.console, dir)
 	} else {
 		r, err = o.load(&o.console, file)
 	}
@@ -112,7 +112,7 @@ func oneOrAll[T any](list []T) any {
 }
 
 // loadPlan makes the runner of a plan: its configuration, on the folder in which it lies.
-func (o *precomputeOptions) loadPlan(ctx context.Context, dir string) (*pipeline.Runner, error) {
+func (o *experimentOptions) loadPlan(ctx context.Context, out *console, dir string) (*pipeline.Runner, error) {
 	p, err := cache.ReadPlan(ctx, dir)
 	if err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (o *precomputeOptions) loadPlan(ctx context.Context, dir string) (*pipeline
 	if err != nil {
 		return nil, err
 	}
-	m, err := o.machine(&o.console)
+	m, err := o.machine(out)
 	if err != nil {
 		return nil, err
 	}

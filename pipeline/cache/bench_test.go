@@ -80,7 +80,7 @@ func BenchmarkResume(b *testing.B) {
 }
 
 func BenchmarkLoad(b *testing.B) {
-	c, err := Open(benchCache(b))
+	c, err := Open(b.Context(), benchCache(b))
 	must(b, err)
 	for _, bench := range []struct {
 		name string
@@ -114,4 +114,40 @@ func BenchmarkGenericReader(b *testing.B) {
 			b.Fatal(n)
 		}
 	}
+}
+
+// BenchmarkMap opens mapped rows, and reads them in batches of 65 random rows and all in turn.
+func BenchmarkMap(b *testing.B) {
+	c, err := Open(b.Context(), benchCache(b))
+	must(b, err)
+	scratch := b.TempDir()
+	t, err := c.Map(b.Context(), scratch)
+	must(b, err)
+	b.Run("open", func(b *testing.B) {
+		for b.Loop() {
+			t, err := c.Map(b.Context(), scratch)
+			must(b, err)
+			must(b, t.Close())
+		}
+	})
+	batch := make([]float32, 65*benchDim)
+	b.Run("batch", func(b *testing.B) {
+		rng := rand.New(rand.NewPCG(1, 1))
+		b.SetBytes(int64(4 * len(batch)))
+		for b.Loop() {
+			for i := range 65 {
+				row := rng.IntN(benchRows)
+				copy(batch[i*benchDim:], t.Embeddings[row*benchDim:(row+1)*benchDim])
+			}
+		}
+	})
+	b.Run("sequential", func(b *testing.B) {
+		b.SetBytes(int64(4 * len(t.Embeddings)))
+		for b.Loop() {
+			for from := 0; from < len(t.Embeddings); from += len(batch) {
+				copy(batch, t.Embeddings[from:])
+			}
+		}
+	})
+	must(b, t.Close())
 }

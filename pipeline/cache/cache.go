@@ -24,6 +24,8 @@ type Table struct {
 	Rows
 	Dim       int // D, width of an embedding
 	LogitsDim int // C, width of the logits, 0 without
+
+	unmap func() error // of a table that Map returned
 }
 
 // Open reads the manifest of dir and checks that each shard exists and has the size that the manifest lists. It reads
@@ -31,8 +33,8 @@ type Table struct {
 //
 // It returns ErrNoCache when there is no manifest, ErrCorrupt naming every file that is missing, cut short or too long,
 // and a *MismatchError for a format version that this package does not read.
-func Open(dir string) (*Cache, error) {
-	ctx, store := context.Background(), openStore(dir)
+func Open(ctx context.Context, dir string) (*Cache, error) {
+	store := openStore(dir)
 	m, err := readManifest(ctx, store)
 	if err != nil {
 		return nil, err
@@ -275,4 +277,16 @@ func (s *shardFile) verify(ctx context.Context, want Shard) error {
 		return err
 	}
 	return names.between(want)
+}
+
+// checkHashes compares the bytes of every shard with the manifest's SHA-256, several at a time.
+func (c *Cache) checkHashes(ctx context.Context) error {
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for _, s := range c.manifest.Shards {
+		group.Go(func() error {
+			return withFile(ctx, c.store, s.File, func(f File) error { return s.checkBytes(ctx, f, newDigest()) })
+		})
+	}
+	return group.Wait()
 }

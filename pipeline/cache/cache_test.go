@@ -30,7 +30,7 @@ func TestLoadReturnsWhatWasWritten(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := build(t, tt.plan, tt.skipped...)
-			c, err := Open(dir)
+			c, err := Open(t.Context(), dir)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -70,7 +70,7 @@ func TestLoadReturnsWhatWasWritten(t *testing.T) {
 
 func TestCheckNamesDifferingFields(t *testing.T) {
 	dir := build(t, testPlan(4, 1, 4, 2, 0))
-	c, err := Open(dir)
+	c, err := Open(t.Context(), dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +139,7 @@ func TestOpenRefuses(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := build(t, testPlan(12, 1, 4, 3, 0))
 			tt.damage(t, dir)
-			_, err := Open(dir)
+			_, err := Open(t.Context(), dir)
 			wantError(t, err, tt.want, tt.text...)
 			if !errors.Is(Verify(t.Context(), dir), tt.want) {
 				t.Errorf("Verify does not return %v", tt.want)
@@ -151,7 +151,7 @@ func TestOpenRefuses(t *testing.T) {
 func TestOpenRefusesAFileForAFolder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "file")
 	must(t, os.WriteFile(path, nil, 0o644))
-	if _, err := Open(path); err == nil {
+	if _, err := Open(t.Context(), path); err == nil {
 		t.Error("no error")
 	}
 }
@@ -163,7 +163,7 @@ func TestManifestCutShortAnywhereIsCorrupt(t *testing.T) {
 	must(t, err)
 	for n := 0; n < len(whole); n += 5 {
 		must(t, os.WriteFile(path, whole[:n], 0o644))
-		if _, err := Open(dir); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), path) {
+		if _, err := Open(t.Context(), dir); !errors.Is(err, ErrCorrupt) || !strings.Contains(err.Error(), path) {
 			t.Fatalf("cut after %d of %d bytes: %v, want ErrCorrupt naming it", n, len(whole), err)
 		}
 	}
@@ -188,7 +188,7 @@ func TestLoadNoticesAnyFlippedByte(t *testing.T) {
 	path := filepath.Join(dir, name)
 	whole, err := os.ReadFile(path)
 	must(t, err)
-	c, err := Open(dir)
+	c, err := Open(t.Context(), dir)
 	must(t, err)
 	for at := 0; at < len(whole); at += 11 {
 		must(t, os.WriteFile(path, flip(at)([]byte(string(whole))), 0o644))
@@ -220,7 +220,7 @@ func TestVerifyNamesEveryBadFile(t *testing.T) {
 }
 
 func TestLoadStopsWhenCancelled(t *testing.T) {
-	c, err := Open(build(t, testPlan(8, 1, 4, 6, 2)))
+	c, err := Open(t.Context(), build(t, testPlan(8, 1, 4, 6, 2)))
 	must(t, err)
 	if _, err := c.Load(cancelled(t)); !errors.Is(err, cancelled(t).Err()) {
 		t.Errorf("%v, want cancellation", err)

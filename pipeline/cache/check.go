@@ -107,7 +107,7 @@ func (p *planned) check(ctx context.Context, store Store, known *Manifest, i int
 			return fmt.Errorf("%d rows, expected at most %d", s.rows, n)
 		}
 		rows := newRows(s.rows, 0, 0)
-		rows.Embeddings, rows.Logits = nil, nil
+		rows.Embeddings, rows.Logits = nil, nil // those of the shard are checked below, a block at a time
 		if err := s.read(ctx, s.rows, rows); err != nil {
 			return err
 		}

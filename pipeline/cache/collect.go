@@ -8,15 +8,16 @@ import (
 
 // Garbage is what Collect found.
 type Garbage struct {
-	Shards int   `json:"shards"` // removed, because the samples of all their rows are gone
+	Shards int   `json:"shards"` // removed, because the samples of all or some of their rows are gone
 	Bytes  int64 `json:"bytes"`  // of the removed shards
-	Rows   int   `json:"rows"`   // kept though their samples are gone, because other rows of their shards are used
+	Rows   int   `json:"rows"`   // removed from shards whose other rows were written anew
 }
 
-// Collect removes those shards of a finished cache of which the manifest uses no row. If a sample that was removed from
-// the data returns, its rows are then computed again. For a damaged cache it returns the errors of Open.
+// Collect removes the rows of a finished cache that the manifest does not use: whole shards of them, and those that
+// share a shard with others, which are written into a new one. If a sample that was removed from the data returns, its
+// rows are then computed again. For a damaged cache it returns the errors of Open.
 func Collect(ctx context.Context, dir string) (*Garbage, error) {
-	c, err := Open(dir)
+	c, err := Open(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -56,5 +57,8 @@ func Collect(ctx context.Context, dir string) (*Garbage, error) {
 		g.Rows += s.Rows
 	}
 	g.Rows -= len(used)
-	return g, errors.Join(errs...)
+	if g.Rows == 0 || errors.Join(errs...) != nil {
+		return g, errors.Join(errs...)
+	}
+	return g, c.compact(ctx, x, g)
 }

@@ -64,6 +64,9 @@ func (w *Writer) Commit(ctx context.Context) (*Manifest, error) {
 	}
 	m.Skipped.IDs = slices.Compact(m.Skipped.IDs) // the views of one sample may lie in two shards
 	m.Skipped.Count = len(m.Skipped.IDs)
+	if err := w.writeCard(ctx, m); err != nil {
+		return nil, fmt.Errorf("writing %q: %w", w.store.Path(CardName), err)
+	}
 	if err := w.writeManifest(ctx, m); err != nil {
 		return nil, fmt.Errorf("writing manifest %q: %w", w.store.Path(ManifestName), err)
 	}
@@ -78,7 +81,13 @@ func (w *Writer) reclaim(ctx context.Context) error {
 	got, err := readPlan(ctx, w.store, w.plan.Plan)
 	if errors.Is(err, fs.ErrNotExist) {
 		plan := *w.plan.PlanFile
-		got, _, err = claim(ctx, w.store, &plan, w.plan.table)
+		basis := w.plan.basis
+		if basis == nil && plan.Basis != "" {
+			if basis, err = readBasis(ctx, w.store, plan.Basis); err != nil {
+				return err
+			}
+		}
+		got, _, err = claim(ctx, w.store, &plan, w.plan.table, basis)
 	}
 	if err == nil && got.Header != w.plan.Header {
 		err = fmt.Errorf("%w: another plan has taken the place of that of %q", ErrMismatch, w.store.Path(""))
@@ -140,7 +149,7 @@ func (w *Writer) writeManifest(ctx context.Context, m *Manifest) error {
 	})
 }
 
-// sweep removes parts of shards, which are finished now, tables that no plan and no manifest names, and temporary
+// sweep removes parts of shards, which are finished now, tables and bases that no plan and no manifest names, and temporary
 // files.
 func (w *Writer) sweep(ctx context.Context) error {
 	used := map[string]bool{}
@@ -151,6 +160,9 @@ func (w *Writer) sweep(ctx context.Context) error {
 				return err
 			}
 			used[p.SamplesFile] = true
+			if p.Basis != "" {
+				used[contentName(p.Basis, basisSuffix)] = true
+			}
 		}
 	}
 	m, err := readManifest(ctx, w.store) // ours, or a faster writer's

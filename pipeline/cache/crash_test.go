@@ -116,7 +116,7 @@ func TestKilledWriterResumesToTheSameBytes(t *testing.T) {
 				halves++
 			}
 		}
-		if _, err := Open(dir); err == nil {
+		if _, err := Open(t.Context(), dir); err == nil {
 			break // the kill came after the manifest
 		} else if !errors.Is(err, ErrNoCache) {
 			t.Fatalf("Open after kill %d: %v, want ErrNoCache", i, err)

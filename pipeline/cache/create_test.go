@@ -58,7 +58,7 @@ func TestCreateRepairs(t *testing.T) {
 						wantError(t, b[0], ErrCorrupt, tt.broken)
 					}
 				}
-				if _, err := Open(dir); !errors.Is(err, ErrNoCache) {
+				if _, err := Open(t.Context(), dir); !errors.Is(err, ErrNoCache) {
 					t.Errorf("Open while it is repaired: %v, want ErrNoCache", err)
 				}
 				fill(t, w)

@@ -10,6 +10,7 @@
 //	DIR/plan-HASH.index                 of a cache that has grown: in which shard each row lies, a Parquet file
 //	DIR/shard-00000-of-00004.parquet    columns id INT64, view INT32, label INT32, class, path, content, view_params,
 //	                                    embedding LIST<FLOAT>, and logits LIST<FLOAT> when the teacher has them
+//	DIR/README.md                       what it is, for people and the Hugging Face datasets library
 //	DIR/shard-….part                    rows of a shard that is not finished yet
 //
 // Rows are ordered by id, then view. A shard's bytes are a function of the plan, the shard's index and its rows alone:

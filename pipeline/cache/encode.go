@@ -25,29 +25,16 @@ type shardHeader struct {
 // rowsPerBlock is the number of rows of a row group, and of those in memory while a shard is filled.
 func (h Header) rowsPerBlock() int { return max(1, blockBytes/4/(h.Dim+h.LogitsDim)) }
 
-// record and recordLogits are the rows of a shard as parquet-go sees them. The lists are required, with required
-// elements, in the three levels that the format prescribes.
-type record struct {
-	ID        int64     `parquet:"id,plain"`
-	View      int32     `parquet:"view,plain"`
-	Label     int32     `parquet:"label,plain"`
-	Class     string    `parquet:"class,dict"`
-	Path      string    `parquet:"path,plain"`
-	Content   [32]byte  `parquet:"content,plain"`
-	Params    string    `parquet:"view_params,dict"`
-	Embedding []float32 `parquet:"embedding,list"`
-}
-
-type recordLogits struct {
-	ID        int64     `parquet:"id,plain"`
-	View      int32     `parquet:"view,plain"`
-	Label     int32     `parquet:"label,plain"`
-	Class     string    `parquet:"class,dict"`
-	Path      string    `parquet:"path,plain"`
-	Content   [32]byte  `parquet:"content,plain"`
-	Params    string    `parquet:"view_params,dict"`
-	Embedding []float32 `parquet:"embedding,list"`
-	Logits    []float32 `parquet:"logits,list"`
+// leastBytes is a number of bytes that a row takes at least, whatever is in it: what a file promises is held against it
+// before memory is set aside.
+func (h Header) leastBytes() int64 {
+	switch {
+	case h.Key.DType == Float32:
+		return 4 * int64(h.Dim+h.LogitsDim)
+	case h.FormatVersion == 1:
+		return 4
+	}
+	return 40 // content and id, which are never compressed
 }
 
 // blocks are rows of a shard, some at a time. The memory of a block stays its own.
@@ -58,27 +45,85 @@ func oneBlock(rows Rows) blocks {
 	return func(yield func(Rows, error) bool) { yield(rows, nil) }
 }
 
-// encodeShard writes rows as a Parquet file, plain and uncompressed. The bytes depend on h and the rows alone, not on
-// how they are cut into blocks. No more than a block and a row group are in memory.
+// encodeShard writes rows as a Parquet file, in the layout of the header's type. The bytes depend on h and the rows
+// alone, not on how they are cut into blocks. No more than a block and a row group are in memory.
 func encodeShard(w io.Writer, h shardHeader, rows blocks) error {
-	if h.LogitsDim == 0 {
-		return encodeRecords(w, h, rows, func(r *Rows, i int) record {
+	logits := h.LogitsDim > 0
+	switch {
+	case h.Key.DType == Int8 && logits:
+		return encodeRecords(w, h, rows, func(r *Rows, i int, row *rowBuffer) recordInt8Logits {
+			scale, q := row.int8(r, i)
+			return recordInt8Logits{row.packed(r, i), scale, q, r.logits(i, h)}
+		})
+	case h.Key.DType == Int8:
+		return encodeRecords(w, h, rows, func(r *Rows, i int, row *rowBuffer) recordInt8 {
+			scale, q := row.int8(r, i)
+			return recordInt8{row.packed(r, i), scale, q}
+		})
+	case h.Key.DType != Float32 && logits:
+		return encodeRecords(w, h, rows, func(r *Rows, i int, row *rowBuffer) recordPackedLogits {
+			return recordPackedLogits{row.packed(r, i), row.rounded(r, i), r.logits(i, h)}
+		})
+	case h.Key.DType != Float32:
+		return encodeRecords(w, h, rows, func(r *Rows, i int, row *rowBuffer) recordPacked {
+			return recordPacked{row.packed(r, i), row.rounded(r, i)}
+		})
+	case logits:
+		return encodeRecords(w, h, rows, func(r *Rows, i int, _ *rowBuffer) recordLogits {
 			a := r.About[i]
-			return record{
-				r.IDs[i], r.Views[i], r.Labels[i], a.Class, a.Path, a.Content, a.Params, r.Embeddings[i*h.Dim : (i+1)*h.Dim],
+			return recordLogits{
+				r.IDs[i], r.Views[i], r.Labels[i], a.Class, a.Path, a.Content, a.Params, r.embedding(i, h), r.logits(i, h),
 			}
 		})
 	}
-	return encodeRecords(w, h, rows, func(r *Rows, i int) recordLogits {
+	return encodeRecords(w, h, rows, func(r *Rows, i int, _ *rowBuffer) record {
 		a := r.About[i]
-		return recordLogits{
-			r.IDs[i], r.Views[i], r.Labels[i], a.Class, a.Path, a.Content, a.Params, r.Embeddings[i*h.Dim : (i+1)*h.Dim],
-			r.Logits[i*h.LogitsDim : (i+1)*h.LogitsDim],
-		}
+		return record{r.IDs[i], r.Views[i], r.Labels[i], a.Class, a.Path, a.Content, a.Params, r.embedding(i, h)}
 	})
 }
 
-func encodeRecords[T any](w io.Writer, h shardHeader, rows blocks, record func(*Rows, int) T) error {
+func (r *Rows) embedding(i int, h shardHeader) []float32 { return r.Embeddings[i*h.Dim : (i+1)*h.Dim] }
+
+func (r *Rows) logits(i int, h shardHeader) []float32 {
+	return r.Logits[i*h.LogitsDim : (i+1)*h.LogitsDim]
+}
+
+// rowBuffer holds the stored form of a row until the chunk that it is in is written.
+type rowBuffer struct {
+	h      shardHeader
+	floats []float32 // (D)
+	bytes  []int8    // (D)
+}
+
+func (b *rowBuffer) packed(r *Rows, i int) packed {
+	a := r.About[i]
+	return packed{r.IDs[i], r.Views[i], r.Labels[i], a.Class, a.Path, a.Content, a.Params}
+}
+
+// rounded returns a row's embedding as float16 or bfloat16.
+func (b *rowBuffer) rounded(r *Rows, i int) []float32 {
+	b.floats = append(b.floats[:0], r.embedding(i, b.h)...)
+	quantize(b.h.Key.DType, b.floats, b.h.Dim, nil)
+	return b.floats
+}
+
+// int8 returns a row's embedding as int8. Rows that were read from a shard have a scale, which makes the same of them
+// again.
+func (b *rowBuffer) int8(r *Rows, i int) (scale float32, q []int8) {
+	row := r.embedding(i, b.h)
+	if r.Scales != nil {
+		scale = r.Scales[i]
+	} else {
+		scale = Int8Scale(row)
+	}
+	b.bytes = b.bytes[:0]
+	for _, v := range row {
+		b.bytes = append(b.bytes, QuantizeInt8(v, scale))
+	}
+	return scale, b.bytes
+}
+
+func encodeRecords[T any](w io.Writer, h shardHeader, rows blocks, record func(*Rows, int, *rowBuffer) T) error {
 	meta, err := json.Marshal(h)
 	if err != nil {
 		return err
@@ -92,12 +137,15 @@ func encodeRecords[T any](w io.Writer, h shardHeader, rows blocks, record func(*
 		out.SetKeyValueMetadata(name, text)
 	}
 	chunk := make([]T, 0, chunkRows) // its last rows may be those of the block before
+	buffers := make([]rowBuffer, chunkRows)
 	for block, err := range rows {
 		if err != nil {
 			return err
 		}
 		for i := range block.IDs {
-			if chunk = append(chunk, record(&block, i)); len(chunk) < chunkRows {
+			buffer := &buffers[len(chunk)]
+			buffer.h = h
+			if chunk = append(chunk, record(&block, i, buffer)); len(chunk) < chunkRows {
 				continue
 			}
 			if _, err := out.Write(chunk); err != nil {

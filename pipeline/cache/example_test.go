@@ -44,7 +44,7 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	c, err := cache.Open(dir)
+	c, err := cache.Open(ctx, dir)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -73,6 +73,9 @@ func (s *Filling) Add(ctx context.Context, n int, rows Rows) error {
 	if err != nil {
 		return fmt.Errorf("%w for shard %d: %w", ErrRows, s.header.Shard, err)
 	}
+	if err := rows.storable(s.header.Key.DType, s.header.Dim); err != nil {
+		return fmt.Errorf("%w for shard %d: %w", ErrRows, s.header.Shard, err)
+	}
 	most, done := s.header.rowsPerBlock(), 0 // rows of present
 	for from := 0; from < n; {
 		to := min(n, from+most-(s.next-s.kept))
@@ -167,7 +170,7 @@ func (s *Filling) encode(ctx context.Context, out io.Writer) (*finished, error) 
 			}
 			planned := s.w.plan.rows(s.header.Shard, span[0], span[1])
 			rows := planned.keep(p.present)
-			rows.Embeddings, rows.Logits = p.embeddings, p.logits
+			rows.Embeddings, rows.Logits, rows.Scales = p.embeddings, p.logits, p.scales
 			f.add(rows, planned, p.present)
 			if !yield(rows, nil) {
 				return

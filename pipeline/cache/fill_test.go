@@ -116,7 +116,7 @@ func TestFillingIsBounded(t *testing.T) {
 	must(t, s.Finish(t.Context()))
 	_, err = w.Commit(t.Context())
 	must(t, err)
-	c, err := Open(w.store.Path(""))
+	c, err := Open(t.Context(), w.store.Path(""))
 	must(t, err)
 	table, err := c.Load(t.Context())
 	must(t, err)

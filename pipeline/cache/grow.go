@@ -33,7 +33,8 @@ func (w *Writer) holdings(ctx context.Context, plans []*PlanFile) (*holdings, er
 	h := &holdings{rows: map[rowKey]place{}}
 	present := map[string]bool{}
 	for _, name := range w.files {
-		present[name] = true
+		_, out := w.leaveOut[name]
+		present[name] = !out
 	}
 	for _, p := range plans {
 		of, err := openPlanned(ctx, w.store, p, 0, p.ShardCount)

@@ -61,7 +61,7 @@ func grow(t *testing.T, dir string, plan Plan, skipped ...int64) (computed int) 
 	_, err := w.Commit(t.Context())
 	must(t, err)
 	must(t, Verify(t.Context(), dir))
-	c, err := Open(dir)
+	c, err := Open(t.Context(), dir)
 	must(t, err)
 	must(t, c.Check(plan.Key))
 	got, err := c.Load(t.Context())
@@ -125,7 +125,7 @@ func TestSkippedSamplesOfAGrownCache(t *testing.T) {
 	if n := grow(t, dir, data{"a", "b", "c", "d", "e", "f"}.plan(1), 3); n != 3 {
 		t.Errorf("%d rows computed, want the new one and the two that were skipped", n)
 	}
-	c, err := Open(dir)
+	c, err := Open(t.Context(), dir)
 	must(t, err)
 	if got := c.Manifest().Skipped; !slices.Equal(got.IDs, []int64{3}) || got.Count != 1 {
 		t.Errorf("skipped %+v, want sample 3", got)
@@ -156,7 +156,7 @@ func TestInterruptedGrowth(t *testing.T) {
 		t.Fatalf("missing %v", got)
 	}
 	must(t, w.WriteShard(t.Context(), 1, embedContent(w.Rows(1), 3, 2)))
-	c, err := Open(dir)
+	c, err := Open(t.Context(), dir)
 	must(t, err)
 	must(t, c.Check(first.plan(1).Key))
 	_, err = c.Load(t.Context())
@@ -190,7 +190,7 @@ func TestDamagedIndex(t *testing.T) {
 	dir := t.TempDir()
 	grow(t, dir, data{"a", "b"}.plan(1))
 	grow(t, dir, data{"a", "b", "c"}.plan(1))
-	c, err := Open(dir)
+	c, err := Open(t.Context(), dir)
 	must(t, err)
 	name := c.Manifest().Index.File
 	damage(t, filepath.Join(dir, name), flip(100))
@@ -198,7 +198,7 @@ func TestDamagedIndex(t *testing.T) {
 	wantError(t, err, ErrCorrupt, name)
 	wantError(t, Verify(t.Context(), dir), ErrCorrupt, name)
 	must(t, os.Remove(filepath.Join(dir, name)))
-	_, err = Open(dir)
+	_, err = Open(t.Context(), dir)
 	wantError(t, err, ErrCorrupt, name, "missing")
 }
 
@@ -207,7 +207,7 @@ func TestSelect(t *testing.T) {
 	for _, d := range []data{{"a", "b", "c", "d", "e", "f"}, {"A", "b", "d", "e", "f", "g"}} { // one plan, then two
 		plan := d.plan(1)
 		grow(t, dir, plan)
-		c, err := Open(dir)
+		c, err := Open(t.Context(), dir)
 		must(t, err)
 		all := embedContent(mustResolve(t, plan).all(), 3, 2)
 		rows := []int{5, 0, 3, 3}
@@ -232,14 +232,18 @@ func TestCollect(t *testing.T) {
 	before := contents(t, dir)
 	g, err := Collect(t.Context(), dir)
 	must(t, err)
-	if g.Shards != 1 || g.Bytes != int64(len(before[shardName(1, 1, 2)])) || g.Rows != 3 {
-		t.Errorf("%+v, want the shard of e and f, and b, c and d beside a", g)
+	both := int64(len(before[shardName(1, 0, 2)]) + len(before[shardName(1, 1, 2)]))
+	if g.Shards != 2 || g.Bytes != both || g.Rows != 3 {
+		t.Errorf("%+v, want the shard of e and f, and that of b, c and d beside a", g)
+	}
+	if c, err := Open(t.Context(), dir); err != nil || c.Rows() != 3 {
+		t.Errorf("opened after that: %v", err)
 	}
 	must(t, Verify(t.Context(), dir))
 	if g, err = Collect(t.Context(), dir); err != nil || g.Shards != 0 {
 		t.Errorf("a second time: %+v, %v", g, err)
 	}
-	if n := grow(t, dir, first); n != 2 {
+	if n := grow(t, dir, first); n != 5 {
 		t.Errorf("%d rows computed, want those that were removed", n)
 	}
 	create(t, dir, data{"a", "z"}.plan(1))

@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 )
 
 // FormatVersion is the version of the files that this package writes. Caches of version 1, which have neither plan nor
@@ -26,11 +28,13 @@ type Key struct {
 	ViewPolicy string `json:"view_policy"` // canonical description of the augmentation, empty without
 	ViewSeed   uint64 `json:"view_seed"`   // seed of the augmentation
 	DType      string `json:"dtype"`       // type of the stored values
-	Dataset    string `json:"dataset"`     // content fingerprint of the samples and their order
+	// PCA is the number of principal components that embeddings are reduced to, 0 for all of the embedding.
+	PCA     int    `json:"pca,omitempty"`
+	Dataset string `json:"dataset"` // content fingerprint of the samples and their order
 }
 
 // Hash returns the hexadecimal SHA-256 of the key's canonical JSON: an object of the key's fields and format_version,
-// names sorted, no spaces.
+// names sorted, no spaces. What was added to the key since format version 2 is left out where it is zero.
 func (k Key) Hash() string { return k.hash(FormatVersion) }
 
 func (k Key) hash(version int) string {
@@ -42,7 +46,9 @@ func (k Key) canonical(version int) []byte {
 	fields := map[string]any{"format_version": version} // a map, because its JSON is sorted by name
 	v := reflect.ValueOf(k)
 	for i, name := range keyFields() {
-		fields[name] = v.Field(i).Interface()
+		if name != "pca" || k.PCA != 0 {
+			fields[name] = v.Field(i).Interface()
+		}
 	}
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
@@ -80,7 +86,7 @@ func keyFields() []string {
 	t := reflect.TypeFor[Key]()
 	names := make([]string, t.NumField())
 	for i := range names {
-		names[i] = t.Field(i).Tag.Get("json")
+		names[i], _, _ = strings.Cut(t.Field(i).Tag.Get("json"), ",")
 	}
 	return names
 }
@@ -96,8 +102,12 @@ type Header struct {
 	LogitsDim     int    `json:"logits_dim"` // 0 without logits
 	RowsPerShard  int    `json:"rows_per_shard"`
 	ShardCount    int    `json:"shard_count"`
-	Plan          int    `json:"plan,omitempty"` // number of the plan, from 1; 0 in version 1
+	Plan          int    `json:"plan,omitempty"`  // number of the plan, from 1; 0 in version 1
+	Basis         string `json:"basis,omitempty"` // SHA-256 of the principal components' file, empty without
 }
+
+// maxDim bounds the widths of rows.
+const maxDim = 1 << 24
 
 // validate tells whether the header agrees with itself.
 func (h Header) validate() error {
@@ -110,6 +120,12 @@ func (h Header) validate() error {
 		return fmt.Errorf("views is %d, expected at least 1", h.Key.Views)
 	case !isDigest(h.Samples):
 		return fmt.Errorf("samples is %q, expected a SHA-256", h.Samples)
+	case !slices.Contains(DTypes, h.Key.DType):
+		return fmt.Errorf("dtype is %q, expected %s", h.Key.DType, strings.Join(DTypes, ", "))
+	case h.Key.PCA < 0 || h.Key.PCA > 0 && h.Key.PCA != h.Dim || (h.Key.PCA > 0) != isDigest(h.Basis):
+		return fmt.Errorf("pca is %d and its basis %q for %d dimensions", h.Key.PCA, h.Basis, h.Dim)
+	case h.Dim > maxDim || h.LogitsDim > maxDim:
+		return fmt.Errorf("dim is %d and logits_dim %d, expected at most %d", h.Dim, h.LogitsDim, maxDim)
 	case h.Dim < 1 || h.LogitsDim < 0:
 		return fmt.Errorf("dim is %d and logits_dim %d, expected at least 1 and 0", h.Dim, h.LogitsDim)
 	case h.RowsPerShard < 1 || h.ShardCount < 0 || h.ShardCount == 0 && h.Plan <= 1:

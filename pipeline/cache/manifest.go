@@ -109,7 +109,7 @@ func (m *Manifest) validate() error {
 			return fmt.Errorf("shard %d is %q, expected a shard's name", i, s.File)
 		case s.Rows < 0 || m.Index == nil && s.Rows > m.RowsPerShard:
 			return fmt.Errorf("%q has %d rows, expected at most %d", s.File, s.Rows, m.RowsPerShard)
-		case int64(s.Rows) > s.Bytes/4/int64(m.Dim): // also keeps the products below from overflowing
+		case int64(s.Rows) > s.Bytes/m.leastBytes():
 			return fmt.Errorf("%q has %d rows in %d bytes", s.File, s.Rows, s.Bytes)
 		case !isDigest(s.SHA256):
 			return fmt.Errorf("%q has sha256 %q, expected a SHA-256", s.File, s.SHA256)

@@ -14,15 +14,17 @@ const (
 
 	samplesSuffix = ".samples"
 	indexSuffix   = ".index"
+	basisSuffix   = ".basis"
 	partSuffix    = ".part"
 )
 
-// The names of this package's files. Those of the samples and the index of rows name their content.
+// The names of this package's files. Those of the samples, the index of rows and
+// the principal components name their content.
 var (
 	shardPattern   = regexp.MustCompile(`^shard-(\d{5,})-of-(\d{5,})(?:-plan-(\d+))?\.parquet$`)
 	planPattern    = regexp.MustCompile(`^PLAN(?:-(\d+))?\.json$`)
 	partPattern    = regexp.MustCompile(`^(shard-\d{5,}-of-\d{5,}(?:-plan-\d+)?)\.(\d{9,})-(\d{9,})\.part$`)
-	contentPattern = regexp.MustCompile(`^plan-[0-9a-f]{16}\.(?:samples|index)$`)
+	contentPattern = regexp.MustCompile(`^plan-[0-9a-f]{16}\.(?:samples|index|basis)$`)
 )
 
 // isOurs tells whether a name is one that this package writes.
@@ -32,7 +34,7 @@ func isOurs(name string) bool {
 			return true
 		}
 	}
-	return name == ManifestName
+	return name == ManifestName || name == CardName
 }
 
 // shardName names shard i of a plan's count. Plans are counted from 1.

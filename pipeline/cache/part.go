@@ -34,6 +34,7 @@ type part struct {
 	present    []bool    // (to−from)
 	embeddings []float32 // (n,D)
 	logits     []float32 // (n,C)
+	scales     []float32 // (n), of rows that were int8 before; never on disk
 }
 
 func (h shardHeader) partHead(from, to int) []byte {

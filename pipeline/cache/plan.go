@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 )
 
 // Plan says what a cache is to hold: Views rows of each sample, ordered by id, then view.
@@ -18,6 +19,8 @@ type Plan struct {
 	// into which the shards are divided; 0, or more than shards, is one a shard, DefaultTasks at most
 	Tasks  int
 	Config string // the resolved configuration, for tasks
+	// Basis is what reduces embeddings to Key.PCA dimensions. A folder keeps that of its first plan.
+	Basis *Basis
 }
 
 // DefaultTasks is the largest number of tasks that a plan has unless it is asked for more: what an array of Slurm's
@@ -46,8 +49,14 @@ func (p Plan) resolved() (Plan, error) {
 		return fail("logits_dim is %d, expected at least 0", p.LogitsDim)
 	case (p.LogitsDim > 0) != (p.Key.Logits != ""):
 		return fail("logits_dim is %d, but the key's logits is %q", p.LogitsDim, p.Key.Logits)
-	case p.Key.DType != "float32":
-		return fail("dtype is %q, expected \"float32\"", p.Key.DType)
+	case !slices.Contains(DTypes, p.Key.DType):
+		return fail("dtype is %q, expected %s", p.Key.DType, strings.Join(DTypes, ", "))
+	case p.Key.PCA != 0 && p.Key.PCA != p.Dim:
+		return fail("pca is %d, but dim is %d", p.Key.PCA, p.Dim)
+	case p.Key.PCA != 0 && p.Basis.validate() != nil:
+		return fail("basis: %v", p.Basis.validate())
+	case p.Key.PCA != 0 && p.Basis.Dim() != p.Dim:
+		return fail("basis has %d components, expected %d", p.Basis.Dim(), p.Dim)
 	case p.Tasks < 0:
 		return fail("tasks is %d, expected at least 1", p.Tasks)
 	}
@@ -71,10 +80,14 @@ func (p Plan) file(number int, t *sampleTable) *PlanFile {
 	if tasks == 0 {
 		tasks = min(shards, DefaultTasks)
 	}
+	basis := ""
+	if p.Basis != nil && p.Key.PCA > 0 {
+		basis = p.Basis.sum()
+	}
 	return &PlanFile{
 		Header: Header{
 			FormatVersion: FormatVersion, KeyHash: p.Key.Hash(), Key: p.Key, Dim: p.Dim, LogitsDim: p.LogitsDim,
-			RowsPerShard: p.RowsPerShard, ShardCount: shards, Plan: number,
+			RowsPerShard: p.RowsPerShard, ShardCount: shards, Plan: number, Basis: basis,
 		},
 		Samples: len(p.Samples), Rows: t.end, Tasks: max(1, min(tasks, shards)), CreatedBy: createdBy, Config: p.Config,
 	}

@@ -179,7 +179,7 @@ func TestPlansOfOtherFormats(t *testing.T) {
 func TestVersion1(t *testing.T) {
 	const dir = "testdata/version-1"
 	plan := testPlan(7, 2, 6, 4, 3)
-	c, err := Open(dir)
+	c, err := Open(t.Context(), dir)
 	must(t, err)
 	must(t, Verify(t.Context(), dir))
 	must(t, c.Check(plan.Key))

@@ -176,7 +176,9 @@ func newestPlan(entries []Entry) int {
 
 // claim creates a plan's file, after its table of samples, and returns the plan of that number: ours, or that of a
 // writer that was faster. The file is complete from the moment it has its name.
-func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable) (got *PlanFile, created bool, err error) {
+func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable, basis *Basis) (got *PlanFile, created bool,
+	err error,
+) {
 	d := newDigest()
 	if err := t.encode(d); err != nil {
 		return nil, false, fmt.Errorf("describing the samples of a cache: %w", err)
@@ -193,6 +195,13 @@ func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable) (got *
 	writeSamples := func() error {
 		if err := store.Create(ctx, p.SamplesFile, t.encode); err != nil && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("writing samples %q: %w", store.Path(p.SamplesFile), err)
+		}
+		if p.Basis == "" || basis == nil || basis.sum() != p.Basis {
+			return nil
+		}
+		name := contentName(p.Basis, basisSuffix)
+		if err := store.Create(ctx, name, basis.encode); err != nil && !errors.Is(err, fs.ErrExist) {
+			return fmt.Errorf("writing principal components %q: %w", store.Path(name), err)
 		}
 		return nil
 	}
@@ -212,7 +221,7 @@ func claim(ctx context.Context, store Store, p *PlanFile, t *sampleTable) (got *
 	if got, err = readPlan(ctx, store, p.Plan); err != nil {
 		return nil, created, err
 	}
-	if got.SamplesFile == p.SamplesFile {
+	if got.SamplesFile == p.SamplesFile && got.Basis == p.Basis {
 		// A writer that finished an earlier plan in between has removed the table as a leftover.
 		return got, created, writeSamples()
 	}

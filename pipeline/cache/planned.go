@@ -9,6 +9,7 @@ type planned struct {
 	*PlanFile
 	table  *sampleTable // all of it, or that of some shards
 	params func(s Sample, view int32) string
+	basis  *Basis // that it was read for, nil where nobody asked
 }
 
 // rows returns rows [from, to) of a shard, without embeddings and logits.

@@ -7,14 +7,22 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 )
 
-// TestReaders reads a cache with the libraries that people use. $PYTHON has them.
+// TestReaders reads caches of each type with the libraries that people use. $PYTHON has them.
 func TestReaders(t *testing.T) {
-	plan := testPlan(20, 2, 15, 6, 3)
+	for _, dtype := range DTypes {
+		t.Run(dtype, func(t *testing.T) { readElsewhere(t, dtype) })
+	}
+}
+
+func readElsewhere(t *testing.T, dtype string) {
+	plan := reduced(testPlan(20, 2, 15, 6, 3), dtype, false)
 	dir := build(t, plan, 12)
 	want := expected(plan, 12)
+	want.Embeddings = Quantize(dtype, want.Embeddings, 6)
 	cmd := exec.CommandContext(t.Context(), os.Getenv("PYTHON"), "testdata/readers.py", dir)
 	cmd.Env = append(os.Environ(), "HF_HUB_OFFLINE=1")
 	cmd.Stderr = os.Stderr
@@ -43,6 +51,12 @@ func TestReaders(t *testing.T) {
 		}
 		if n, ok := got.Metadata["normalize"]; ok && n != "l2" {
 			t.Errorf("%s: normalize is %q", got.Library, n)
+		}
+		if name, ok := got.Metadata["class"]; ok && name != want.About[0].Class {
+			t.Errorf("%s: the first label is %q, want %q", got.Library, name, want.About[0].Class)
+		}
+		if f, ok := got.Metadata["features"]; ok && !strings.Contains(f, "length=6") {
+			t.Errorf("%s: features are %s, want embeddings of length 6", got.Library, f)
 		}
 		t.Log(got.Library, got.Metadata)
 	}

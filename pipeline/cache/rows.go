@@ -23,6 +23,7 @@ type Rows struct {
 	Labels     []int32   // (R)
 	Embeddings []float32 // (R,D), row-major
 	Logits     []float32 // (R,C), row-major; nil without logits
+	Scales     []float32 // (R), of rows read from int8; nil elsewhere
 	About      []About   // (R), what else is known of the rows; nil unless asked for
 }
 
@@ -48,7 +49,7 @@ func (r Rows) slice(from, to, dim, logitsDim int) Rows {
 	return Rows{
 		IDs: cut(r.IDs, from, to, 1), Views: cut(r.Views, from, to, 1), Labels: cut(r.Labels, from, to, 1),
 		Embeddings: cut(r.Embeddings, from, to, dim), Logits: cut(r.Logits, from, to, logitsDim),
-		About: cut(r.About, from, to, 1),
+		Scales: cut(r.Scales, from, to, 1), About: cut(r.About, from, to, 1),
 	}
 }
 
@@ -66,6 +67,7 @@ func (r *Rows) append(other Rows) {
 	r.Labels = append(r.Labels, other.Labels...)
 	r.Embeddings = append(r.Embeddings, other.Embeddings...)
 	r.Logits = append(r.Logits, other.Logits...)
+	r.Scales = append(r.Scales, other.Scales...)
 	r.About = append(r.About, other.About...)
 }
 

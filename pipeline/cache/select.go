@@ -20,6 +20,9 @@ func (c *Cache) Select(ctx context.Context, rows []int) (*Table, error) {
 	m := &c.manifest
 	t := &Table{Rows: newRows(len(rows), m.Dim, m.LogitsDim), Dim: m.Dim, LogitsDim: m.LogitsDim}
 	t.About = make([]About, len(rows))
+	if m.Key.DType == Int8 {
+		t.Scales = make([]float32, len(rows))
+	}
 	for _, row := range rows {
 		if row < 0 || row >= m.Rows {
 			return nil, fmt.Errorf("%w: row %d, expected 0 to %d", ErrRows, row, m.Rows-1)
@@ -84,6 +87,9 @@ func (s *shardFile) scatter(ctx context.Context, rows []rowAt, t *Table, names b
 			if names {
 				block.About = make([]About, n)
 			}
+			if t.Scales != nil {
+				block.Scales = make([]float32, n)
+			}
 			if err := s.readGroup(ctx, i, n, block); err != nil {
 				return err
 			}
@@ -99,6 +105,7 @@ func (s *shardFile) scatter(ctx context.Context, rows []rowAt, t *Table, names b
 // copyRow overwrites a row with one of other rows.
 func (t *Table) copyRow(to int, from Rows, row int, names bool) {
 	copy(cut(t.Embeddings, to, to+1, t.Dim), cut(from.Embeddings, row, row+1, t.Dim))
+	copy(cut(t.Scales, to, to+1, 1), cut(from.Scales, row, row+1, 1))
 	copy(cut(t.Logits, to, to+1, t.LogitsDim), cut(from.Logits, row, row+1, t.LogitsDim))
 	if names {
 		t.IDs[to], t.Views[to], t.Labels[to], t.About[to] = from.IDs[row], from.Views[row], from.Labels[row], from.About[row]

@@ -32,15 +32,24 @@ type recordLogitsV1 struct {
 
 // schema is what a shard's columns must be.
 func (h Header) schema() *parquet.Schema {
+	logits := h.LogitsDim > 0
 	switch {
-	case h.FormatVersion == 1 && h.LogitsDim == 0:
+	case h.FormatVersion == 1 && !logits:
 		return parquet.SchemaOf(recordV1{})
 	case h.FormatVersion == 1:
 		return parquet.SchemaOf(recordLogitsV1{})
-	case h.LogitsDim == 0:
+	case h.Key.DType == Float32 && !logits:
 		return parquet.SchemaOf(record{})
+	case h.Key.DType == Float32:
+		return parquet.SchemaOf(recordLogits{})
+	case h.Key.DType == Int8 && !logits:
+		return parquet.SchemaOf(recordInt8{})
+	case h.Key.DType == Int8:
+		return parquet.SchemaOf(recordInt8Logits{})
+	case !logits:
+		return parquet.SchemaOf(recordPacked{})
 	}
-	return parquet.SchemaOf(recordLogits{})
+	return parquet.SchemaOf(recordPackedLogits{})
 }
 
 // shardFile is an open shard whose footer has been read and whose columns are those that this package writes.
@@ -95,7 +104,7 @@ func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
 		s.columns[column[0]] = i
 	}
 	rows := f.NumRows()
-	if rows < 0 || rows > size/4/int64(s.Dim) || s.LogitsDim > 0 && rows > size/4/int64(s.LogitsDim) {
+	if rows < 0 || rows > size/s.leastBytes() {
 		return nil, fmt.Errorf("its footer promises %d rows of %d values in %d bytes", rows, s.Dim+s.LogitsDim, size)
 	}
 	s.rows, s.groups = int(rows), f.RowGroups()
@@ -106,8 +115,9 @@ func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
 		}
 		counted += g.NumRows
 		for j, c := range g.Columns {
-			if c.MetaData.Codec != format.Uncompressed {
-				return nil, fmt.Errorf("column %d is compressed with %v, expected no compression", j, c.MetaData.Codec)
+			codec := c.MetaData.Codec
+			if codec != format.Uncompressed && (s.Key.DType == Float32 || codec != format.Zstd) {
+				return nil, fmt.Errorf("column %d is compressed with %v, which no cache of %s is", j, codec, s.Key.DType)
 			}
 		}
 	}
@@ -143,7 +153,7 @@ func (s *shardFile) readGroup(ctx context.Context, group, n int, dst Rows) error
 		readColumn(ctx, column("id"), whole, nil, dst.IDs, ints64),
 		readColumn(ctx, column("view"), whole, nil, dst.Views, ints32),
 		readColumn(ctx, column("label"), whole, nil, dst.Labels, ints32),
-		readColumn(ctx, column("embedding"), whole, listLevels(s.Dim), dst.Embeddings, floats),
+		s.readEmbeddings(ctx, column, whole, dst),
 	}
 	if s.LogitsDim > 0 {
 		errs = append(errs, readColumn(ctx, column("logits"), whole, listLevels(s.LogitsDim), dst.Logits, floats))
@@ -155,6 +165,33 @@ func (s *shardFile) readGroup(ctx context.Context, group, n int, dst Rows) error
 		dst.About[i].ID, dst.About[i].Label = dst.IDs[i], dst.Labels[i]
 	}
 	return errors.Join(errs...)
+}
+
+// readEmbeddings fills in the embeddings of a row group's first rows, and the scales of those stored as int8.
+func (s *shardFile) readEmbeddings(ctx context.Context, column func(string) parquet.ColumnChunk, whole bool,
+	dst Rows,
+) error {
+	levels := listLevels(s.Dim)
+	if s.Key.DType != Int8 {
+		return readColumn(ctx, column("embedding"), whole, levels, dst.Embeddings, floats)
+	}
+	scales := dst.Scales
+	if scales == nil && dst.Embeddings != nil {
+		scales = make([]float32, len(dst.Embeddings)/s.Dim)
+	}
+	if err := readColumn(ctx, column("scale"), whole, nil, scales, floats); err != nil {
+		return err
+	}
+	if err := readPages(ctx, column("embedding"), whole, true, levels, dst.Embeddings, bytes8); err != nil {
+		return err
+	}
+	for i, scale := range scales {
+		row := cut(dst.Embeddings, i, i+1, s.Dim)
+		for j, q := range row {
+			row[j] = q * scale
+		}
+	}
+	return nil
 }
 
 // readAbout fills in what a row group tells of its first rows.
@@ -208,6 +245,9 @@ func (s *shardFile) blocks(ctx context.Context) blocks {
 			n := int(g.NumRows())
 			rows := newRows(n, s.Dim, s.LogitsDim)
 			rows.About = make([]About, n)
+			if s.Key.DType == Int8 {
+				rows.Scales = make([]float32, n)
+			}
 			err := s.readGroup(ctx, i, n, rows)
 			if !yield(rows, err) || err != nil {
 				return
@@ -219,6 +259,25 @@ func (s *shardFile) blocks(ctx context.Context) blocks {
 func ints64(p parquet.Page) []int64   { v := p.Data(); return v.Int64() }
 func ints32(p parquet.Page) []int32   { v := p.Data(); return v.Int32() }
 func floats(p parquet.Page) []float32 { v := p.Data(); return v.Float() }
+
+// bytes8 returns the values of a page of int8, which is dictionary-encoded.
+func bytes8(p parquet.Page) []float32 {
+	v := p.Data()
+	values := v.Int32()
+	out := make([]float32, len(values))
+	if d := p.Dictionary(); d != nil {
+		data := d.Page().Data()
+		words := data.Int32()
+		for i, at := range values {
+			out[i] = float32(int8(words[at]))
+		}
+		return out
+	}
+	for i, q := range values {
+		out[i] = float32(int8(q))
+	}
+	return out
+}
 
 // listLevels returns the repetition levels of a row of width values: 0 opens a list, 1 continues it.
 func listLevels(width int) []byte {
@@ -232,6 +291,14 @@ func listLevels(width int) []byte {
 // dst is not asked for.
 func readColumn[T any](
 	ctx context.Context, chunk parquet.ColumnChunk, whole bool, levels []byte, dst []T, values func(parquet.Page) []T,
+) error {
+	return readPages(ctx, chunk, whole, false, levels, dst, values)
+}
+
+// readPages is readColumn of pages that may be dictionary-encoded.
+func readPages[T any](
+	ctx context.Context, chunk parquet.ColumnChunk, whole, dictionary bool, levels []byte, dst []T,
+	values func(parquet.Page) []T,
 ) (err error) {
 	if dst == nil {
 		return nil
@@ -250,7 +317,11 @@ func readColumn[T any](
 		if err != nil {
 			return fmt.Errorf("column %d: %w", chunk.Column(), err)
 		}
-		err = checkLevels(page, levels)
+		if page.Dictionary() != nil && !dictionary {
+			err = errors.New("a page is dictionary-encoded, expected plain")
+		} else {
+			err = checkLevels(page, levels)
+		}
 		if err == nil {
 			v := values(page)
 			if whole && len(v) > len(dst) {
@@ -271,14 +342,11 @@ func readColumn[T any](
 
 // checkLevels tells whether every row of a page is a list as long as levels, without an absent value.
 func checkLevels(page parquet.Page, levels []byte) error {
-	if page.Dictionary() != nil {
-		return errors.New("a page is dictionary-encoded, expected plain")
-	}
 	if levels == nil {
 		return nil
 	}
 	repetition, definition := page.RepetitionLevels(), page.DefinitionLevels()
-	n := len(floats(page))
+	n := int(page.NumValues())
 	if n%len(levels) != 0 || len(repetition) != n || len(definition) != n {
 		return fmt.Errorf("a page of %d values and %d levels, expected rows of %d", n, len(repetition), len(levels))
 	}

@@ -25,6 +25,7 @@ type Writer struct {
 	created   bool      // the plan is this writer's own
 	old       *Manifest // that the folder had, nil without
 	keepEvery time.Duration
+	leaveOut  map[string]int64 // shards of earlier plans whose rows do not count, by name
 
 	mu     sync.Mutex
 	done   []*finished // one a shard, nil while it is missing or was not looked at
@@ -73,7 +74,11 @@ func Create(ctx context.Context, dir string, plan Plan) (*Writer, error) {
 			return nil, err
 		}
 		t := newSampleTable(plan.Samples, plan.Views, first)
-		got, created, err := claim(ctx, w.store, plan.file(len(plans)+1, t), t)
+		next := plan.file(len(plans)+1, t)
+		if len(plans) > 0 {
+			next.Basis = plans[0].Basis
+		}
+		got, created, err := claim(ctx, w.store, next, t, plan.Basis)
 		if err != nil {
 			return nil, err
 		}
@@ -296,6 +301,9 @@ func (w *Writer) Abandon(ctx context.Context) error {
 		}
 	}
 	err = errors.Join(w.store.Remove(ctx, planName(w.plan.Plan)), w.store.Remove(ctx, w.plan.SamplesFile))
+	if w.plan.Plan == 1 && w.plan.Basis != "" {
+		err = errors.Join(err, w.store.Remove(ctx, contentName(w.plan.Basis, basisSuffix)))
+	}
 	if err != nil {
 		return fmt.Errorf("removing the plan of %q: %w", w.store.Path(""), err)
 	}
@@ -363,9 +371,12 @@ func (w *Writer) WriteShard(ctx context.Context, shard int, rows Rows) error {
 	if err != nil {
 		return fmt.Errorf("%w for shard %d: %w", ErrRows, shard, err)
 	}
+	if err := rows.storable(w.plan.Key.DType, w.plan.Dim); err != nil {
+		return fmt.Errorf("%w for shard %d: %w", ErrRows, shard, err)
+	}
 	s.next, s.held = len(present), part{
 		to: len(present), present: present, embeddings: rows.Embeddings,
-		logits: rows.Logits,
+		logits: rows.Logits, scales: rows.Scales,
 	}
 	return s.Finish(ctx)
 }

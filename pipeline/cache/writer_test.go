@@ -31,7 +31,7 @@ func TestPlanRefuses(t *testing.T) {
 		{"no width", func(p *Plan) { p.Dim = 0 }, "dim is 0"},
 		{"a negative width of logits", func(p *Plan) { p.LogitsDim = -1 }, "logits_dim is -1"},
 		{"logits without a tensor", func(p *Plan) { p.LogitsDim = 3 }, `logits_dim is 3, but the key's logits is ""`},
-		{"another type", func(p *Plan) { p.Key.DType = "float16" }, `dtype is "float16"`},
+		{"another type", func(p *Plan) { p.Key.DType = "float64" }, `dtype is "float64"`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			plan := testPlan(4, 1, 2, 3, 0)
@@ -227,7 +227,7 @@ func TestFullDiskLeavesNothing(t *testing.T) {
 			return &fullDisk{f, min(left, 200)}, err
 		}
 		_, err = w.Commit(t.Context())
-		wantError(t, err, syscall.ENOSPC, ManifestName)
+		wantError(t, err, syscall.ENOSPC, CardName) // the manifest follows
 		if files := besidePlan(t, dir); len(files) != 1 {
 			t.Errorf("%d bytes left for the manifest: %v, want the shard", left, files)
 		}

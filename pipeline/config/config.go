@@ -73,8 +73,11 @@ type Data struct {
 // Cache is the `cache` section.
 type Cache struct {
 	// Dir is the cache folder; default DIR/cache in the run directory.
-	Dir   string `yaml:"dir,omitempty" path:"true"`
-	DType string `yaml:"dtype,omitempty"` // float32
+	Dir string `yaml:"dir,omitempty" path:"true"`
+	// DType is the type that embeddings are stored in: float32 (default), float16, bfloat16 or int8.
+	DType string `yaml:"dtype,omitempty"`
+	// PCA stores so many principal components of the embeddings instead of the embeddings; 0 stores these.
+	PCA int `yaml:"pca,omitempty" within:"[0,65536]"`
 	// Views is the number of views of every sample; the first is the sample itself.
 	Views        int `yaml:"views,omitempty" within:"[1,10000]"`
 	RowsPerShard int `yaml:"rows_per_shard,omitempty" within:"[1,16777216]"`
@@ -215,6 +218,9 @@ func (e *Experiment) checkBaseline() error {
 	return nil
 }
 
+// dtypes are those of package cache.
+var dtypes = []string{"float32", "float16", "bfloat16", "int8"}
+
 // variable lists the sections in which variants may differ.
 var variable = []string{"student", "loss", "train", "engine", "export"}
 
@@ -246,8 +252,10 @@ func (c *Config) checkKeys() error {
 		return fmt.Errorf("generations is %d, expected 1 or more", c.Generations)
 	case !namePattern.MatchString(c.Name):
 		return fmt.Errorf("name is %q, expected letters, digits, '.', '_' and '-'", c.Name)
-	case c.Cache.DType != "float32":
-		return fmt.Errorf("cache.dtype is %q, expected float32", c.Cache.DType)
+	case !slices.Contains(dtypes, c.Cache.DType):
+		return fmt.Errorf("cache.dtype is %q, expected %s", c.Cache.DType, strings.Join(dtypes, ", "))
+	case c.Cache.PCA < 0:
+		return fmt.Errorf("cache.pca is %d, expected the number of principal components, or 0 for none", c.Cache.PCA)
 	case c.Cache.Views < 1:
 		return fmt.Errorf("cache.views is %d, expected 1 or more", c.Cache.Views)
 	case c.Cache.RowsPerShard < 1:

@@ -309,7 +309,7 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 			[]string{"eval", `"accuracy"`, "recall@K"},
 		},
 		"unknown dtype": {
-			[2]string{"seeds: [1, 2]", "cache: {dtype: int8}"}, []string{"cache.dtype", `"int8"`, "float32"},
+			[2]string{"seeds: [1, 2]", "cache: {dtype: float8}"}, []string{"cache.dtype", `"float8"`, "float32"},
 		},
 		"unknown normalize": {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},
 		"unknown optimiser": {[2]string{"seeds: [1, 2]", "train: {optimizer: lion}"}, []string{"train", `"lion"`, "adam"}},
