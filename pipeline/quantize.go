@@ -46,7 +46,8 @@ func (q *Quantized) String() string {
 	}
 	text := strings.Join(drops, ", ")
 	if q.Kind == config.QuantizeInt8 {
-		text = fmt.Sprintf("%d of %d layers in int8 (ranges: %s of %d samples), %s", q.Layers, q.All, q.Ranges, q.Samples, text)
+		text = fmt.Sprintf("%d of %d layers in int8 (ranges: %s of %d samples), %s", q.Layers, q.All, q.Ranges, q.Samples,
+			text)
 	}
 	if q.Refused {
 		return "refused: " + text

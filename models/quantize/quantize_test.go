@@ -1,6 +1,7 @@
 package quantize
 
 import (
+	"cmp"
 	"context"
 	"math"
 	"math/rand/v2"
@@ -30,7 +31,8 @@ func convolutional(t *testing.T) *onnx.Model {
 	}
 	pads := onnx.Ints("pads", 1, 1, 1, 1)
 	x := b.Input("input", onnx.Float32, "N", 3, 12, 12)
-	x = b.Node("Relu", []string{b.Node("Conv", []string{x, weights("a", 0.3, 8, 3, 3, 3), weights("a_bias", 0.1, 8)}, pads)})
+	x = b.Node("Conv", []string{x, weights("a", 0.3, 8, 3, 3, 3), weights("a_bias", 0.1, 8)}, pads)
+	x = b.Node("Relu", []string{x})
 	y := b.Node("Relu", []string{b.Node("Conv", []string{x, weights("b", 0.3, 8, 1, 3, 3)}, pads, onnx.Int("group", 8))})
 	y = b.Node("Conv", []string{y, weights("c", 0.3, 8, 8, 3, 3), weights("c_bias", 0.1, 8)}, pads)
 	x = b.Node("Relu", []string{b.Node("Add", []string{x, y})})
@@ -93,7 +95,7 @@ func TestInt8StaysNear(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(costs) != 4 || !slices.IsSortedFunc(costs, func(a, b Cost) int { return int(math.Copysign(1, b.Error-a.Error)) }) {
+	if len(costs) != 4 || !slices.IsSortedFunc(costs, func(a, b Cost) int { return cmp.Compare(b.Error, a.Error) }) {
 		t.Errorf("costs are %+v, expected those of four layers, dearest first", costs)
 	}
 	// The graph's output is not rounded: with the last layer in float it has more than 256 values.

@@ -16,8 +16,8 @@ const (
 )
 
 // placePaths makes the paths of a configuration that says `paths: file` relative to where rkd runs, as those of all
-// others are. They are the fields with the tag path:"true"; absolute ones and addresses (scheme://) are left alone. file
-// is that of the configuration.
+// others are. They are the fields with the tag path:"true"; absolute ones and addresses (scheme://) are left alone.
+// file is that of the configuration.
 func (c *Config) placePaths(file string) error {
 	switch c.Paths {
 	case "", pathsCurrent:

@@ -71,7 +71,7 @@ type program struct {
 	Shapes bool
 }
 
-// Write returns a program in a language. It returns ErrUnsupported for another language than those in Languages, and for
+// Write returns a program in a language. It returns ErrUnsupported for another than those in Languages, and for
 // preprocessing that would make the program long: a range of 16 bits, a colour below transparency or around pictures,
 // interpolation without antialiasing.
 func Write(language string, m Model) (string, error) {
