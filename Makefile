@@ -82,6 +82,11 @@ test-crash: setup ## kill precompute and distill at random moments and require t
 test-slurm: setup ## run batch jobs on a real Slurm of two nodes on this machine (as root; installs Debian's packages)
 	go test -timeout 20m -tags slurm -run Slurm -count 1 -v ./cmd/rkd
 
+.PHONY: test-s3
+test-s3: setup ## run stores and an experiment in buckets against versitygw and Azurite (installed into the cache folder)
+	@.ci/buckets
+	go test -timeout 20m -tags s3 -run S3 -count 1 ./pipeline/storage/cloud ./cmd/rkd
+
 .PHONY: test-hostile
 test-hostile: setup ## pairs of processes, kills, flipped bytes, bombs, a soak (hours; HOSTILE=percent of the rounds)
 	HOSTILE=$(HOSTILE) go test -timeout 6h -tags hostile -run Hostile -v ./cmd/rkd
@@ -181,7 +186,7 @@ check: lint check-docs ## lint, vet, and check formatting, go.mod and the genera
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash,hostile,torch,slurm,kubernetes,browser,tensorboard,snippets ./...
+	go vet -tags crash,hostile,torch,slurm,kubernetes,browser,tensorboard,snippets,s3 ./...
 	go mod tidy -diff
 
 .PHONY: clean

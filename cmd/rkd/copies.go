@@ -8,6 +8,7 @@ import (
 
 	"rkd/pipeline"
 	"rkd/pipeline/storage"
+	_ "rkd/pipeline/storage/cloud" // the clients of the clouds
 )
 
 // Local copies of what lies in buckets.
