@@ -117,7 +117,7 @@ func row(ctx context.Context, f form, dir, variant string, first *float64, isFir
 		difference = fmt.Sprintf("%+.4f", figure.Mean-*first)
 	}
 	perRow := float64(bytes) / float64(c.Rows())
-	fmt.Printf("| %s | %.0f | %.2f | %.4f ± %.4f | %s |\n", f.name, perRow, perRow/float64(c.Dim()), figure.Mean, figure.Std,
-		difference)
+	fmt.Printf("| %s | %.0f | %.2f | %.4f ± %.4f | %s |\n", f.name, perRow, perRow/float64(c.Dim()), figure.Mean,
+		figure.Std, difference)
 	return nil
 }

@@ -105,7 +105,8 @@ func readBasis(ctx context.Context, store Store, sum string) (*Basis, error) {
 	length := int(binary.LittleEndian.Uint16(data[8:]))
 	var rows, width int
 	head := string(data[10 : 10+length])
-	if _, err := fmt.Sscanf(head, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", &rows, &width); err != nil {
+	const shape = "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }"
+	if _, err := fmt.Sscanf(head, shape, &rows, &width); err != nil {
 		return nil, corrupt(store.Path(name), err)
 	}
 	values := make([]float32, rows*width)
@@ -115,8 +116,8 @@ func readBasis(ctx context.Context, store Store, sum string) (*Basis, error) {
 	return &Basis{Mean: values[:width:width], Axes: values[width:]}, nil
 }
 
-// ReadBasis reads the principal components of the folder's plans. It returns nil where there is no plan, or one of whole
-// embeddings.
+// ReadBasis reads the principal components of the folder's plans. It returns nil where there is no plan, or one of
+// whole embeddings.
 func ReadBasis(ctx context.Context, dir string) (*Basis, error) {
 	p, err := ReadPlan(ctx, dir)
 	if errors.Is(err, ErrNoPlan) {
@@ -130,10 +131,10 @@ func ReadBasis(ctx context.Context, dir string) (*Basis, error) {
 
 // Basis reads what reduces the embeddings that the writer is given, nil where they are stored whole.
 func (w *Writer) Basis(ctx context.Context) (*Basis, error) {
-	if w.plan.PlanFile.Basis == "" || w.plan.basis != nil {
+	if w.plan.Basis == "" || w.plan.basis != nil {
 		return w.plan.basis, nil
 	}
 	var err error
-	w.plan.basis, err = readBasis(ctx, w.store, w.plan.PlanFile.Basis)
+	w.plan.basis, err = readBasis(ctx, w.store, w.plan.Basis)
 	return w.plan.basis, err
 }

@@ -26,7 +26,8 @@ func Collect(ctx context.Context, dir string) (*Garbage, error) {
 		return nil, err
 	}
 	if !status.Complete {
-		return nil, fmt.Errorf("%w in %q: a further plan is not finished, and its rows would count as garbage: finish it first",
+		return nil, fmt.Errorf("%w in %q: a further plan is not finished, and its rows would count as garbage: "+
+			"finish it first",
 			ErrIncomplete, dir)
 	}
 	entries, err := c.store.List(ctx)

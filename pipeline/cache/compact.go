@@ -6,8 +6,8 @@ import (
 )
 
 // compact writes the used rows of shards that hold unused ones, too, into shards of a further plan, commits that and
-// removes the old shards. It needs no teacher. The rows are in memory. If it is interrupted before the commit, the cache
-// is as it was, with a plan that precompute finishes.
+// removes the old shards. It needs no teacher. The rows are in memory. If it is interrupted before the commit, the
+// cache is as it was, with a plan that precompute finishes.
 func (c *Cache) compact(ctx context.Context, x *rowIndex, g *Garbage) error {
 	m := &c.manifest
 	perShard := make([]int, len(m.Shards))

@@ -108,7 +108,7 @@ func TestBasis(t *testing.T) {
 	grown.Basis.Axes[0], grown.Basis.Axes[1] = 0, 1 // fitted to other samples
 	w := create(t, dir, grown)
 	fill(t, w)
-	if w.plan.PlanFile.Basis != plan.Basis.sum() {
+	if w.plan.Basis != plan.Basis.sum() {
 		t.Error("the second plan has a basis of its own")
 	}
 	must(t, Verify(t.Context(), dir))
