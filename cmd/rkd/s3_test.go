@@ -42,8 +42,10 @@ func TestS3Pipeline(t *testing.T) {
 	must(t, whole, append([]string{"run", jobsConfig(t, whole, "")}, steps...)...)
 
 	server := storagetest.S3(t)
-	models := storage.Tree{Location: server.URL("models"), Dir: filepath.Join("..", "..", "models"),
-		Only: func(name string) bool { return name == "mnist-teacher.onnx" }}
+	models := storage.Tree{
+		Location: server.URL("models"), Dir: filepath.Join("..", "..", "models"),
+		Only: func(name string) bool { return name == "mnist-teacher.onnx" },
+	}
 	if err := models.Push(t.Context()); err != nil {
 		t.Fatal(err)
 	}

@@ -151,7 +151,9 @@ func (b *bucket) Replace(ctx context.Context, name string, write func(io.Writer)
 
 // put writes an object. Its bytes are written to a local file first, so that their SHA-256 is known and a request that
 // fails can be repeated.
-func (b *bucket) put(ctx context.Context, c *client, name string, write func(io.Writer) error, absent bool) (err error) {
+func (b *bucket) put(ctx context.Context, c *client, name string, write func(io.Writer) error, absent bool) (
+	err error,
+) {
 	spool, err := newSpool()
 	if err != nil {
 		return err

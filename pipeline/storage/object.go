@@ -94,7 +94,7 @@ type ranges struct {
 	*object
 }
 
-func (r *ranges) Size() int64  { return r.object.Object.Size }
+func (r *ranges) Size() int64  { return r.Object.Size }
 func (r *ranges) Close() error { return nil }
 
 func (r *ranges) ReadAt(p []byte, offset int64) (int, error) {

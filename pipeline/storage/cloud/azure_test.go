@@ -60,7 +60,8 @@ func suite(t *testing.T, folder func(n int) string) {
 func TestS3AzureStore(t *testing.T) {
 	address := storagetest.FreeAddress(t)
 	host, port, _ := strings.Cut(address, ":")
-	serve(t, address, "node", filepath.Join(storagetest.Tools(t), "azurite-3.35.0", "node_modules", "azurite", "dist", "src", "blob", "main.js"),
+	main := "azurite-3.35.0/node_modules/azurite/dist/src/blob/main.js"
+	serve(t, address, "node", filepath.Join(storagetest.Tools(t), main),
 		"--blobHost", host, "--blobPort", port, "--location", t.TempDir(), "--silent", "--skipApiVersionCheck",
 		"--disableTelemetry")
 	// Azurite's only account, which its documentation names.

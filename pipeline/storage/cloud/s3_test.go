@@ -41,14 +41,10 @@ func TestS3Store(t *testing.T) {
 // proxy stands between a client and the server at an address. answer may answer in the server's place.
 func proxy(t *testing.T, address string, answer func(w http.ResponseWriter, r *http.Request) bool) string {
 	t.Helper()
-	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
-	director := forward.Director
-	forward.Director = func(r *http.Request) {
-		host := r.Host // which the client has signed
-		director(r)
-		r.Host = host
-	}
-	forward.ErrorLog = nil
+	forward := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: address})
+		r.Out.Host = r.In.Host // which the client has signed
+	}}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if answer == nil || !answer(w, r) {
 			forward.ServeHTTP(w, r)
