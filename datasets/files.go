@@ -2,9 +2,8 @@ package datasets
 
 import (
 	"context"
-	"crypto/sha256"
 	"fmt"
-	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -17,20 +16,18 @@ func OpenFiles(ctx context.Context, paths []string, r Resources) (Dataset, error
 	if len(paths) == 0 {
 		return nil, fmt.Errorf("%w: no picture is named", ErrSource)
 	}
-	d := &folderSet{budget: r.Budget}
 	for _, p := range paths {
 		if !isImageName(p) {
 			return nil, fmt.Errorf("%w: %q is no picture, expected a name ending in %s", ErrSource, p,
 				strings.Join(imageExtensions, ", "))
 		}
-		d.files = append(d.files, filepath.ToSlash(p))
 	}
-	var err error
-	if d.selection, err = newSelection("pictures", []string{"."}, make([]int32, len(paths)), Source{}); err != nil {
-		return nil, err
-	}
-	err = d.hash(ctx, "files", func(i int) ([sha256.Size]byte, error) { return sumFile(ctx, d.Path(i), r.Budget) })
-	return d, err
+	paths = slices.Clone(paths)
+	return openImages(ctx, Source{}, r, images{
+		name: "pictures", classes: []string{"."}, labels: make([]int32, len(paths)), rel: paths,
+		path:  func(id int64) string { return paths[id] },
+		bytes: func(id int64) blob { return fileBlob(paths[id]) },
+	})
 }
 
 // IsImageName reports whether a file's name ends as those of images do.

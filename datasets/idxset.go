@@ -91,25 +91,35 @@ func dirPair(name string, fsys fs.FS, dir, split string) idxPair {
 
 // open reads both files, checks one against the other and selects.
 func (p idxPair) open(ctx context.Context, src Source) (Dataset, error) {
-	labels, err := p.readLabels()
-	if err != nil {
-		return nil, fmt.Errorf("reading labels %q: %w", p.labelPath, err)
-	}
+	var labels []int32
+	var err error
 	d := &idxSet{path: p.imagePath}
-	if err := d.readImages(p, len(labels)); err != nil {
+	if src.Labels != labelsNone {
+		if labels, err = p.readLabels(); err != nil {
+			return nil, fmt.Errorf("reading labels %q: %w", p.labelPath, err)
+		}
+	}
+	n, err := d.readImages(p)
+	if err != nil {
 		return nil, fmt.Errorf("reading images %q: %w", p.imagePath, err)
+	}
+	if src.Labels == labelsNone {
+		labels = unnamed(n)
+	}
+	if n != len(labels) {
+		return nil, fmt.Errorf("reading images %q: %w: %d images and %d labels in %q, expected equal numbers", p.imagePath,
+			ErrFormat, n, len(labels), p.labelPath)
 	}
 	classes := make([]string, max(p.classes, int(slices.Max(labels))+1))
 	for i := range classes {
 		classes[i] = strconv.Itoa(i)
 	}
-	if d.selection, err = newSelection(p.name, classes, labels, src); err != nil {
+	if d.selection, err = newSelection(p.name, classes, labels, Ledger{}, src); err != nil {
 		return nil, err
 	}
-	if err := d.hash(ctx, "pixels", d.sum); err != nil {
-		return nil, err
-	}
-	return d, nil
+	// They are in memory: sums that are known save nothing.
+	err = d.finish(ctx, Resources{}, "pixels", nil, d.sum)
+	return d, err
 }
 
 func (p idxPair) readLabels() ([]int32, error) {
@@ -130,52 +140,48 @@ func (p idxPair) readLabels() ([]int32, error) {
 	return labels, nil
 }
 
-// readImages takes (N,H,W) as gray, and (N,H,W,1) and (N,H,W,3) as gray and RGB.
-func (d *idxSet) readImages(p idxPair, labels int) error {
+// readImages takes (N,H,W) as gray, and (N,H,W,1) and (N,H,W,3) as gray and RGB, and returns N.
+func (d *idxSet) readImages(p idxPair) (int, error) {
 	a, err := readIDX(p.imageFS, p.imageFile)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	d.channels = 1
 	if len(a.dims) == 4 {
 		d.channels = a.dims[3]
 	}
 	if len(a.dims) < 3 || d.channels != 1 && d.channels != 3 {
-		return fmt.Errorf("%w: shape %s, expected samples × height × width, and 1 or 3 channels after them if any",
+		return 0, fmt.Errorf("%w: shape %s, expected samples × height × width, and 1 or 3 channels after them if any",
 			ErrFormat, times(a.dims))
-	}
-	if a.dims[0] != labels {
-		return fmt.Errorf("%w: %d images and %d labels in %q, expected equal numbers",
-			ErrFormat, a.dims[0], labels, p.labelPath)
 	}
 	d.height, d.width, d.pixels = a.dims[1], a.dims[2], a.data
 	if err := (Image{Height: d.height, Width: d.width, Channels: d.channels}).checkShape(); err != nil {
-		return fmt.Errorf("%w: %w", ErrFormat, err)
+		return 0, fmt.Errorf("%w: %w", ErrFormat, err)
 	}
-	return nil
+	return a.dims[0], nil
 }
 
-// sum hashes the shape and the pixels of the i-th selected sample.
-func (d *idxSet) sum(i int) (sum [sha256.Size]byte, err error) {
+// sum hashes the shape and the pixels of the sample with an id.
+func (d *idxSet) sum(id int64) (sum [sha256.Size]byte, err error) {
 	h := sha256.New()
 	var shape []byte
 	for _, n := range []int{d.height, d.width, d.channels} {
 		shape = binary.LittleEndian.AppendUint32(shape, uint32(n))
 	}
 	h.Write(shape)
-	h.Write(d.image(i).Pixels)
+	h.Write(d.image(id).Pixels)
 	h.Sum(sum[:0])
 	return sum, nil
 }
 
-func (d *idxSet) image(i int) Image {
+func (d *idxSet) image(id int64) Image {
 	size := d.height * d.width * d.channels
-	start := int(d.ids[i]) * size
+	start := int(id) * size
 	return Image{Height: d.height, Width: d.width, Channels: d.channels, Pixels: d.pixels[start : start+size : start+size]}
 }
 
 // Sample is sample i, whose image shares the memory of the data set.
-func (d *idxSet) Sample(i int) Sample { return d.sample(i, d.Path(i), d.image(i)) }
+func (d *idxSet) Sample(i int) Sample { return d.sample(i, d.Path(i), d.image(d.ids[i])) }
 
 // Path is the file of the images, and the position in it.
 func (d *idxSet) Path(i int) string { return fmt.Sprintf("%s#%d", d.path, d.ids[i]) }

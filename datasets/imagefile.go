@@ -13,9 +13,31 @@ import (
 // ErrChanged reports a file whose content is another than when the data set was opened.
 var ErrChanged = fmt.Errorf("%w: the file has changed", ErrFormat)
 
-// imageFile is a picture in a file.
+// blob is a run of bytes: a file, a part of one, a value of a table.
+type blob interface {
+	// open begins to read the bytes, of which there are so many.
+	open() (io.ReadSeekCloser, int64, error)
+}
+
+// fileBlob is the whole file of a path.
+type fileBlob string
+
+func (f fileBlob) open() (io.ReadSeekCloser, int64, error) {
+	file, err := regular.Open(string(f))
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, file.Close())
+	}
+	return file, info.Size(), nil
+}
+
+// imageFile is a picture in a file or in a part of one.
 type imageFile struct {
-	path   string
+	path   string // for messages
+	bytes  blob
 	sum    [sha256.Size]byte // contentSum of its bytes when the data set was fingerprinted
 	budget *Budget
 }
@@ -25,21 +47,17 @@ func (imageFile) Kind() string { return "an image" }
 
 // Image reads and decodes the file.
 func (f imageFile) Image(ctx context.Context, use func(Image) error) error {
-	file, err := regular.Open(f.path)
+	file, size, err := f.bytes.open()
 	if err != nil {
 		return fmt.Errorf("reading image: %w", err)
 	}
 	defer file.Close()
-	info, err := file.Stat()
-	if err != nil {
-		return fmt.Errorf("reading image: %w", err)
-	}
-	release, err := f.reserve(ctx, file, info.Size())
+	release, err := f.reserve(ctx, file, size)
 	if err != nil {
 		return err
 	}
 	defer release()
-	data := make([]byte, info.Size())
+	data := make([]byte, size)
 	_, err = io.ReadFull(file, data)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		return fmt.Errorf("reading image: %w", err)
@@ -78,19 +96,15 @@ func (f imageFile) reserve(ctx context.Context, file io.ReadSeeker, bytes int64)
 	return release, err
 }
 
-// sumFile is contentSum of a file, within the budget. Of a file that is larger than that, which does not decode, it is
-// the SHA-256 of its bytes.
-func sumFile(ctx context.Context, path string, b *Budget) (sum [sha256.Size]byte, err error) {
-	f, err := regular.Open(path)
+// sumBlob is contentSum of bytes, within the budget. Of those that are more than that, which do not decode, it is the
+// plain SHA-256. path is for messages.
+func sumBlob(ctx context.Context, path string, of blob, b *Budget) (sum [sha256.Size]byte, err error) {
+	f, size, err := of.open()
 	if err != nil {
 		return sum, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return sum, err
-	}
-	if info.Size() > int64(b.limits.DecodeMemory) {
+	if size > int64(b.limits.DecodeMemory) {
 		h := sha256.New()
 		if _, err := io.Copy(h, f); err != nil {
 			return sum, fmt.Errorf("reading %q: %w", path, err)
@@ -98,12 +112,12 @@ func sumFile(ctx context.Context, path string, b *Budget) (sum [sha256.Size]byte
 		h.Sum(sum[:0])
 		return sum, nil
 	}
-	release, err := b.take(ctx, info.Size())
+	release, err := b.take(ctx, size)
 	if err != nil {
 		return sum, err
 	}
 	defer release()
-	data := make([]byte, info.Size())
+	data := make([]byte, size)
 	if _, err := io.ReadFull(f, data); err != nil {
 		return sum, fmt.Errorf("reading %q: %w", path, err)
 	}

@@ -80,7 +80,7 @@ func TestPicturesBeyondTheLimitsAreRefused(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tt.want) || !strings.Contains(err.Error(), "x.png") {
 				t.Errorf("%v, expected %q and the path", err, tt.want)
 			}
-			if !d.Skips(err) {
+			if !d.Skips(0, err) {
 				t.Errorf("%v: on_error: skip does not skip it", err)
 			}
 		})
@@ -128,7 +128,7 @@ func TestDecodersShareTheBudget(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	err = d.Sample(0).Content.(Picture).Image(ctx, func(Image) error { return nil })
-	if !errors.Is(err, context.Canceled) || d.Skips(err) {
+	if !errors.Is(err, context.Canceled) || d.Skips(0, err) {
 		t.Errorf("%v, expected the end of the context while waiting", err)
 	}
 }
@@ -190,7 +190,7 @@ func TestFilesThatChangeAreNamed(t *testing.T) {
 			if !errors.Is(err, ErrChanged) && !errors.Is(err, ErrDecode) || !strings.Contains(err.Error(), d.Path(0)) {
 				t.Fatalf("%v, expected ErrChanged with the path", err)
 			}
-			if !errors.Is(err, ErrChanged) || !errors.Is(err, ErrFormat) || d.Skips(err) {
+			if !errors.Is(err, ErrChanged) || !errors.Is(err, ErrFormat) || d.Skips(0, err) {
 				t.Errorf("%v, expected ErrChanged, which is never skipped", err)
 			}
 		})

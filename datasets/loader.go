@@ -259,7 +259,7 @@ func (l *Loader) settle(s *slot) error {
 			kept++
 			continue
 		}
-		if l.options.Strict || !l.data.Skips(err) {
+		if l.options.Strict || !l.data.Skips(l.rows[s.Rows[i]].Sample, err) {
 			return err
 		}
 		sample := l.data.Sample(l.rows[s.Rows[i]].Sample)

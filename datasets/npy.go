@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"math"
+	"os"
 	"regexp"
 	"strconv"
 	"strings"
@@ -59,20 +60,29 @@ func ReadNPY(path string) (Matrix, error) {
 }
 
 func openNPY(path string) (Matrix, error) {
+	f, size, err := openArray(path)
+	if err != nil {
+		return Matrix{}, err
+	}
+	defer f.Close()
+	return parseNPY(f, size)
+}
+
+// openArray opens a file for a caller whose errors name it.
+func openArray(path string) (*os.File, int64, error) {
 	f, err := regular.Open(path)
 	if err != nil {
 		// The error of a path says it once more than the caller does.
 		if p, ok := errors.AsType[*fs.PathError](err); ok {
 			err = p.Err
 		}
-		return Matrix{}, err
+		return nil, 0, err
 	}
-	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return Matrix{}, err
+		return nil, 0, errors.Join(err, f.Close())
 	}
-	return parseNPY(f, info.Size())
+	return f, info.Size(), nil
 }
 
 // DecodeNPY reads a matrix as ReadNPY does, from the size bytes that r has.
@@ -81,24 +91,21 @@ func DecodeNPY(r io.Reader, size int64) (Matrix, error) { return parseNPY(r, siz
 // parseNPY reads a matrix from the size bytes that r has.
 func parseNPY(r io.Reader, size int64) (Matrix, error) {
 	br := bufio.NewReaderSize(r, 1<<16)
-	header, length, err := readNPYHeader(br, size)
+	h, err := parseNPYHeader(br, size)
 	if err != nil {
 		return Matrix{}, err
 	}
-	fields := npyDict.FindStringSubmatch(header)
-	if fields == nil {
-		return Matrix{}, fmt.Errorf("%w: its header is %q, expected the descr, fortran_order and shape that NumPy writes",
-			ErrFormat, clipped(header))
-	}
-	float, ok := npyFloats[fields[1]]
+	length := h.length
+	float, ok := npyFloats[h.descr]
 	if !ok {
 		return Matrix{}, fmt.Errorf("%w: its values are of type %s, expected float16, float32 or float64",
-			ErrFormat, clipped(fields[1]))
+			ErrFormat, clipped(h.descr))
 	}
-	rows, cols, err := parseNPYShape(fields[3])
-	if err != nil {
-		return Matrix{}, err
+	if len(h.dims) != 2 || h.dims[0] < 1 || h.dims[1] < 1 {
+		return Matrix{}, fmt.Errorf("%w: shape (%s), expected two dimensions, rows and columns, of at least 1",
+			ErrFormat, clipped(h.shape))
 	}
+	rows, cols := h.dims[0], h.dims[1]
 	// Divisions, because the product of what a header claims may overflow.
 	values := (size - length) / int64(float.size)
 	if (size-length)%int64(float.size) != 0 || values%cols != 0 || values/cols != rows {
@@ -106,10 +113,35 @@ func parseNPY(r io.Reader, size int64) (Matrix, error) {
 			ErrFormat, size-length, rows, cols, float.size)
 	}
 	m := Matrix{Rows: int(rows), Cols: int(cols), Values: memory.Make[float32](int(values))}
-	if err := m.decode(br, float.size, float.order, fields[2] == "True"); err != nil {
+	if err := m.decode(br, float.size, float.order, h.fortran); err != nil {
 		return Matrix{}, err
 	}
 	return m, nil
+}
+
+// npyHeader is what a header says of an array.
+type npyHeader struct {
+	descr   string // type of the values, in quotes
+	fortran bool
+	shape   string
+	dims    []int64 // each below 2³¹
+	length  int64   // bytes before the values
+}
+
+// parseNPYHeader reads the header of an array in size bytes.
+func parseNPYHeader(r io.Reader, size int64) (h npyHeader, err error) {
+	header, length, err := readNPYHeader(r, size)
+	if err != nil {
+		return h, err
+	}
+	fields := npyDict.FindStringSubmatch(header)
+	if fields == nil {
+		return h, fmt.Errorf("%w: its header is %q, expected the descr, fortran_order and shape that NumPy writes",
+			ErrFormat, clipped(header))
+	}
+	h = npyHeader{descr: fields[1], fortran: fields[2] == "True", shape: fields[3], length: length}
+	h.dims, err = parseNPYShape(h.shape)
+	return h, err
 }
 
 // readNPYHeader returns the text of the header and the number of bytes before the values.
@@ -161,23 +193,18 @@ func readNPYHeader(r io.Reader, size int64) (header string, length int64, err er
 }
 
 // parseNPYShape reads "N, D"; "N," is the shape of one dimension.
-func parseNPYShape(shape string) (rows, cols int64, err error) {
-	var dims []int64
+func parseNPYShape(shape string) (dims []int64, err error) {
 	for part := range strings.SplitSeq(strings.TrimSuffix(strings.TrimSpace(shape), ","), ",") {
 		if part = strings.TrimSpace(part); part == "" {
 			continue
 		}
 		n, err := strconv.ParseInt(part, 10, 32)
 		if err != nil {
-			return 0, 0, fmt.Errorf("%w: shape (%s), expected dimensions below 2³¹", ErrFormat, clipped(shape))
+			return nil, fmt.Errorf("%w: shape (%s), expected dimensions below 2³¹", ErrFormat, clipped(shape))
 		}
 		dims = append(dims, n)
 	}
-	if len(dims) != 2 || dims[0] < 1 || dims[1] < 1 {
-		return 0, 0, fmt.Errorf("%w: shape (%s), expected two dimensions, rows and columns, of at least 1",
-			ErrFormat, clipped(shape))
-	}
-	return dims[0], dims[1], nil
+	return dims, nil
 }
 
 // decode fills the matrix with values of size bytes, column by column in Fortran order.

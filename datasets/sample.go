@@ -9,8 +9,8 @@ import (
 // Sample is one sample of a data set. Its content is not read yet.
 type Sample struct {
 	ID      int64
-	Label   int32
-	Class   string
+	Label   int32  // NoLabel without
+	Class   string // empty without
 	Path    string // names the sample in messages
 	Draw    int64  // by which its views are drawn: of its content, so that a sample keeps them wherever it lies
 	Content Content
@@ -68,7 +68,7 @@ func First(ctx context.Context, d Dataset) (Sample, Image, error) {
 	for i := range d.Len() {
 		s := d.Sample(i)
 		size, err := s.Size(ctx)
-		if err == nil || !d.Skips(err) {
+		if err == nil || !d.Skips(i, err) {
 			return s, size, err
 		}
 	}
@@ -80,12 +80,13 @@ func Spread(ctx context.Context, d Dataset, n int) ([]Sample, error) {
 	n = min(n, d.Len())
 	var samples []Sample
 	for i := range n {
-		s := d.Sample(i * d.Len() / n)
+		at := i * d.Len() / n
+		s := d.Sample(at)
 		_, err := s.Size(ctx)
 		switch {
 		case err == nil:
 			samples = append(samples, s)
-		case !d.Skips(err):
+		case !d.Skips(at, err):
 			return nil, err
 		}
 	}

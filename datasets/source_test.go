@@ -26,8 +26,8 @@ func TestSourceValidate(t *testing.T) {
 		{"folder", Source{Kind: "folder", Dir: "d"}, ""},
 		{"folder with a split of any name", Source{Kind: "folder", Dir: "d", Split: "a/b", OnError: "fail"}, ""},
 
-		{"nothing", Source{}, "source is missing, expected mnist, sample, idx or folder"},
-		{"unknown kind", Source{Kind: "cifar"}, `source is "cifar", expected mnist, sample, idx or folder`},
+		{"nothing", Source{}, "source is missing, expected mnist, sample, idx, folder, files, csv, parquet, "},
+		{"unknown kind", Source{Kind: "cifar"}, `source is "cifar", expected mnist, sample, idx, folder, files, csv, `},
 		{"no split", Source{Kind: "mnist"}, `split is "", expected train or test for source mnist`},
 		{
 			"unknown split",
