@@ -35,7 +35,7 @@ func names(d Dataset) (rel []string) {
 func classCounts(d Dataset) map[string]int {
 	counts := map[string]int{}
 	for i := range d.Len() {
-		counts[className(d.Classes(), d.Label(i))]++
+		counts[ClassName(d.Classes(), d.Label(i))]++
 	}
 	return counts
 }

@@ -46,8 +46,11 @@ func (s Sample) picture() (Picture, error) {
 	return p, nil
 }
 
-// Size decodes the sample's image and returns it without pixels, for Preprocess.Shape.
+// Size decodes the sample's image and returns it without pixels, for NewTransform. That of a vector is VectorSize.
 func (s Sample) Size(ctx context.Context) (size Image, err error) {
+	if v, ok := s.Content.(Vector); ok {
+		return VectorSize(len(v)), nil
+	}
 	p, err := s.picture()
 	if err != nil {
 		return size, err

@@ -54,12 +54,12 @@ func (s *selection) all() *selection { return s }
 func (s *selection) sample(i int, path string, c Content) Sample {
 	draw := int64(binary.LittleEndian.Uint64(s.sums[i][:]))
 	return Sample{
-		ID: s.ids[i], Label: s.labels[i], Class: className(s.classes, s.labels[i]), Path: path, Draw: draw, Content: c,
+		ID: s.ids[i], Label: s.labels[i], Class: ClassName(s.classes, s.labels[i]), Path: path, Draw: draw, Content: c,
 	}
 }
 
-// className is the name of a label's class, empty for NoLabel.
-func className(classes []string, label int32) string {
+// ClassName is the name of a label's class, empty for NoLabel.
+func ClassName(classes []string, label int32) string {
 	if label == NoLabel {
 		return ""
 	}
@@ -138,7 +138,7 @@ func (s *selection) hash(kind string) string {
 	fmt.Fprintf(h, "rkd data set, version 1, %s\n", kind)
 	var record []byte
 	for i, sum := range s.sums {
-		class := className(s.classes, s.labels[i])
+		class := ClassName(s.classes, s.labels[i])
 		record = binary.LittleEndian.AppendUint64(record[:0], uint64(s.ids[i]))
 		record = binary.LittleEndian.AppendUint32(record, uint32(s.labels[i]))
 		record = binary.LittleEndian.AppendUint32(record, uint32(len(class)))

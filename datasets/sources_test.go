@@ -53,7 +53,7 @@ func describeData(t *testing.T, d Dataset) described {
 	got := described{Classes: d.Classes()}
 	for i := range d.Len() {
 		s := d.Sample(i)
-		if s.ID != d.ID(i) || s.Label != d.Label(i) || s.Class != className(d.Classes(), d.Label(i)) {
+		if s.ID != d.ID(i) || s.Label != d.Label(i) || s.Class != ClassName(d.Classes(), d.Label(i)) {
 			t.Errorf("sample %d is %+v, expected the data set's id, label and class", i, s)
 		}
 		label := s.Class

@@ -45,7 +45,7 @@ func (r *Runner) Architectures(ctx context.Context, tasks []Task) ([]Architectur
 
 func (r *Runner) architecture(ctx context.Context, c *config.Config) (a Architecture, err error) {
 	img, ok := standIn(*c.Student.Preprocess)
-	if !ok {
+	if !ok || c.Data.Train.Vectors() {
 		data, err := r.dataset(ctx, "train")
 		if err == nil {
 			_, img, err = datasets.First(ctx, data)
@@ -70,18 +70,18 @@ func (r *Runner) architecture(ctx context.Context, c *config.Config) (a Architec
 	return a, nil
 }
 
-// studentInput is the shape of a student's sample made from img, (C,H,W).
+// studentInput is the shape of a student's sample made from img, (C,H,W), or (D) of vectors.
 func studentInput(c *config.Config, img datasets.Image) ([]int, error) {
 	if c.Student.Preprocess.Layout == "NHWC" {
 		return nil, fmt.Errorf("%w: student.preprocess.layout is \"NHWC\", expected NCHW: the student's operators take "+
 			"(N,C,H,W)",
 			config.ErrConfig)
 	}
-	input, err := c.Student.Preprocess.Shape(img)
+	transform, err := datasets.NewTransform(*c.Student.Preprocess, datasets.Float32, img)
 	if err != nil {
 		return nil, fmt.Errorf("student.preprocess: %w", err)
 	}
-	return input, nil
+	return transform.Shape(), nil
 }
 
 // standIn is an image without pixels whose shape after preprocessing is that of every image; false where that depends

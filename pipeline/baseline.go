@@ -22,20 +22,12 @@ func (r *Runner) baseline(
 ) (*Baseline, error) {
 	kind := r.Experiment.Base.Eval.Baseline
 	b := &Baseline{Kind: kind}
-	var out outputs
+	var of func(context.Context, datasets.Dataset, Task) (*ModelResult, outputs, error)
 	switch kind {
 	case config.BaselineUntrained:
-		m, o, err := r.measureUntrained(ctx, data, first)
-		if err != nil {
-			return nil, err
-		}
-		b.ModelResult, out = *m, o
+		of = r.measureUntrained
 	case config.BaselinePixels:
-		m, o, err := r.measurePixels(ctx, data, first)
-		if err != nil {
-			return nil, err
-		}
-		b.ModelResult, out = *m, o
+		of = r.measurePixels
 	default:
 		v := students[kind]
 		b.ModelResult = ModelResult{
@@ -44,9 +36,28 @@ func (r *Runner) baseline(
 		b.Fidelity = means(v.Fidelity)
 		return b, nil
 	}
-	var err error
-	b.Fidelity, err = alike.to(ctx, out)
-	return b, err
+	s, err := first.trained()
+	if err != nil {
+		return nil, err
+	}
+	key, err := r.figuresKey(data, "baseline", map[string]any{"kind": kind, "student": string(s.text)})
+	if err != nil {
+		return nil, err
+	}
+	m, err := r.onceBy(key, data, func() (*measuredModel, error) {
+		figures, out, err := of(ctx, data, first)
+		if err != nil {
+			return nil, err
+		}
+		m := &measuredModel{ModelResult: *figures, Samples: len(out.Labels), Skipped: len(out.skipped)}
+		m.Fidelity, err = alike.to(ctx, out)
+		return m, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	b.ModelResult, b.Fidelity = m.ModelResult, m.Fidelity
+	return b, nil
 }
 
 func means(of map[string]Statistic) map[string]float64 {
@@ -104,7 +115,7 @@ func (r *Runner) measurePixels(ctx context.Context, data datasets.Dataset, t Tas
 	if err != nil {
 		return nil, out, err
 	}
-	transform, err := datasets.NewPictures(*t.Config.Student.Preprocess, datasets.Float32, size)
+	transform, err := datasets.NewTransform(*t.Config.Student.Preprocess, datasets.Float32, size)
 	if err != nil {
 		return nil, out, fmt.Errorf("student.preprocess: %w", err)
 	}
@@ -128,6 +139,9 @@ func (r *Runner) measurePixels(ctx context.Context, data datasets.Dataset, t Tas
 			out.ids, out.Labels = append(out.ids, data.ID(row)), append(out.Labels, data.Label(row))
 		}
 		r.Progress.Add(b.Len() + len(b.Skipped))
+	}
+	if err := r.reference.beside(&out); err != nil {
+		return nil, out, err
 	}
 	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs)
 	return &ModelResult{Metrics: figures.Values, CI95: figures.CI95}, out, err

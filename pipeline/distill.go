@@ -108,6 +108,17 @@ type training struct {
 	options   train.Options
 	network   *arch.Network
 	objective *objective.Objective
+	classes   []string // of the data
+}
+
+// trainingOptions are those of a training on so many rows, of which some have labels and others none where they are
+// mixed.
+func trainingOptions(c *config.Config, rows int, mixed bool) train.Options {
+	o := c.Train.WithDefaults(rows)
+	if mixed {
+		o.Batch = o.Batch.Mixed()
+	}
+	return o
 }
 
 // prepare makes the trainings of all tasks before the first one begins, so that none fails late over its configuration.
@@ -116,6 +127,7 @@ func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error)
 	if err != nil {
 		return nil, err
 	}
+	mixed := mixes(data)
 	var all []*training
 	var from *source
 	dir := "" // of from
@@ -127,7 +139,9 @@ func (r *Runner) prepare(ctx context.Context, tasks []Task) ([]*training, error)
 			}
 			dir = task.Config.Cache.Dir
 		}
-		t := &training{Task: task, source: from, options: task.Config.Train.WithDefaults(from.Rows())}
+		t := &training{
+			Task: task, source: from, options: trainingOptions(task.Config, from.Rows(), mixed), classes: data.Classes(),
+		}
 		if err := t.describe(ctx, data); err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
@@ -215,7 +229,10 @@ func (r *Runner) train(ctx context.Context, t *training, samples *input, resume 
 	}
 	table := samples.table
 	defer r.Progress.Finish()
-	score := newScore(t.Config.Goal, t.network.Dim, t.objective.Head)
+	score, err := r.newScore(t, table, t.classes)
+	if err != nil {
+		return err
+	}
 	_, err = train.Run(ctx, train.Job{
 		Options: t.options, Seed: t.Seed, Key: t.key, Run: t.Config.Name + "/" + t.path(), About: description, Dir: t.Dir(),
 		Resume:  resume,
@@ -265,31 +282,4 @@ func (r *Runner) watch(ctx context.Context, t *training, used int64) (*train.Wat
 			return figures.Values, err
 		},
 	}, samples, nil
-}
-
-// score chooses the best checkpoint by the embeddings of the selection split.
-type score struct {
-	metric string
-	of     func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
-}
-
-// newScore chooses by MAP@R: on classes that training has seen, Recall@1 is near 1 from the first epoch on, and noise
-// would decide. A classification with a head is chosen by its accuracy.
-func newScore(goal config.Goal, dim int, head *loss.Projection[float32]) score {
-	if goal == config.Classification && head != nil {
-		var logits []float32
-		return score{"top-1", func(_ context.Context, embeddings []float32, labels []int32) (float64, error) {
-			var err error
-			if logits, err = head.Forward(logits, loss.Matrix[float32]{Rows: len(labels), Cols: dim, Data: embeddings}); err !=
-				nil {
-				return 0, err
-			}
-			accuracy, err := eval.TopK(logits, len(labels), len(logits)/len(labels), labels, []int{1})
-			return accuracy[1], err
-		}}
-	}
-	return score{eval.MAPAtR, func(ctx context.Context, embeddings []float32, labels []int32) (float64, error) {
-		scores, err := eval.Retrieval(ctx, embeddings, len(labels), dim, labels, nil)
-		return scores.MAPAtR, err
-	}}
 }

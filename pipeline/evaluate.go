@@ -32,6 +32,9 @@ func (r *Runner) Evaluate(ctx context.Context) (res *Results, err error) {
 // evaluate measures the teacher and the students of tasks, those of one variant together.
 func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	c := &r.Experiment.Base
+	if !c.Data.Tested() {
+		return r.describeOnly(ctx, tasks)
+	}
 	data, err := r.dataset(ctx, "test")
 	if err != nil {
 		return nil, err
@@ -55,6 +58,12 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	res := &Results{
 		Format: resultsFormat, Name: c.Name, Models: map[string]VariantResult{}, Metrics: c.Eval.Metrics, Key: key.Hash(),
 	}
+	if r.measured, err = readMeasured(workDir(c)); err != nil {
+		return nil, err
+	}
+	if err := r.referTo(ctx, c); err != nil {
+		return nil, err
+	}
 	models := len(c.EachTeacher()) + 1 + len(tasks) // the teachers, the baseline, and the students
 	for _, t := range tasks {
 		if q, _ := readQuantized(t.Model(), t.Config.Export.Quantize); q != nil && !q.Refused {
@@ -63,38 +72,22 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	}
 	r.Progress.Start("evaluate", "images", 0, models*data.Len())
 	defer r.Progress.Finish()
-	saw := func(out outputs) { // the same for all models
-		if res.Samples+res.Skipped == 0 {
-			saySkipped(r.Progress, "evaluate", out.skipped, data.Len())
-			res.Samples, res.Skipped = len(out.Labels), len(out.skipped)
-		}
+	if err := r.measureTeachers(ctx, data, res); err != nil {
+		return nil, err
 	}
-	var out outputs // none of a teacher that is not here
-	if !anyDeclared(c) {
-		if out, err = r.measureTeachers(ctx, data, res); err != nil {
-			return nil, err
-		}
-		saw(out)
-	}
-	alike := newFidelity(out)
+	alike := newFidelity(r.reference.outputs())
 	res.FidelitySamples = len(alike.rows)
-	first := tasks[0]
-	for len(tasks) > 0 {
-		name := tasks[0].row()
-		n := slices.IndexFunc(tasks, func(t Task) bool { return t.row() != name })
-		if n < 0 {
-			n = len(tasks)
-		}
-		if res.Models[name], err = r.measureVariant(ctx, data, alike, tasks[:n], Task.Model, saw); err != nil {
+	for _, group := range byRow(tasks) {
+		name := group[0].row()
+		if res.Models[name], err = r.measureVariant(ctx, data, alike, group, Task.Model, res); err != nil {
 			return nil, err
 		}
 		res.Order = append(res.Order, name)
-		if err := r.measureQuantized(ctx, data, alike, tasks[:n], saw, res); err != nil {
+		if err := r.measureQuantized(ctx, data, alike, group, res); err != nil {
 			return nil, err
 		}
-		tasks = tasks[n:]
 	}
-	if res.Baseline, err = r.baseline(ctx, data, alike, first, res.Models); err != nil {
+	if res.Baseline, err = r.baseline(ctx, data, alike, tasks[0], res.Models); err != nil {
 		return nil, fmt.Errorf("measuring the baseline: %w", err)
 	}
 	res.closeGaps()
@@ -104,6 +97,18 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 // anyDeclared tells whether a teacher is declared, and not here to be measured.
 func anyDeclared(c *config.Config) bool {
 	return slices.ContainsFunc(c.EachTeacher(), func(t config.Taught) bool { return t.Config.Teacher.Declared != "" })
+}
+
+// byRow cuts tasks where the row of the table changes.
+func byRow(tasks []Task) (groups [][]Task) {
+	for i, t := range tasks {
+		if i == 0 || t.row() != tasks[i-1].row() {
+			groups = append(groups, nil)
+		}
+		last := len(groups) - 1
+		groups[last] = append(groups[last], t)
+	}
+	return groups
 }
 
 // EvaluateModel measures one ONNX model on the test data of e, opened as modelOptions says.
@@ -116,6 +121,13 @@ func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Exper
 	data, err := r.dataset(ctx, "test")
 	if err != nil {
 		return nil, err
+	}
+	if metrics, err := eval.ParseMetrics(e.Base.Eval.Metrics); err != nil {
+		return nil, err
+	} else if slices.ContainsFunc(metrics, eval.Metric.OnTeacher) {
+		if err := r.referTo(ctx, &e.Base); err != nil {
+			return nil, err
+		}
 	}
 	r.Progress.Start("evaluate", "images", 0, data.Len())
 	defer r.Progress.Finish()
@@ -132,81 +144,75 @@ func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Exper
 
 // measureTeachers measures the teacher, or each of several and their embeddings, times the teachers' weights, behind
 // each other. Without a teacher there is nothing to measure.
-func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res *Results) (all outputs, err error) {
-	teachers := r.Experiment.Base.EachTeacher()
-	switch len(teachers) {
-	case 0:
-		return outputs{}, nil
-	case 1:
-		m, out, err := r.measure(ctx, data, teachers[0].Config.Teacher)
-		if err != nil {
-			return out, err
-		}
-		res.Teacher = *m
-		return out, nil
+func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res *Results) error {
+	if r.reference == nil {
+		return nil
 	}
-	var parts []outputs
-	for _, t := range teachers {
-		m, out, err := r.measure(ctx, data, t.Config.Teacher)
+	for _, t := range r.reference.teachers {
+		m, err := r.measureTeacher(ctx, data, t)
 		if err != nil {
-			return out, fmt.Errorf("teacher %s: %w", t.Name, err)
+			return r.named(t.Taught, err)
 		}
-		if len(parts) > 0 && !slices.Equal(out.ids, parts[0].ids) {
-			return out, fmt.Errorf("%w: teachers %s and %s were shown different test samples", datasets.ErrChanged,
-				teachers[0].Name, t.Name)
+		res.Samples, res.Skipped = m.Samples, m.Skipped
+		if len(r.reference.teachers) == 1 {
+			res.Teacher = m.ModelResult
+			return nil
 		}
-		for i := range out.Embeddings {
-			out.Embeddings[i] *= float32(t.Weight)
-		}
-		parts = append(parts, out)
-		res.Teachers = append(res.Teachers, NamedResult{Name: t.Name, ModelResult: *m})
+		res.Teachers = append(res.Teachers, NamedResult{Name: t.Name, ModelResult: m.ModelResult})
 		res.Teacher.Parameters += m.Parameters
 		res.Teacher.Bytes += m.Bytes
 		res.Teacher.LatencyMillis += m.LatencyMillis
 	}
-	all = parts[0]
-	for _, p := range parts[1:] {
-		all.Embeddings = beside(all.Embeddings, all.Dim, p.Embeddings, p.Dim)
-		all.Dim += p.Dim
-		if p.Classes > 0 {
-			all.Logits, all.Classes = p.Logits, p.Classes
-		}
-	}
-	figures, err := measure(ctx, r.Experiment.Base.Eval, all.Outputs)
+	figures, err := measure(ctx, r.Experiment.Base.Eval, r.reference.joined.Outputs)
 	res.Teacher.Metrics, res.Teacher.CI95 = figures.Values, figures.CI95
-	return all, err
+	return err
 }
 
-// beside concatenates the columns of two matrices of equally many rows.
-func beside(a []float32, widthA int, b []float32, widthB int) []float32 {
-	both := make([]float32, 0, len(a)+len(b))
-	for i := range len(a) / widthA {
-		both = append(both, a[i*widthA:(i+1)*widthA]...)
-		both = append(both, b[i*widthB:(i+1)*widthB]...)
-	}
-	return both
+// measureTeacher measures one teacher by what its cache of the test data holds.
+func (r *Runner) measureTeacher(ctx context.Context, data datasets.Dataset, t referred) (*measuredModel, error) {
+	o := t.Config.Teacher
+	return r.once(data, o, func() (*measuredModel, error) {
+		model, sample, err := r.openModel(ctx, o, data)
+		if err != nil {
+			return nil, err
+		}
+		defer model.Close()
+		figures, err := measure(ctx, r.Experiment.Base.Eval, t.out.Outputs)
+		if err != nil {
+			return nil, err
+		}
+		m := &measuredModel{Samples: len(t.out.Labels), Skipped: data.Len() - len(t.out.Labels)}
+		m.Metrics, m.CI95, m.Parameters, m.Bytes = figures.Values, figures.CI95, model.Parameters(), model.Bytes()
+		m.LatencyMillis, err = model.Latency(ctx, sample, latencyRuns)
+		r.Progress.Add(data.Len())
+		return m, err
+	})
 }
 
-// measureVariant measures a variant's students, one a seed, in the files that model names. saw is told
-// what each of them says.
-func (r *Runner) measureVariant(
-	ctx context.Context, data datasets.Dataset, alike *fidelity, tasks []Task,
-	model func(Task) string, saw func(outputs),
+// measureVariant measures a variant's students, one a seed, in the files that model names.
+func (r *Runner) measureVariant(ctx context.Context, data datasets.Dataset, alike *fidelity, tasks []Task,
+	model func(Task) string, res *Results,
 ) (VariantResult, error) {
+	return r.gather(tasks, func(t Task) (*measuredModel, error) {
+		m, err := r.measureOnce(ctx, data, alike, studentOptions(model(t), t.Config))
+		if err == nil && res.Samples+res.Skipped == 0 { // the same for all models
+			res.Samples, res.Skipped = m.Samples, m.Skipped
+		}
+		return m, err
+	})
+}
+
+// gather puts the figures of a variant's students together, one a seed.
+func (r *Runner) gather(tasks []Task, measure func(Task) (*measuredModel, error)) (VariantResult, error) {
 	v := VariantResult{Metrics: map[string]Statistic{}, Fidelity: map[string]Statistic{}}
 	values, intervals, fidelities := map[string][]float64{}, map[string][]float64{}, map[string][]float64{}
 	var latencies, steps []float64
 	for _, t := range tasks {
-		m, out, err := r.measure(ctx, data, studentOptions(model(t), t.Config))
+		m, err := measure(t)
 		if err != nil {
 			return v, fmt.Errorf("%s: %w", t, err)
 		}
-		saw(out)
-		likeness, err := alike.to(ctx, out)
-		if err != nil {
-			return v, fmt.Errorf("%s: %w", t, err)
-		}
-		for name, value := range likeness {
+		for name, value := range m.Fidelity {
 			fidelities[name] = append(fidelities[name], value)
 		}
 		c, err := train.ReadCheckpoint(t.Dir())
@@ -261,6 +267,9 @@ func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.O
 	defer model.Close()
 	out, err = newEmbedder(model, data, nil, model.Transform()).all(ctx, r.Progress)
 	if err != nil {
+		return nil, out, err
+	}
+	if err := r.reference.beside(&out); err != nil {
 		return nil, out, err
 	}
 	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs)

@@ -259,7 +259,7 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 
 // embed runs the student's inference graph on the engine: embeddings (N,D), then, where there is a head, logits (N,C).
 func (s *student) embed(ctx context.Context, samples []datasets.Sample) ([]float32, error) {
-	t, err := datasets.NewPictures(*s.config.Student.Preprocess, datasets.Float32, s.about.size())
+	t, err := datasets.NewTransform(*s.config.Student.Preprocess, datasets.Float32, s.about.size())
 	if err != nil {
 		return nil, err
 	}

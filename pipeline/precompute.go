@@ -17,14 +17,21 @@ import (
 // cache is there, whole to the byte and made from the same model, preprocessing and data, nothing is done; where it is
 // unfinished or damaged the missing and damaged shards are made; where samples were added, or views, those are
 // computed. Where it is made by another teacher the error is cache.ErrMismatch and nothing is touched. Of several
-// teachers each has a cache of its own, in the order of config.Config.EachTeacher.
+// teachers each has a cache of its own, in the order of config.Config.EachTeacher. What a later stage would refuse is
+// refused before a teacher runs.
 func (r *Runner) Precompute(ctx context.Context) (filled []*cache.Cache, err error) {
 	if err := r.taught(); err != nil {
 		return nil, err
 	}
-	r.warnOfTrainings(ctx)
+	if err := r.check(ctx); err != nil {
+		return nil, err
+	}
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
 	for _, t := range r.Experiment.Base.EachTeacher() {
-		done, err := r.precompute(ctx, t)
+		done, err := r.precompute(ctx, t, data)
 		if err != nil {
 			return filled, err
 		}
@@ -43,16 +50,17 @@ func (r *Runner) taught() error {
 }
 
 // precomputeAll fills the caches of all teachers of a configuration.
-func (r *Runner) precomputeAll(ctx context.Context, c *config.Config) error {
+func (r *Runner) precomputeAll(ctx context.Context, c *config.Config, data datasets.Dataset) error {
 	for _, t := range c.EachTeacher() {
-		if _, err := r.precompute(ctx, t); err != nil {
+		if _, err := r.precompute(ctx, t, data); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Runner) precompute(ctx context.Context, of config.Taught) (_ *cache.Cache, err error) {
+// precompute fills the cache of one teacher with what it says of data.
+func (r *Runner) precompute(ctx context.Context, of config.Taught, data datasets.Dataset) (_ *cache.Cache, err error) {
 	defer func() {
 		if err != nil && of.Name != "" {
 			err = fmt.Errorf("teacher %s: %w", of.Name, err)
@@ -60,10 +68,6 @@ func (r *Runner) precompute(ctx context.Context, of config.Taught) (_ *cache.Cac
 	}()
 	c := of.Config
 	dir := c.Cache.Dir
-	data, err := r.dataset(ctx, "train")
-	if err != nil {
-		return nil, err
-	}
 	key, err := cacheKey(data.Fingerprint(), c)
 	if err != nil {
 		return nil, err
@@ -110,7 +114,9 @@ func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, 
 	if err := r.taught(); err != nil {
 		return nil, err
 	}
-	r.warnOfTrainings(ctx)
+	if err := r.check(ctx); err != nil {
+		return nil, err
+	}
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return nil, err
@@ -310,7 +316,8 @@ func samplesOf(data datasets.Dataset) []cache.Sample {
 	samples := make([]cache.Sample, data.Len())
 	for i := range samples {
 		samples[i] = cache.Sample{
-			ID: data.ID(i), Label: data.Label(i), Class: classes[data.Label(i)], Path: data.Rel(i), Content: data.Sum(i),
+			ID: data.ID(i), Label: data.Label(i), Class: datasets.ClassName(classes, data.Label(i)), Path: data.Rel(i),
+			Content: data.Sum(i),
 		}
 	}
 	return samples
@@ -328,7 +335,15 @@ func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Datas
 	if err != nil {
 		return cache.Plan{}, nil, err
 	}
-	if err := checkTop(c.Teacher.Logits, model.LogitsDim()); err != nil {
+	err = checkTop(c.Teacher.Logits, model.LogitsDim())
+	if err == nil && r.checks != nil && len(r.Experiment.Base.Teachers) == 0 &&
+		c.Teacher.Model == r.Experiment.Base.Teacher.Model {
+		err = r.checkWidths(ctx, model.Dim(), model.LogitsDim())
+	}
+	if err == nil {
+		err = checkDisk(c.Cache.Dir, cacheBytes(data, c.Cache.Views, model.Dim(), logitsWidth(c.Teacher.Logits, model.LogitsDim())))
+	}
+	if err != nil {
 		return cache.Plan{}, nil, errors.Join(err, model.Close())
 	}
 	basis, err := r.basis(ctx, c, model, data)

@@ -237,7 +237,7 @@ func (g *gate) check(ctx context.Context, m *onnx.Model) (drop map[string]float6
 
 // measureQuantized adds the row of a variant's quantised students, and what was refused to the row before it.
 func (r *Runner) measureQuantized(ctx context.Context, data datasets.Dataset, alike *fidelity, tasks []Task,
-	saw func(outputs), res *Results,
+	res *Results,
 ) error {
 	kind, row := tasks[0].Config.Export.Quantize, tasks[0].row()
 	if kind == "" {
@@ -260,7 +260,7 @@ func (r *Runner) measureQuantized(ctx context.Context, data datasets.Dataset, al
 	if len(there) == 0 {
 		return nil
 	}
-	v, err := r.measureVariant(ctx, data, alike, there, func(t Task) string { return quantizedPath(t.Model(), kind) }, saw)
+	v, err := r.measureVariant(ctx, data, alike, there, func(t Task) string { return quantizedPath(t.Model(), kind) }, res)
 	if err != nil {
 		return err
 	}

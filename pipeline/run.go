@@ -16,18 +16,15 @@ import (
 // Run carries out all stages, precompute, distill, export, evaluate, skipping what is up to date and going on with what
 // was interrupted. It holds the run directory meanwhile; see holdRun.
 func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
+	if err := r.check(ctx); err != nil {
+		return nil, err
+	}
 	release, err := r.holdRun(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
 	tasks := Tasks(r.Experiment)
-	if err := r.checkTrainings(ctx, tasks); err != nil {
-		return nil, err
-	}
-	if err := r.checkEvaluation(ctx); err != nil {
-		return nil, err
-	}
 	for generation := 1; ; generation++ {
 		if err := r.generation(ctx, tasks); err != nil {
 			return nil, err
@@ -41,19 +38,23 @@ func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
 
 // generation carries out the stages that make the students of tasks.
 func (r *Runner) generation(ctx context.Context, tasks []Task) error {
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return err
+	}
 	filled := ""
 	for _, t := range tasks {
 		if t.Config.Cache.Dir == filled {
 			continue // variants and seeds of the first generation share a cache
 		}
-		err := r.precomputeAll(ctx, t.Config)
+		err := r.precomputeAll(ctx, t.Config, data)
 		if t.Generation > 1 && errors.Is(err, cache.ErrMismatch) {
 			// This run has trained its teacher anew. The folder belongs to this task alone, so it can be removed.
 			r.Progress.Say("precompute: made again, %v", err)
 			if err := storage.RemoveAll(ctx, t.Config.Cache.Dir); err != nil {
 				return fmt.Errorf("removing the cache of an earlier teacher: %w", err)
 			}
-			err = r.precomputeAll(ctx, t.Config)
+			err = r.precomputeAll(ctx, t.Config, data)
 		}
 		if err != nil {
 			return err
@@ -64,7 +65,7 @@ func (r *Runner) generation(ctx context.Context, tasks []Task) error {
 	if err := r.distill(ctx, tasks, r.writeConfig); err != nil {
 		return err
 	}
-	_, err := r.export(ctx, tasks)
+	_, err = r.export(ctx, tasks)
 	return err
 }
 

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"rkd/datasets"
 	"rkd/models/ort"
@@ -37,6 +38,10 @@ type Runner struct {
 	data   map[string]datasets.Dataset // open data sets by part
 	budget *datasets.Budget            // of decoding, for all data sets
 	leases map[string]*lease           // of run directories in buckets, by location
+
+	checks    []*checked      // of the trainings, once the experiment has been checked
+	measured  *measuredModels // models of the run directory that were evaluated before
+	reference *reference      // what the teacher says of the test data, nil where no metric asks
 }
 
 // runtime makes ONNX Runtime ready; only stages that run a model need it.
@@ -66,25 +71,46 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 
 var errNoSample = fmt.Errorf("%w: no sample is left after classes and limit", datasets.ErrSource)
 
-// openData opens a part of the data; sums are those of its files where they are known, see datasets.Resources.
-func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]byte) (datasets.Dataset, error) {
-	source := r.Experiment.Base.Data.Train
-	if part == "test" {
-		source = r.Experiment.Base.Data.Test
-	}
+// openData opens a part of the data; sums are those of its samples where they are known, see datasets.Resources.
+func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]byte) (d datasets.Dataset, err error) {
+	data := &r.Experiment.Base.Data
 	if r.budget == nil {
-		r.budget = datasets.NewBudget(r.Experiment.Base.Data.Limits)
+		r.budget = datasets.NewBudget(data.Limits)
 	}
-	source, err := localSource(ctx, source)
-	if err != nil {
-		return nil, fmt.Errorf("opening data.%s: %w", part, err)
+	resources := datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget, Sums: sums}
+	sources := data.Train
+	if part == "test" && len(data.Test) > 0 {
+		sources = data.Test
 	}
-	d, err := datasets.Open(ctx, source, datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget, Sums: sums})
+	sources = slices.Clone(sources)
+	for i := range sources {
+		if sources[i], err = localSource(ctx, sources[i]); err != nil {
+			return nil, fmt.Errorf("opening data.%s: %w", part, err)
+		}
+	}
+	switch {
+	case part == "test" && !data.Tested():
+		return nil, fmt.Errorf("%w: data.test is missing, expected a source, or data.split to divide data.train", config.ErrConfig)
+	case data.Split != datasets.Division{}:
+		parts := make([]datasets.Dataset, 2)
+		if parts[0], parts[1], err = datasets.Divide(ctx, sources, data.Split, resources); err == nil && sums == nil {
+			r.data = map[string]datasets.Dataset{"train": parts[0], "test": parts[1]}
+		}
+		d = parts[0]
+		if part == "test" {
+			d = parts[1]
+		}
+	default:
+		d, err = datasets.OpenAll(ctx, sources, resources)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("opening data.%s: %w", part, err)
 	}
 	if d.Len() == 0 {
 		return nil, fmt.Errorf("opening data.%s: %w", part, errNoSample)
+	}
+	if err := d.Ledger().Balance(); err != nil && sums == nil {
+		return nil, fmt.Errorf("opening data.%s: %w", part, err)
 	}
 	return d, nil
 }

@@ -112,7 +112,7 @@ func (m Machine) openRun(dir string) (*runReport, error) {
 	}
 	for _, t := range generations(e) {
 		if n := len(r.rows); n == 0 || r.rows[n-1].name != t.row() {
-			r.rows = append(r.rows, reportedRow{name: t.row(), selection: newScore(t.Config.Goal, 0, nil).metric})
+			r.rows = append(r.rows, reportedRow{name: t.row(), selection: scoreName(t.Config)})
 		}
 		row := &r.rows[len(r.rows)-1]
 		row.tasks = append(row.tasks, t)

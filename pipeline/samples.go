@@ -53,11 +53,14 @@ func (r *Runner) studentLoader(
 	t *training, data datasets.Dataset, rows []datasets.Row, used int64, strict bool,
 ) (*datasets.Loader, error) {
 	c := t.Config
-	transform, err := datasets.NewPictures(*c.Student.Preprocess, datasets.Float32, t.about.size())
+	transform, err := datasets.NewTransform(*c.Student.Preprocess, datasets.Float32, t.about.size())
 	if err != nil {
 		return nil, fmt.Errorf("student.preprocess: %w", err)
 	}
-	return datasets.NewLoader(data, rows, transform.WithViews(c.Data.Augment, c.Data.ViewSeed, t.source.DrawsByID()),
+	if p, ok := transform.(*datasets.Pictures); ok {
+		transform = p.WithViews(c.Data.Augment, c.Data.ViewSeed, t.source.DrawsByID())
+	}
+	return datasets.NewLoader(data, rows, transform,
 		datasets.LoaderOptions{
 			Batch: t.options.Batch.Rows(), Strict: strict,
 			Keep: c.Data.Keep(used, workDir(c), func(err error) { r.Progress.Say("distill: %v", err) }),

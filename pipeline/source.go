@@ -172,8 +172,8 @@ func (s *source) Load(ctx context.Context, most int64, dir string) (*cache.Table
 func (s *source) labels(ctx context.Context) (*cache.Table, error) {
 	t := &cache.Table{}
 	for i := range s.data.Len() {
-		if s.data.Skips(datasets.ErrDecode) {
-			if _, err := s.data.Sample(i).Size(ctx); err != nil && s.data.Skips(err) {
+		if s.data.Skips(i, datasets.ErrDecode) {
+			if _, err := s.data.Sample(i).Size(ctx); err != nil && s.data.Skips(i, err) {
 				continue
 			} else if err != nil {
 				return nil, err

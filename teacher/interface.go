@@ -208,7 +208,7 @@ func onlyPixels(in onnx.Tensor, p datasets.Preprocess) error {
 
 // try fits the model's input to one way of preprocessing; ok says whether they fit.
 func try(in onnx.Tensor, p datasets.Preprocess, e datasets.Elem, size datasets.Image) (l layout, ok bool, err error) {
-	t, err := datasets.NewPictures(p, e, size)
+	t, err := datasets.NewTransform(p, e, size)
 	if err != nil {
 		return l, false, fmt.Errorf("%w: %w", ErrOptions, err)
 	}

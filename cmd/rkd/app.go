@@ -73,7 +73,8 @@ func newApp(out console) *cli.App {
 		Commands: []*cli.Command{
 			initCommand(out), inspectCommand(out), runCommand(out), precomputeCommand(out), distillCommand(out),
 			exportCommand(out), evalCommand(out), reportCommand(out), compareCommand(out), embedCommand(out), searchCommand(out),
-			cacheCommand(out), batchCommand(out), archCommand(out), doctorCommand(out), completionCommand(out),
+			planCommand(out), cacheCommand(out), dataCommand(out), batchCommand(out), archCommand(out), doctorCommand(out),
+			completionCommand(out),
 			versionCommand(out), helpCommand(out),
 			docsCommand(out),
 		},

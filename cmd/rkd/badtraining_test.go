@@ -51,7 +51,8 @@ func TestBadInputOfLaterStages(t *testing.T) {
 		},
 		"class with fewer samples than K": {
 			prepare: precomputed,
-			args:    onSample(t, "distill", "train.batch.per_class=60"), code: exitUsage, says: []string{"60", "class"},
+			args:    onSample(t, "distill", "train.batch={classes: 5, per_class: 60, short: drop}"), code: exitUsage,
+			says: []string{"60 samples or more", "short: repeat"},
 		},
 		"regression onto a wider teacher without a projection": {
 			prepare: precomputed,

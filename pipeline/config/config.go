@@ -11,9 +11,11 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"rkd/datasets"
+	"rkd/pipeline/eval"
 	"rkd/pipeline/objective"
 	"rkd/pipeline/storage"
 	"rkd/student/arch"
+	"rkd/student/sampler"
 	"rkd/student/train"
 	"rkd/teacher"
 )
@@ -61,8 +63,10 @@ type Config struct {
 
 // Data is the `data` section.
 type Data struct {
-	Train datasets.Source `yaml:"train"`
-	Test  datasets.Source `yaml:"test"`
+	Train datasets.Sources `yaml:"train"`
+	// Test may be left out: then Split divides Train, or nothing is evaluated.
+	Test  datasets.Sources  `yaml:"test,omitempty"`
+	Split datasets.Division `yaml:"split,omitempty"`
 	// Augment says how the views of a sample are made; ViewSeed seeds them.
 	Augment  datasets.Views `yaml:"augment,omitempty"`
 	ViewSeed uint64         `yaml:"view_seed,omitempty"`
@@ -282,7 +286,8 @@ func (c *Config) checkSections() error {
 		{"dir", func() error { return checkLocation(c.Dir) }},
 		{"cache.dir", func() error { return checkLocation(c.Cache.Dir) }},
 		{"data.train", c.Data.Train.Validate},
-		{"data.test", c.Data.Test.Validate},
+		{"data.test", c.Data.validateTest},
+		{"data.split", c.Data.Split.Validate},
 		{"data.augment", c.Data.Augment.Validate},
 		{"data", c.Data.Validate},
 		{"student.preprocess", c.Student.Preprocess.Validate},
@@ -292,6 +297,9 @@ func (c *Config) checkSections() error {
 		{"export", c.Export.validate},
 		{"loss", func() error { return c.Loss.Validate(c.Student.Head, c.Train.Batch.WithDefaults()) }},
 		{"eval", c.Eval.validate},
+		{"eval", c.checkEvalLabels},
+		{"loss", c.checkLossLabels},
+		{"data", c.checkVectors},
 		{"batch", c.Batch.validate},
 	} {
 		if err := part.check(); err != nil {
@@ -346,6 +354,12 @@ func (c *Config) fillIn() error {
 		c.Generations = 1
 	}
 	defaults := goalDefaults[c.Goal]
+	if b := c.Train.Batch; c.Data.Train.Unlabelled() && b.Classes+b.PerClass+b.Ways == 0 {
+		defaults.batch = sampler.Shuffled
+	}
+	if c.Data.tests().Unlabelled() {
+		defaults.metrics = []string{eval.Spearman, "overlap@10", eval.CKA}
+	}
 	if c.Train.Batch.Kind == "" {
 		c.Train.Batch.Kind = defaults.batch
 	}

@@ -64,7 +64,7 @@ func TestOverrides(t *testing.T) {
 	}
 	c := e.Variants[1].Config
 	if c.Student.EmbeddingDim != 64 || e.Base.Seeds[0] != 7 || c.Train.Schedule.Kind != "cosine" ||
-		c.Data.Train.Kind != "mnist" ||
+		c.Data.Train[0].Kind != "mnist" ||
 		c.Dir != filepath.Join("runs", "other") {
 		t.Errorf("overrides give %+v", c)
 	}

@@ -171,6 +171,7 @@ var keyDefaults = map[string]any{
 	"train.batch.kind":          "pk",
 	"train.batch.per_class":     13,
 	"train.batch.queries":       5,
+	"train.batch.short":         "repeat",
 	"train.batch.shots":         1,
 	"train.batch.ways":          5,
 	"train.epochs":              10,

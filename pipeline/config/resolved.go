@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
+	"rkd/datasets"
 	"rkd/pipeline/objective"
 	"rkd/student/train"
 	"rkd/teacher"
@@ -79,8 +81,10 @@ func withNulls(change, base *yaml.Node) {
 
 // resolved writes out the defaults that complete leaves to the packages whose options they are.
 func (c Config) resolved() Config {
-	c.Data.Train.OnError = cmp.Or(c.Data.Train.OnError, "fail")
-	c.Data.Test.OnError = cmp.Or(c.Data.Test.OnError, "fail")
+	c.Data.Train, c.Data.Test = resolvedSources(c.Data.Train), resolvedSources(c.Data.Test)
+	if c.Data.Split != (datasets.Division{}) {
+		c.Data.Split.By = cmp.Or(c.Data.Split.By, datasets.BySample)
+	}
 	limits := c.Data.Limits
 	c.Data.Limits = limits.Resolved()
 	c.Data.Augment = c.Data.Augment.Resolved()
@@ -112,6 +116,14 @@ func resolvedTeacher(o teacher.Options) teacher.Options {
 	o.Batch = cmp.Or(o.Batch, teacher.DefaultBatch)
 	o.Provider = cmp.Or(o.Provider, providerCPU)
 	return o
+}
+
+func resolvedSources(sources datasets.Sources) datasets.Sources {
+	sources = slices.Clone(sources)
+	for i := range sources {
+		sources[i].OnError = cmp.Or(sources[i].OnError, "fail")
+	}
+	return sources
 }
 
 // providerCPU is the execution provider where none is named.

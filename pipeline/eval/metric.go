@@ -3,6 +3,7 @@ package eval
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"regexp"
 	"slices"
 	"strconv"
@@ -14,7 +15,11 @@ const (
 	RPrecision = "r-precision"
 	MAPAtR     = "map@r"
 	NMIName    = "nmi"
+	Spearman   = "spearman" // rank correlation of distances with the teacher's
+	CKA        = "cka"      // with the teacher's embeddings
 )
+
+const overlap = "overlap@K" // of neighbours with the teacher's
 
 // Metric is a metric by its name, such as recall@5.
 type Metric struct {
@@ -23,13 +28,63 @@ type Metric struct {
 	numbers []int  // what stands for the form's capital letters, in their order
 }
 
+// OnTeacher says that the metric compares embeddings with the teacher's, and needs no labels.
+func (m Metric) OnTeacher() bool { return slices.Contains(onTeacher, m.form) }
+
+// OnLogits says that the metric is one of logits.
+func (m Metric) OnLogits() bool { return m.form == "top-K" }
+
+// Ranks says that the metric looks at the nearest others of a sample, Number of them where that is not 0.
+func (m Metric) Ranks() bool {
+	return slices.Contains([]string{"recall@K", RPrecision, MAPAtR, "knn@K"}, m.form)
+}
+
+// Number is the metric's first number, 0 without one.
+func (m Metric) Number() int {
+	if len(m.numbers) == 0 {
+		return 0
+	}
+	return m.numbers[0]
+}
+
+// Labels says how many samples of how many classes the metric needs: a class of so many, and so many of those.
+func (m Metric) Labels(o MetricOptions) (classes, samples int) {
+	switch {
+	case m.OnTeacher(), m.form == "top-K":
+		return 0, 0
+	case m.form == "N-way-K-shot":
+		return m.numbers[0], m.numbers[1] + o.Queries
+	}
+	return 2, 0
+}
+
 // Outputs are what a model says of samples.
 type Outputs struct {
 	Embeddings []float32 // (N,Dim)
 	Logits     []float32 // (N,Classes), empty without
-	Labels     []int32   // (N)
+	Labels     []int32   // (N), negative for samples without
 	Dim        int
-	Classes    int // 0 without logits
+	Classes    int       // 0 without logits
+	Teacher    []float32 // (N,TeacherDim), the teacher's embeddings, empty where nothing compares with them
+	TeacherDim int
+}
+
+// labelled returns the samples that have labels.
+func (out Outputs) labelled() Outputs {
+	if !slices.ContainsFunc(out.Labels, func(label int32) bool { return label < 0 }) {
+		return out
+	}
+	some := Outputs{Dim: out.Dim, Classes: out.Classes}
+	for i, label := range out.Labels {
+		if label >= 0 {
+			some.Labels = append(some.Labels, label)
+			some.Embeddings = append(some.Embeddings, out.Embeddings[i*out.Dim:(i+1)*out.Dim]...)
+			if out.Classes > 0 {
+				some.Logits = append(some.Logits, out.Logits[i*out.Classes:(i+1)*out.Classes]...)
+			}
+		}
+	}
+	return some
 }
 
 // MetricOptions are the settings of the metrics that draw samples.
@@ -60,7 +115,11 @@ var families = []family{
 	{[]string{"top-K"}, measureTopK, nil},
 	{[]string{NMIName}, measureNMI, fitsNMI},
 	{[]string{"N-way-K-shot"}, measureFewShot, fitsFewShot},
+	{onTeacher, measureAgreement, nil},
 }
+
+// onTeacher are the forms of metrics that compare with the teacher.
+var onTeacher = []string{Spearman, overlap, CKA}
 
 var capital = regexp.MustCompile(`\b[A-Z]\b`)
 
@@ -102,7 +161,8 @@ func parseMetric(name string) (Metric, error) {
 	return Metric{}, fmt.Errorf("metrics has %q, expected %s or %s", name, strings.Join(known[:last], ", "), known[last])
 }
 
-// Measure computes metrics of what a model says of samples. Metrics of logits are left out for a model without.
+// Measure computes metrics of what a model says of samples, those on labels of the samples that have one. Metrics of
+// logits are left out for a model without, and those that compare with the teacher where there is none.
 //
 // It returns the errors of the functions that it calls, ErrInput among them.
 func Measure(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions) (Figures, error) {
@@ -112,7 +172,11 @@ func Measure(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions
 		if len(wanted) == 0 {
 			continue
 		}
-		if err := family.measure(ctx, wanted, out, o, &f); err != nil {
+		of := out
+		if !wanted[0].OnTeacher() {
+			of = out.labelled()
+		}
+		if err := family.measure(ctx, wanted, of, o, &f); err != nil {
 			return f, err
 		}
 	}
@@ -226,6 +290,45 @@ func allNumbers(metrics []Metric) (ks []int) {
 		ks = append(ks, m.numbers...)
 	}
 	return ks
+}
+
+// measureAgreement compares with the teacher. Where there are too many samples for all distances, those of a sample of
+// them are correlated.
+func measureAgreement(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions, f *Figures) error {
+	if len(out.Teacher) == 0 {
+		return nil
+	}
+	p := Pair{A: out.Teacher, B: out.Embeddings, N: len(out.Labels), DA: out.TeacherDim, DB: out.Dim}
+	for _, m := range metrics {
+		var err error
+		switch m.form {
+		case Spearman:
+			f.Values[m.Name], err = PairwiseSpearman(ctx, p.sample(MaxPairwiseRows, o.Seed))
+		case CKA:
+			f.Values[m.Name], err = LinearCKA(ctx, p)
+		default:
+			f.Values[m.Name], err = NeighbourOverlap(ctx, p, m.numbers[0])
+		}
+		if err != nil {
+			return fmt.Errorf("measuring %s: %w", m.Name, err)
+		}
+	}
+	return nil
+}
+
+// sample draws at most n rows of a pair.
+func (p Pair) sample(n int, seed uint64) Pair {
+	if p.N <= n {
+		return p
+	}
+	rows := rand.New(rand.NewPCG(seed, 0)).Perm(p.N)[:n]
+	slices.Sort(rows)
+	out := Pair{N: n, DA: p.DA, DB: p.DB}
+	for _, i := range rows {
+		out.A = append(out.A, p.A[i*p.DA:(i+1)*p.DA]...)
+		out.B = append(out.B, p.B[i*p.DB:(i+1)*p.DB]...)
+	}
+	return out
 }
 
 // numbers lists the first number of each metric.

@@ -58,7 +58,7 @@ func TestMeasureLeavesOutMetricsOfLogitsForAModelWithout(t *testing.T) {
 
 func TestParseMetricsRefuses(t *testing.T) {
 	for name, says := range map[string]string{
-		"accuracy":                       "expected recall@K, r-precision, map@r, knn@K, top-K, nmi or N-way-K-shot",
+		"accuracy":                       "expected recall@K, r-precision, map@r, knn@K, top-K, nmi, N-way-K-shot, ",
 		"":                               "expected recall@K",
 		"recall@":                        "expected recall@K",
 		"recall@K":                       "expected recall@K",

@@ -136,7 +136,11 @@ func (l Losses) Build(w Widths, head Head, seed uint64) (*Objective, error) {
 					return nil, err
 				}
 			}
-			o.Sum.AddScheduled(t.Weight, t.Schedule, t.on(loss.NewProjected(o.Head, of)))
+			of = t.on(loss.NewProjected(o.Head, of))
+			if t.kind != "" {
+				of = loss.NewLabelled(of)
+			}
+			o.Sum.AddScheduled(t.Weight, t.Schedule, of)
 			continue
 		}
 		if t.kind != "" { // on labels: no teacher takes part
@@ -144,7 +148,7 @@ func (l Losses) Build(w Widths, head Head, seed uint64) (*Objective, error) {
 			if err != nil {
 				return nil, fmt.Errorf("%w: loss.%s: %w", ErrOptions, t.name, err)
 			}
-			o.Sum.AddScheduled(t.Weight, t.Schedule, t.on(of))
+			o.Sum.AddScheduled(t.Weight, t.Schedule, loss.NewLabelled(t.on(of)))
 			continue
 		}
 		for _, s := range shares {

@@ -3,6 +3,7 @@ package sampler
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 )
 
@@ -32,6 +33,29 @@ type Shape struct {
 	Ways    int `yaml:"ways,omitempty" within:"[0,16384]"`
 	Shots   int `yaml:"shots,omitempty" within:"[0,16384]"`
 	Queries int `yaml:"queries,omitempty" within:"[0,16384]"`
+	// Short says what becomes of classes with fewer samples than a batch of pk or episodes takes of one: repeat (default)
+	// draws samples of theirs again, drop leaves the class out.
+	Short string `yaml:"short,omitempty"`
+	// Labelled is the share of a batch that samples with labels are, where some have none: of shuffled a part of Size; of
+	// pk and episodes samples without labels are added to what is drawn. Default DefaultLabelled.
+	Labelled float64 `yaml:"labelled,omitempty" within:"(0,1]"`
+}
+
+// Values of Shape.Short.
+const (
+	ShortRepeat = "repeat"
+	ShortDrop   = "drop"
+)
+
+// DefaultLabelled is the share of samples with labels in a batch of both.
+const DefaultLabelled = 0.5
+
+// Mixed is the shape where some rows have labels and others none: with the default share filled in.
+func (s Shape) Mixed() Shape {
+	if s.Labelled == 0 {
+		s.Labelled = DefaultLabelled
+	}
+	return s
 }
 
 // maxRows bounds a batch: losses on pairs take memory by its square.
@@ -122,6 +146,15 @@ func (s Shape) Validate() error {
 			return fmt.Errorf("%w: %s is %d, expected 1 or more", ErrBatch, f.name, f.value)
 		}
 	}
+	if s.Short != "" && s.Short != ShortRepeat && s.Short != ShortDrop {
+		return fmt.Errorf("%w: short is %q, expected %s or %s", ErrBatch, s.Short, ShortRepeat, ShortDrop)
+	}
+	if s.Short != "" && s.Kind == Shuffled {
+		return fmt.Errorf("%w: short is %q, but kind %s draws from no class: remove it", ErrBatch, s.Short, s.Kind)
+	}
+	if !(s.Labelled >= 0 && s.Labelled <= 1) {
+		return fmt.Errorf("%w: labelled is %g, expected a share above 0, at most 1", ErrBatch, s.Labelled)
+	}
 	if s.Kind == Episodes && s.Ways < 2 {
 		return fmt.Errorf("%w: ways is %d, expected 2 or more", ErrBatch, s.Ways)
 	}
@@ -135,8 +168,16 @@ func (s Shape) Validate() error {
 }
 
 // Rows is the number of rows of a batch: of pk P·K, or Size where that is given and smaller; of shuffled Size; of
-// episodes Ways·(Shots+Queries).
+// episodes Ways·(Shots+Queries). Where samples without labels are mixed into pk or episodes, they are added.
 func (s Shape) Rows() int {
+	if s.Kind != Shuffled && s.Labelled > 0 {
+		return max(s.drawn(), int(math.Round(float64(s.drawn())/s.Labelled)))
+	}
+	return s.drawn()
+}
+
+// drawn is Rows without what is added.
+func (s Shape) drawn() int {
 	switch {
 	case s.Kind == Shuffled:
 		return s.Size
@@ -156,7 +197,7 @@ func (s Shape) ClassesInBatch() int {
 	case Episodes:
 		return s.Ways
 	}
-	return (s.Rows() + s.PerClass - 1) / s.PerClass
+	return (s.drawn() + s.PerClass - 1) / s.PerClass
 }
 
 // Batches decides which rows make up the batches of a training. It is not safe for concurrent use.
@@ -168,23 +209,44 @@ type Batches interface {
 	Batch(step int) []int
 }
 
-// New prepares batches over rows, given as indices into labels. It returns ErrBatch where the shape is wrong or where
-// there are too few classes, too few rows of a class, or too few rows for it.
+// New prepares batches over rows, given as indices into labels, negative ones of rows without. It returns ErrBatch where
+// the shape is wrong or where there are too few classes or too few rows for it.
+//
+// Where some rows have labels and others none, a batch holds both: first rows with labels, as the kind draws them, then
+// the others, in the share that the shape says.
 func New(labels []int32, rows []int, shape Shape, seed uint64) (Batches, error) {
 	if err := shape.Validate(); err != nil {
 		return nil, err
 	}
+	var with, without []int
+	for _, row := range rows {
+		if labels[row] < 0 {
+			without = append(without, row)
+		} else {
+			with = append(with, row)
+		}
+	}
+	switch {
+	case len(with) > 0 && len(without) > 0:
+		return newMixed(labels, with, without, shape.Mixed(), seed)
+	case shape.Labelled > 0 && len(without) == 0:
+		return nil, fmt.Errorf("%w: labelled is %g, but all samples have labels: remove it", ErrBatch, shape.Labelled)
+	case shape.Labelled > 0 || len(with) == 0 && shape.Kind != Shuffled:
+		return nil, fmt.Errorf("%w: kind is %s and labelled %g, but no sample has a label: expected kind %s without labelled",
+			ErrBatch, shape.Kind, shape.Labelled, Shuffled)
+	}
+	return newOfKind(labels, rows, shape, seed)
+}
+
+func newOfKind(labels []int32, rows []int, shape Shape, seed uint64) (Batches, error) {
 	switch shape.Kind {
 	case Shuffled:
 		return newShuffled(rows, shape.Size, seed)
 	case Episodes:
-		return newPK(labels, rows, shape.ofEpisode(), seed)
+		return newPK(labels, rows, shape.pk(), seed)
 	}
 	return newPK(labels, rows, shape, seed)
 }
-
-// ofEpisode is the pk shape of episodes.
-func (s Shape) ofEpisode() Shape { return Shape{Classes: s.Ways, PerClass: s.Shots + s.Queries} }
 
 // Fits returns the error that New will return for samples with these labels, in so many views each, less the share that
 // Split sets aside: for a look at the data before there is a row of a cache.
@@ -192,16 +254,18 @@ func (s Shape) Fits(labels []int32, views int, aside float64, seed uint64) error
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	train, _, err := Split(labels, nil, aside, seed)
-	if err != nil {
-		return err
+	rows, samples := labels, []int64(nil)
+	if views > 1 {
+		rows = make([]int32, 0, len(labels)*views)
+		for i, label := range labels {
+			for range views {
+				rows, samples = append(rows, label), append(samples, int64(i))
+			}
+		}
 	}
-	if s.Kind == Shuffled {
-		return checkRows(len(train)*views, s.Size)
+	train, _, err := Split(rows, samples, aside, seed)
+	if err == nil {
+		_, err = New(rows, train, s, seed)
 	}
-	classes, names := byClass(labels, train)
-	if s.Kind == Episodes {
-		s = s.ofEpisode()
-	}
-	return s.checkClasses(names, classes, views)
+	return err
 }

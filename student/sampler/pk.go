@@ -22,31 +22,52 @@ type order struct {
 	rows  []int
 }
 
-// newPK returns ErrBatch where there are fewer classes than P or where a class has fewer rows than K.
-func newPK(labels []int32, rows []int, shape Shape, seed uint64) (*pk, error) {
+// pk is the shape of kind PK that draws the classes and rows of s, which is of kind PK or Episodes.
+func (s Shape) pk() Shape {
+	if s.Kind == Episodes {
+		return Shape{Classes: s.Ways, PerClass: s.Shots + s.Queries, Short: s.Short}
+	}
+	return s
+}
+
+// Short lists the classes, by label, that have fewer of the rows than a batch of the shape takes of one, with how many
+// they have.
+func Short(labels []int32, rows []int, shape Shape) map[int32]int {
+	short := map[int32]int{}
+	if shape.Kind == Shuffled {
+		return short
+	}
 	classes, names := byClass(labels, rows)
-	if err := shape.checkClasses(names, classes, 1); err != nil {
-		return nil, err
+	for i, c := range classes {
+		if names[i] >= 0 && len(c) < shape.pk().PerClass {
+			short[names[i]] = len(c)
+		}
+	}
+	return short
+}
+
+// newPK returns ErrBatch where there are fewer classes than P. Classes with fewer rows than K are left out or draw rows
+// again, as the shape says.
+func newPK(labels []int32, rows []int, shape Shape, seed uint64) (*pk, error) {
+	classes, _ := byClass(labels, rows)
+	all := len(classes)
+	if shape.Short == ShortDrop {
+		classes = slices.DeleteFunc(classes, func(c []int) bool { return len(c) < shape.PerClass })
+	}
+	if len(classes) < shape.Classes {
+		left := ""
+		if len(classes) < all {
+			left = fmt.Sprintf(" with %d samples or more (of %d; short: %s would draw samples of the others again)", shape.PerClass,
+				all, ShortRepeat)
+		}
+		return nil, fmt.Errorf("%w: %d classes a batch, but the training data has %d%s", ErrBatch, shape.Classes, len(classes),
+			left)
 	}
 	return &pk{shape: shape, seed: seed, classes: classes, orders: make([]order, len(classes))}, nil
 }
 
-// checkClasses returns ErrBatch where batches of pk ask for more than there is: classes with some samples, in so many
-// views each.
-func (s Shape) checkClasses(names []int32, classes [][]int, views int) error {
-	if len(classes) < s.Classes {
-		return fmt.Errorf("%w: %d classes a batch, but the training data has %d", ErrBatch, s.Classes, len(classes))
-	}
-	for i, c := range classes {
-		if len(c)*views < s.PerClass {
-			return fmt.Errorf("%w: %d samples per class, but class %d has %d", ErrBatch, s.PerClass, names[i], len(c)*views)
-		}
-	}
-	return nil
-}
-
 // Rows is the number of rows of every batch.
-func (s *pk) Rows() int { return s.shape.Rows() }
+func (s *pk) Rows() int { return s.shape.drawn() }
 
 // Batch returns the rows of one step's batch, class by class.
 func (s *pk) Batch(step int) []int {
@@ -63,6 +84,9 @@ func (s *pk) Batch(step int) []int {
 // rows returns the K rows of a class in a round of the classes, in each of which a class has one turn.
 func (s *pk) rows(class, turn int) []int {
 	k, rows := s.shape.PerClass, s.classes[class]
+	if len(rows) < k {
+		return s.repeated(class, turn)
+	}
 	turns := len(rows) / k // in a round of its rows
 	round, at := turn/turns, turn%turns
 	o := &s.orders[class]
@@ -73,6 +97,19 @@ func (s *pk) rows(class, turn int) []int {
 		}
 	}
 	return o.rows[at*k : (at+1)*k]
+}
+
+// repeated returns K rows of a class that has fewer: each as often as any other, give or take one.
+func (s *pk) repeated(class, turn int) []int {
+	k, rows := s.shape.PerClass, s.classes[class]
+	again := make([]int, 0, k)
+	r := Stream(s.seed, fmt.Sprintf("rows of class %d", class), turn)
+	for len(again) < k {
+		for _, j := range r.Perm(len(rows)) {
+			again = append(again, rows[j])
+		}
+	}
+	return again[:k]
 }
 
 // draw returns k different numbers below n, in random order (Floyd's algorithm, then a shuffle: k draws whatever n is).

@@ -140,14 +140,14 @@ func TestBatchThatTheDataCannotFill(t *testing.T) {
 	l, rows := labels()
 	for name, shape := range map[string]sampler.Shape{
 		"more classes than there are":  {Kind: sampler.PK, Classes: 5, PerClass: 2},
-		"more rows than a class has":   {Kind: sampler.PK, Classes: 2, PerClass: 11},
+		"more rows than a class has":   {Kind: sampler.PK, Classes: 2, PerClass: 11, Short: "drop"},
 		"one row":                      {Kind: sampler.PK, Classes: 1, PerClass: 1},
 		"negative size":                {Kind: sampler.PK, Classes: 2, PerClass: 2, Size: -1},
 		"shuffled beyond the rows":     {Kind: sampler.Shuffled, Size: 41},
 		"shuffled by class":            {Kind: sampler.Shuffled, Size: 4, Classes: 2},
 		"episode of one class":         {Kind: sampler.Episodes, Ways: 1, Shots: 1, Queries: 1},
 		"episode without queries":      {Kind: sampler.Episodes, Ways: 2, Shots: 1},
-		"episode beyond a class":       {Kind: sampler.Episodes, Ways: 2, Shots: 5, Queries: 6},
+		"episode beyond a class":       {Kind: sampler.Episodes, Ways: 2, Shots: 5, Queries: 6, Short: "drop"},
 		"episode beyond the classes":   {Kind: sampler.Episodes, Ways: 5, Shots: 1, Queries: 1},
 		"a kind that there is not":     {Kind: "sorted", Size: 3},
 		"no kind, defaults not filled": {Classes: 2, PerClass: 2},
