@@ -3,7 +3,9 @@ package datasets
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -138,4 +140,61 @@ func (d *joined) part(name, key string, at []int) *joined {
 	}
 	p.fingerprint = p.hash("part")
 	return p
+}
+
+// WithClasses returns d with the classes of another data set, so that a label means the same in both, and those that
+// only d has behind them. Where labels mean that already it is d itself.
+func WithClasses(d Dataset, classes []string) Dataset {
+	own, all := d.Classes(), slices.Clone(classes)
+	index := map[string]int32{}
+	for i, c := range classes {
+		index[c] = int32(i)
+	}
+	r := &relabelled{Dataset: d, labels: make([]int32, len(own))}
+	for i, c := range own {
+		if _, ok := index[c]; !ok {
+			index[c] = int32(len(all))
+			all = append(all, c)
+		}
+		r.labels[i] = index[c]
+	}
+	r.classes = all
+	for i := range d.Len() {
+		if label := d.Label(i); label != NoLabel && r.labels[label] != label {
+			return r
+		}
+	}
+	return d
+}
+
+// relabelled is a data set under other labels.
+type relabelled struct {
+	Dataset
+	classes []string
+	labels  []int32 // of the classes of the data set
+}
+
+// Classes are those of the other data set, and more.
+func (r *relabelled) Classes() []string { return r.classes }
+
+// Label is the sample's among them.
+func (r *relabelled) Label(i int) int32 {
+	label := r.Dataset.Label(i)
+	if label == NoLabel {
+		return NoLabel
+	}
+	return r.labels[label]
+}
+
+// Sample is sample i with its label.
+func (r *relabelled) Sample(i int) Sample {
+	s := r.Dataset.Sample(i)
+	s.Label = r.Label(i)
+	return s
+}
+
+// Fingerprint differs from the data set's.
+func (r *relabelled) Fingerprint() string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "relabelled %s %q", r.Dataset.Fingerprint(), r.classes))
+	return hex.EncodeToString(sum[:])
 }

@@ -219,3 +219,25 @@ func TestSourcesInAList(t *testing.T) {
 		t.Errorf("%v, expected that pictures and vectors do not mix", err)
 	}
 }
+
+// Test data of which a class is missing have other numbers for the same names.
+func TestWithClasses(t *testing.T) {
+	dir := manyDots(t)
+	d := openSource(t, Source{Kind: "folder", Dir: dir})
+	if same := WithClasses(d, d.Classes()); same != d {
+		t.Errorf("the same classes give %v, expected the data set itself", same)
+	}
+	with := WithClasses(d, []string{"x", "c", "a"})
+	if got, want := with.Classes(), []string{"x", "c", "a", "b", "d", "e"}; !slices.Equal(got, want) {
+		t.Errorf("classes are %v, expected %v", got, want)
+	}
+	for i := range with.Len() {
+		s := with.Sample(i)
+		if s.Label != with.Label(i) || with.Classes()[s.Label] != s.Class || s.Class != d.Sample(i).Class {
+			t.Errorf("sample %d has label %d and class %q, expected %q", i, s.Label, s.Class, d.Sample(i).Class)
+		}
+	}
+	if with.Fingerprint() == d.Fingerprint() {
+		t.Error("other labels have the same fingerprint")
+	}
+}

@@ -39,6 +39,9 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	if err != nil {
 		return nil, err
 	}
+	if data, err = r.relabel(ctx, data); err != nil {
+		return nil, err
+	}
 	key, err := r.resultsKey(data.Fingerprint(), tasks)
 	if err != nil {
 		return nil, err
@@ -97,6 +100,19 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 // anyDeclared tells whether a teacher is declared, and not here to be measured.
 func anyDeclared(c *config.Config) bool {
 	return slices.ContainsFunc(c.EachTeacher(), func(t config.Taught) bool { return t.Config.Teacher.Declared != "" })
+}
+
+// relabel gives test data the labels of the training data where a metric is about logits, which are in their order.
+func (r *Runner) relabel(ctx context.Context, test datasets.Dataset) (datasets.Dataset, error) {
+	metrics, err := eval.ParseMetrics(r.Experiment.Base.Eval.Metrics)
+	if err != nil || !slices.ContainsFunc(metrics, eval.Metric.OnLogits) {
+		return test, err
+	}
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	return datasets.WithClasses(test, data.Classes()), nil
 }
 
 // byRow cuts tasks where the row of the table changes.

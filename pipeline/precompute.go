@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"rkd/datasets"
 	"rkd/pipeline/cache"
@@ -66,7 +67,15 @@ func (r *Runner) precompute(ctx context.Context, of config.Taught, data datasets
 			err = fmt.Errorf("teacher %s: %w", of.Name, err)
 		}
 	}()
-	c := of.Config
+	filled, err := r.fillCache(ctx, of.Config, data)
+	if err == nil && filepath.Base(of.Config.Cache.Dir) != testCache {
+		_, err = r.account(ctx, data, filled, of.Config.Cache.Views)
+	}
+	return filled, err
+}
+
+// fillCache makes the cache, or what it lacks.
+func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.Dataset) (*cache.Cache, error) {
 	dir := c.Cache.Dir
 	key, err := cacheKey(data.Fingerprint(), c)
 	if err != nil {

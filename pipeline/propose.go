@@ -13,6 +13,7 @@ import (
 
 	"rkd/datasets"
 	"rkd/pipeline/config"
+	"rkd/pipeline/eval"
 )
 
 //go:embed propose.yaml.tmpl
@@ -25,6 +26,7 @@ type proposal struct {
 	Arch          string
 	Preprocess    string // of the student; empty takes the teacher's
 	Batch         string
+	Metrics       string
 	Selection     string
 	Flat, Overlap bool // no classes; test samples that training sees
 	// Recipe is that of the student, its losses and its training; empty has them written out. Size is that of its batches,
@@ -36,13 +38,13 @@ type proposal struct {
 // Proposal is a configuration that Propose wrote.
 type Proposal struct {
 	Text string `json:"configuration"`
-	// Labelled says that there are classes, without which nothing can be evaluated.
+	// Labelled says that there are classes; without, students are compared with the teacher alone.
 	Labelled bool `json:"labelled"`
 }
 
 // Propose writes a commented configuration for the images in dir and the teacher in model, an ONNX file: folders train
 // and test (or val) become the two parts; of one tree of class folders a fifth of the classes is kept for the test; a
-// flat folder trains without labels. Batches fit the smallest class. Paths are written as they are given.
+// flat folder trains without labels, and keeps a tenth of the pictures for the test. Batches fit the smallest class. Paths are written as they are given.
 //
 // The text is a valid configuration. Errors are those of Inspect and of datasets.Open, and config.ErrConfig where the
 // model has no tensor that could be an embedding.
@@ -115,6 +117,10 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 		test, p.Overlap = train, true
 	}
 	p.Data = fmt.Sprintf("  train: %s\n  test: %s", flow(train), flow(test))
+	p.Metrics = "[recall@1, recall@5, map@r]"
+	if p.Flat && test.Split == "" {
+		p.flat(train, d.Len())
+	}
 
 	// A tenth of each class is held out to choose the best checkpoint, where that is two samples or more; batches are
 	// drawn from the rest.
@@ -141,6 +147,18 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 
 // recipeBatch is the size of batches of the recipe for photographs.
 const recipeBatch = 128
+
+// flat divides a folder without classes: a tenth, and enough to compare with the teacher by, is for testing.
+func (p *proposal) flat(train datasets.Source, samples int) {
+	const share, enough, neighbours = 0.1, 6, 10
+	tested := max(int(share*float64(samples)), min(enough, samples/2))
+	p.Metrics = fmt.Sprintf("[%s, %s]", eval.Spearman, eval.CKA)
+	if tested > 2*neighbours {
+		p.Metrics = fmt.Sprintf("[%s, overlap@%d, %s]", eval.Spearman, neighbours, eval.CKA)
+	}
+	p.Data = fmt.Sprintf("  train: {source: files, dir: %s, on_error: %s}\n  split: {test: %.2g, seed: 1}", quoted(train.Dir),
+		train.OnError, float64(tested)/float64(samples))
+}
 
 // flow writes a source as a YAML flow mapping.
 func flow(s datasets.Source) string {

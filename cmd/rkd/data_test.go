@@ -198,6 +198,36 @@ func TestDataInfo(t *testing.T) {
 	}
 }
 
+// Every file and sample ends somewhere, and the account says where.
+func TestLedgerOfARun(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	csv := filepath.Join(sources(t), "csv")
+	if err := os.MkdirAll(filepath.Join(dir, "pictures"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, of := range map[string]string{"1.png": "0", "2.png": "1", "3.png": "2", "4.png": "3", "copy.png": "0"} {
+		write(t, filepath.Join(dir, "pictures", name), read(t, filepath.Join(csv, "picture "+of+".png")))
+	}
+	write(t, filepath.Join(dir, "pictures/bad.png"), []byte("no picture"))
+	write(t, filepath.Join(dir, "pictures/notes.txt"), nil)
+	r := must(t, dir, "precompute", sampleConfig, "--set",
+		"data={train: {source: files, dir: pictures, on_error: skip, on_duplicate: drop}}",
+		"--set", "teacher.preprocess={resize: [28, 28], color: gray}", "--set", "train.batch={size: 2}")
+	if !strings.Contains(r.stderr, "of 7 files and samples 4 are cached, 1 skipped; 5 taken, 1 duplicates dropped, 1 files "+
+		"ignored (.txt 1)") {
+		t.Errorf("the account is not told:\n%s", r.stderr)
+	}
+	var a pipeline.Account
+	if err := json.Unmarshal(read(t, filepath.Join(dir, "runs/sample/ledger.json")), &a); err != nil {
+		t.Fatal(err)
+	}
+	if a.Cached != 4 || len(a.Skipped) != 1 || !strings.HasSuffix(a.Skipped[0].Path, "bad.png") ||
+		!strings.Contains(a.Skipped[0].Reason, "no pictu") {
+		t.Errorf("the account is %+v", a)
+	}
+}
+
 func TestPlanPredicts(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)

@@ -72,11 +72,6 @@ func runInit(ctx context.Context, o initOptions, args []string) error {
 	if o.JSON {
 		return o.printJSON(map[string]any{"file": o.Output, "configuration": proposed.Text, "labelled": proposed.Labelled})
 	}
-	if !proposed.Labelled {
-		o.printf("%s is written; there are no classes to evaluate with, so next: rkd precompute, rkd distill and rkd "+
-			"export on it\n", o.Output)
-		return nil
-	}
 	o.printf("%s is written; next: rkd run %s\n", o.Output, o.Output)
 	return nil
 }
