@@ -91,8 +91,10 @@ func (c *checked) check(data datasets.Dataset, size datasets.Image, labels []int
 	if err != nil {
 		return err
 	}
-	c.network, _, err = newNetwork(c.Config, input)
-	return err
+	if c.network, _, err = newNetwork(c.Config, input); err != nil {
+		return err
+	}
+	return checkMemory(c.network, c.options, c.options.Batch.Rows())
 }
 
 // countsLine lists the smallest classes of some rows with their numbers of samples.

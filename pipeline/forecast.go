@@ -62,6 +62,7 @@ type StudentForecast struct {
 	Variant       string   `json:"variant"`
 	Input         []int    `json:"input"`
 	Parameters    int64    `json:"parameters"`
+	MemoryBytes   int64    `json:"memory_bytes"` // of a training, estimated
 	BatchRows     int      `json:"batch_rows"`
 	Epochs        int      `json:"epochs"`
 	StepsPerEpoch int      `json:"steps_per_epoch"`
@@ -167,6 +168,7 @@ func (f *Forecast) students(all []*checked) {
 		s := StudentForecast{
 			Variant: c.Variant, Input: c.network.Input, BatchRows: c.options.Batch.Rows(), Epochs: c.options.Epochs,
 			StepsPerEpoch: c.options.StepsPerEpoch, Notes: c.notes,
+			MemoryBytes: trainingBytes(c.network, c.options, c.options.Batch.Rows()),
 		}
 		for _, l := range c.network.Summaries() {
 			s.Parameters += l.Parameters

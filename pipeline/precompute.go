@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"path/filepath"
 
 	"rkd/datasets"
 	"rkd/pipeline/cache"
@@ -68,7 +67,7 @@ func (r *Runner) precompute(ctx context.Context, of config.Taught, data datasets
 		}
 	}()
 	filled, err := r.fillCache(ctx, of.Config, data)
-	if err == nil && filepath.Base(of.Config.Cache.Dir) != testCache {
+	if err == nil && data == r.data["train"] {
 		_, err = r.account(ctx, data, filled, of.Config.Cache.Views)
 	}
 	return filled, err

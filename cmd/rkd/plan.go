@@ -57,8 +57,8 @@ func runPlan(ctx context.Context, o planOptions, args []string) error {
 		o.printTeacher(&f.Teachers[i])
 	}
 	for _, s := range f.Students {
-		o.printf("student %s: %v, %d parameters, %d epochs of %d steps of %d rows\n", s.Variant, s.Input, s.Parameters, s.Epochs,
-			s.StepsPerEpoch, s.BatchRows)
+		o.printf("student %s: %v, %d parameters, %d epochs of %d steps of %d rows, about %s of memory\n", s.Variant, s.Input,
+			s.Parameters, s.Epochs, s.StepsPerEpoch, s.BatchRows, humanize.IBytes(uint64(s.MemoryBytes)))
 		for _, note := range s.Notes {
 			o.printf("  %s\n", note)
 		}
