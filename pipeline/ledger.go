@@ -64,7 +64,7 @@ func (r *Runner) writeAccount(a *Account) error {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
 	data = append(data, '\n')
-	path := filepath.Join(r.Experiment.Base.Dir, LedgerFile)
+	path := filepath.Join(workDir(&r.Experiment.Base), LedgerFile)
 	if there, err := regular.ReadFile(path); err == nil && bytes.Equal(there, data) {
 		return nil
 	}

@@ -189,7 +189,8 @@ func TestPageDocumentsEveryKey(t *testing.T) {
 // their own.
 func TestResolvedConfigurationHasEveryKey(t *testing.T) {
 	several := []string{
-		"data.train", "data.test", "student.arch", "student.arch.layers", "train.batch", "train.schedule", "loss.task", "batch", "variants", "grid",
+		"data.train", "data.test", "student.arch", "student.arch.layers", "train.batch",
+		"train.schedule", "loss.task", "batch", "variants", "grid",
 	}
 	e, err := config.Parse("x.yaml", []byte(text), []string{"loss.cc=1", "data.augment={blur: {}}", "student.head=linear"})
 	if err != nil {
