@@ -128,7 +128,7 @@ func TestBadInputOfPrecompute(t *testing.T) {
 		},
 		"broken JPEG in a folder": {
 			prepare: photographs,
-			args: precompute("data.train={source: folder, dir: photographs}",
+			args: precompute("data.train={source: folder, dir: photographs}", "train.batch={classes: 2, per_class: 2}",
 				"teacher.preprocess={resize: [28, 28], color: gray}"),
 			code: exitInput, says: []string{"broken.jpg"},
 		},

@@ -74,8 +74,8 @@ func TestRunOnSamplesWithAndWithoutLabels(t *testing.T) {
 		json.Unmarshal(read(t, filepath.Join(dir, "runs/mixed/measured.json")), &is) != nil {
 		t.Fatal("measured.json is no JSON")
 	}
-	if len(was.Models) != 2 || len(is.Models) != 3 {
-		t.Errorf("%d and then %d models were measured, expected 2 and 3", len(was.Models), len(is.Models))
+	if len(was.Models) != 3 || len(is.Models) != 4 { // teacher, baseline, and the students
+		t.Errorf("%d and then %d models were measured, expected 3 and 4", len(was.Models), len(is.Models))
 	}
 	for key, figures := range was.Models { // latency included: measured once
 		if string(is.Models[key]) != string(figures) {

@@ -64,7 +64,7 @@ func aboutKey(section string, err error) error {
 
 // isKey reports whether a section of type t has a key.
 func isKey(t reflect.Type, path []string) bool {
-	for t.Kind() == reflect.Pointer {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && t.Elem().Kind() == reflect.Struct {
 		t = t.Elem()
 	}
 	if len(path) == 0 {
