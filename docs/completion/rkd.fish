@@ -2,7 +2,7 @@
 
 function __fish_rkd_no_subcommand --description 'Test if there has been any subcommand yet'
     for i in (commandline -opc)
-        if contains -- $i init inspect run precompute distill export eval report compare embed search cache info verify head status finalize gc report export import batch render submit status collect arch show doctor completion version help
+        if contains -- $i init inspect run precompute distill export eval report compare embed search plan cache info verify head status finalize gc report export import data info batch render submit status collect arch show doctor completion version help
             return 1
         end
     end
@@ -140,6 +140,15 @@ complete -c rkd -n '__fish_seen_subcommand_from search' -f -l set -r -d 'replace
 complete -c rkd -n '__fish_seen_subcommand_from search' -f -l provider -r -d 'execution `PROVIDER` of teacher and students, e.g. cpu, cuda, tensorrt, coreml (rkd doctor lists them)'
 complete -c rkd -n '__fish_seen_subcommand_from search' -f -l provider-option -r -d '`KEY=VALUE` of the provider, by the runtime\'s names (may be repeated)'
 complete -c rkd -n '__fish_seen_subcommand_from search' -f -l onnxruntime-lib -r -d '`PATH` of ONNX Runtime\'s library (else $ONNXRUNTIME_LIB, the cache folder, the system\'s)'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'plan' -d 'check everything that can be checked before the teacher runs, and predict its hours, the cache\'s bytes and when that pays'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l set -r -d 'replace the value of a configuration key, `KEY=VALUE`, e.g. --set student.embedding_dim=64 (may be repeated)'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l engine -r -d '`ENGINE` that trains students: onnxruntime or gorgonia; short for --set engine.kind'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l provider -r -d 'execution `PROVIDER` of teacher and students, e.g. cpu, cuda, tensorrt, coreml (rkd doctor lists them)'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l provider-option -r -d '`KEY=VALUE` of the provider, by the runtime\'s names (may be repeated)'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l onnxruntime-lib -r -d '`PATH` of ONNX Runtime\'s library (else $ONNXRUNTIME_LIB, the cache folder, the system\'s)'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l json -d 'print the result, and an error, as JSON'
+complete -c rkd -n '__fish_seen_subcommand_from plan' -f -l quiet -s q -d 'no progress on stderr'
 complete -c rkd -n '__fish_seen_subcommand_from cache' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'cache' -d 'what a cache holds, and whether every byte of it is right'
 complete -c rkd -n '__fish_seen_subcommand_from info' -f -l help -s h -d 'show help'
@@ -188,6 +197,15 @@ complete -c rkd -n '__fish_seen_subcommand_from import' -f -l partial -d 'leave 
 complete -c rkd -n '__fish_seen_subcommand_from import' -f -l set -r -d 'replace the value of a configuration key, `KEY=VALUE`, e.g. --set student.embedding_dim=64 (may be repeated)'
 complete -c rkd -n '__fish_seen_subcommand_from import' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from import' -f -l quiet -s q -d 'no progress on stderr'
+complete -c rkd -n '__fish_seen_subcommand_from data' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'data' -d 'what an experiment\'s data are'
+complete -c rkd -n '__fish_seen_subcommand_from info' -f -l help -s h -d 'show help'
+complete -r -c rkd -n '__fish_seen_subcommand_from data' -a 'info' -d 'count files, samples, classes and sizes, and find copies: of one picture in two classes, of test pictures in the training data'
+complete -c rkd -n '__fish_seen_subcommand_from info' -f -l sheet -r -d 'write a contact sheet of the training pictures, classes in turn, to `FILE`.png'
+complete -c rkd -n '__fish_seen_subcommand_from info' -f -l all -d 'list all classes and copies, not the first ten'
+complete -c rkd -n '__fish_seen_subcommand_from info' -f -l set -r -d 'replace the value of a configuration key, `KEY=VALUE`, e.g. --set student.embedding_dim=64 (may be repeated)'
+complete -c rkd -n '__fish_seen_subcommand_from info' -f -l json -d 'print the result, and an error, as JSON'
+complete -c rkd -n '__fish_seen_subcommand_from info' -f -l quiet -s q -d 'no progress on stderr'
 complete -c rkd -n '__fish_seen_subcommand_from batch' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'batch' -d 'run an experiment as jobs of a cluster'
 complete -c rkd -n '__fish_seen_subcommand_from render' -f -l help -s h -d 'show help'
