@@ -145,7 +145,7 @@ func TestBadInputOfPrecompute(t *testing.T) {
 		},
 		"unknown configuration key": {
 			args: precompute("student.embeding_dim=3"), code: exitUsage,
-			says: []string{"examples/sample.yaml", `"student.embeding_dim"`, `"embedding_dim"`},
+			says: []string{"--set student.embeding_dim", `"student.embeding_dim"`, `"embedding_dim"`},
 		},
 		"value of the wrong kind": {
 			args: precompute("train.epochs=many"), code: exitUsage, says: []string{"train.epochs", `"many"`, "whole number"},

@@ -143,7 +143,7 @@ func TestBashCompletion(t *testing.T) {
 	path := onPath(t)
 	for line, want := range map[string]string{
 		"rkd dis":                "distill",
-		"rkd cache ":             "info verify head status finalize gc",
+		"rkd cache ":             "info verify head status finalize gc report export import",
 		"rkd distill --res":      "--restart",
 		"rkd distill x.yaml --p": "--profile --provider --provider-option",
 		"rkd run exa":            "",

@@ -159,7 +159,7 @@ func TestKeysOfExportsAndResultsStay(t *testing.T) {
 		t.Fatal(err)
 	}
 	if key, want := m.Metadata()["rkd.export_key"],
-		"02fa0745319125653f612735f0982ddb055df5d835c03826afe5de530cebd0af"; key != want {
+		"96b4ca1b91418c1f59d69f939d888b298553d9c3076cb135dda73335eb67fd19"; key != want {
 		t.Errorf("the key of an export is %s, expected %s", key, want)
 	}
 }
