@@ -15,8 +15,8 @@ import (
 	"rkd/student/sampler"
 )
 
-// baseline measures what the configuration names as the start of the way to the teacher. first is the task whose network
-// or input it is, where it is no variant.
+// baseline measures what the configuration names as the start of the way to the teacher. first is the task whose
+// network or input it is, where it is no variant.
 func (r *Runner) baseline(
 	ctx context.Context, data datasets.Dataset, alike *fidelity, first Task, students map[string]VariantResult,
 ) (*Baseline, error) {

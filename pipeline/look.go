@@ -157,8 +157,8 @@ func (l *looked) neighbours(ctx context.Context) ([]report.Block, error) {
 		}
 		blocks = append(blocks, block)
 	}
-	note := fmt.Sprintf("On the left a test sample, beside it its nearest among %d, for the teacher and for students of the "+
-		"first seed. Framed green: of the sample's class; orange and dashed: of another.", len(l.rows))
+	note := fmt.Sprintf("On the left a test sample, beside it its nearest among %d, for the teacher and for students of "+
+		"the first seed. Framed green: of the sample's class; orange and dashed: of another.", len(l.rows))
 	return append([]report.Block{report.Text(note)}, blocks...), nil
 }
 
@@ -248,8 +248,8 @@ func (l *looked) distances(ctx context.Context) ([]report.Block, error) {
 			},
 		})
 	}
-	figures.Note = fmt.Sprintf("%d pairs of test samples; distances in units of the mean distance. On the dashed line the "+
-		"student keeps the teacher's relations.", len(pairs))
+	figures.Note = fmt.Sprintf("%d pairs of test samples; distances in units of the mean distance. On the dashed line "+
+		"the student keeps the teacher's relations.", len(pairs))
 	return []report.Block{figures}, nil
 }
 

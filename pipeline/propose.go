@@ -176,8 +176,8 @@ func flow(s datasets.Source) string {
 	return text + ", on_error: " + s.OnError + "}"
 }
 
-// student chooses a network for the size of the teacher's images: small ones as they are, others at 64×64, by the recipe
-// for photographs where they have colours.
+// student chooses a network for the size of the teacher's images: small ones as they are, others at 64×64, by the
+// recipe for photographs where they have colours.
 func (p *proposal) student(g inputGeometry) {
 	p.Arch = "{conv: [16, 32, 64, 128], head: avg}"
 	color, mean, std := "rgb", "[0.485, 0.456, 0.406]", "[0.229, 0.224, 0.225]"

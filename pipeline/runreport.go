@@ -68,8 +68,9 @@ func (m Machine) Report(ctx context.Context, dir string) (*report.Page, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		add("samples", "Test samples", false, []report.Block{report.Text("Neighbours, distances and projections are not shown: " +
-			err.Error())})
+		add("samples", "Test samples", false, []report.Block{
+			report.Text("Neighbours, distances and projections are not shown: " + err.Error()),
+		})
 	} else if seen != nil {
 		for _, s := range []struct {
 			id, title string

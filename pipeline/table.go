@@ -12,8 +12,8 @@ import (
 // absent stands for a figure that there is not.
 const absent = "–"
 
-// Table is the results as people read them: a row for the teacher, for the baseline and for each student, and below what
-// the columns mean.
+// Table is the results as people read them: a row for the teacher, for the baseline and for each student, and below
+// what the columns mean.
 func (res *Results) Table() report.Table {
 	t := resultTable{
 		metrics: res.Metrics, gap: res.Baseline != nil && res.Teacher.Metrics != nil, fidelity: res.FidelitySamples > 0,

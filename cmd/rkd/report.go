@@ -33,8 +33,9 @@ func reportCommand(out console) *cli.Command {
 		ArgsUsage: "RUN",
 		Flags: []cli.Flag{
 			&cli.StringFlag{
-				Name:        "format",
-				Usage:       "`FORMAT`: html, one file that needs no network; md, for a pull request; csv, the figures of all epochs",
+				Name: "format",
+				Usage: "`FORMAT`: html, one file that needs no network; md, for a pull request; csv, the figures of all " +
+					"epochs",
 				Value:       formatHTML,
 				Destination: &o.Format,
 			},
@@ -43,8 +44,8 @@ func reportCommand(out console) *cli.Command {
 				Destination: &o.Out,
 			},
 			&cli.BoolFlag{
-				Name: "tensorboard", Usage: "write TensorBoard event files beside each metrics.jsonl instead", DisableDefaultText: true,
-				Destination: &o.TensorBoard,
+				Name: "tensorboard", Usage: "write TensorBoard event files beside each metrics.jsonl instead",
+				DisableDefaultText: true, Destination: &o.TensorBoard,
 			},
 			o.libraryFlag(), o.quietFlag(),
 		},

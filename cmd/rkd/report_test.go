@@ -37,7 +37,8 @@ func TestReport(t *testing.T) {
 			t.Errorf("the page lacks %q", part)
 		}
 	}
-	if strings.Contains(page, "http://") && strings.Count(page, "http://") != strings.Count(page, `="http://www.w3.org/`) ||
+	if strings.Contains(page, "http://") && strings.Count(page, "http://") !=
+		strings.Count(page, `="http://www.w3.org/`) ||
 		strings.Contains(page, "https://") || strings.Contains(page, "<script") {
 		t.Error("the page names something on a network")
 	}
@@ -50,7 +51,9 @@ func TestReport(t *testing.T) {
 	}
 
 	text := must(t, dir, "report", run, "--format", "md").stdout
-	for _, part := range []string{"## sample", "| model ", "| **rkd-da** ", "### Made again by", "<details><summary>Configuration"} {
+	for _, part := range []string{
+		"## sample", "| model ", "| **rkd-da** ", "### Made again by", "<details><summary>Configuration",
+	} {
 		if !strings.Contains(text, part) {
 			t.Errorf("the Markdown lacks %q:\n%s", part, text)
 		}

@@ -33,14 +33,14 @@ func TestTensorBoardReads(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var read_ map[string]map[string][][2]float64
-	if err := json.Unmarshal(out, &read_); err != nil {
+	var seen map[string]map[string][][2]float64
+	if err := json.Unmarshal(out, &seen); err != nil {
 		t.Fatal(err)
 	}
-	if len(read_) != 4 {
-		t.Errorf("TensorBoard finds %d runs, expected 4", len(read_))
+	if len(seen) != 4 {
+		t.Errorf("TensorBoard finds %d runs, expected 4", len(seen))
 	}
-	for run, tags := range read_ {
+	for run, tags := range seen {
 		points, err := tensorboard.Unmarshal(read(t, filepath.Join(dir, "runs/sample", run, tensorboard.FileName)))
 		if err != nil {
 			t.Fatal(err)

@@ -14,8 +14,8 @@ data: {train: {source: folder, dir: a}, test: {source: folder, dir: b}}
 teacher: {model: teacher.onnx}
 `
 
-// A recipe's values are defaults: the resolved configuration spells them out, what the file says wins, and sections that
-// are alternatives are taken as a whole.
+// A recipe's values are defaults: the resolved configuration spells them out, what the file says wins, and sections
+// that are alternatives are taken as a whole.
 func TestRecipe(t *testing.T) {
 	resolved := func(text string, overrides ...string) string {
 		t.Helper()

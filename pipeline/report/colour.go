@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ink is a colour of a plot by its role. A plot is drawn in stand-ins, one for each role, which style then replaces with
-// variables of the style sheet: so one drawing suits light and dark.
+// ink is a colour of a plot by its role. A plot is drawn in stand-ins, one for each role, which variables then replaces
+// with variables of the style sheet: so one drawing suits light and dark.
 type ink uint8
 
 const (

@@ -20,7 +20,10 @@ func example() *Page {
 	curve := &Plot{
 		Title: "loss <of> a & b", X: Axis{Label: "epoch"}, Y: Axis{Label: "loss", Log: true},
 		Series: []Series{
-			{Name: "a & b", X: []float64{1, 2, 3}, Y: []float64{1, 0.5, 0}, Low: []float64{.9, .4, .1}, High: []float64{1, .6, .3}},
+			{
+				Name: "a & b", X: []float64{1, 2, 3}, Y: []float64{1, 0.5, 0},
+				Low: []float64{.9, .4, .1}, High: []float64{1, .6, .3},
+			},
 			{Name: "c", X: []float64{1, 2}, Y: []float64{2, math.NaN()}, Colour: 1, Dashed: true},
 		},
 	}
@@ -29,19 +32,26 @@ func example() *Page {
 	}
 	bars := &Plot{Series: []Series{{Mark: Bars, X: []float64{0, 1}, Y: []float64{3, 4}, Labels: []string{"x", "y"}}}}
 	pareto := &Plot{
-		X: Axis{Log: true}, Series: []Series{{Mark: Points, X: []float64{1e3, 1e6}, Y: []float64{.3, .4}, Labels: []string{"s", "t"}}},
+		X:      Axis{Log: true},
+		Series: []Series{{Mark: Points, X: []float64{1e3, 1e6}, Y: []float64{.3, .4}, Labels: []string{"s", "t"}}},
 	}
 	return &Page{
 		Title: "digits <1>", Subtitle: "two | students", Footer: "made by hand",
 		Sections: []Section{
 			{ID: "table", Title: "Figures", Blocks: []Block{
 				Text("A sentence with *stars*."),
-				Table{Head: []string{"model", "map@r"}, Rows: [][]string{{"teacher", "0.5"}, {"a|b", "0.25"}}, Mark: 2, Notes: []string{"a note"}},
+				Table{
+					Head: []string{"model", "map@r"}, Rows: [][]string{{"teacher", "0.5"}, {"a|b", "0.25"}},
+					Mark: 2, Notes: []string{"a note"},
+				},
 				List{"one", "two_three"},
 			}},
-			{ID: "curves", Title: "Curves", Blocks: []Block{Figures{Plots: []*Plot{curve, cloud, bars, pareto}, Note: "shaded"}}},
+			{ID: "curves", Title: "Curves", Blocks: []Block{
+				Figures{Plots: []*Plot{curve, cloud, bars, pareto}, Note: "shaded"},
+			}},
 			{ID: "near", Title: "Neighbours", Blocks: []Block{Pictures{Rows: []PictureRow{{
-				Head: "teacher", Query: &Picture{Data: []byte("\x89PNG"), Caption: "q"}, Cells: []Picture{{Data: []byte{0xff}, Good: true}},
+				Head: "teacher", Query: &Picture{Data: []byte("\x89PNG"), Caption: "q"},
+				Cells: []Picture{{Data: []byte{0xff}, Good: true}},
 			}}}}},
 			{ID: "config", Title: "Configuration", Folded: true, Blocks: []Block{Code{"yaml", "a: 1\nb: ```\n"}}},
 		},
@@ -83,14 +93,17 @@ func TestPageNeedsNoNetworkAndEscapes(t *testing.T) {
 	}
 	html := b.String()
 	for _, pattern := range []string{
-		`(?i)(src|href)="(https?:)?//`, `(?i)url\(\s*['"]?http`, `(?i)@import`, `(?i)<script`, `(?i)<link`, `<1>`, `<of>`, `#0[12]00`,
+		`(?i)(src|href)="(https?:)?//`, `(?i)url\(\s*['"]?http`, `(?i)@import`, `(?i)<script`, `(?i)<link`,
+		`<1>`, `<of>`, `#0[12]00`,
 		`ZgotmplZ`,
 	} {
 		if found := regexp.MustCompile(pattern).FindString(html); found != "" {
 			t.Errorf("the page has %q", found)
 		}
 	}
-	for _, part := range []string{"prefers-color-scheme:dark", "digits &lt;1&gt;", "data:image/png;base64,", `class="mark"`} {
+	for _, part := range []string{
+		"prefers-color-scheme:dark", "digits &lt;1&gt;", "data:image/png;base64,", `class="mark"`,
+	} {
 		if !strings.Contains(html, part) {
 			t.Errorf("the page lacks %q", part)
 		}

@@ -142,8 +142,9 @@ func judgeCurves(loss, selection, unseen []float64) (Kind, string) {
 	if len(quality) != n {
 		return judgeLoss(loss)
 	}
-	peak, range_ := highest(quality), span(quality)
-	if fall := quality[peak] - quality[n-1]; peak < n-2 && fall > clearShare*range_ && range_ > 0 && rises(negated(quality[peak:])) {
+	peak, reach := highest(quality), span(quality)
+	fall := quality[peak] - quality[n-1]
+	if peak < n-2 && reach > 0 && fall > clearShare*reach && rises(negated(quality[peak:])) {
 		other, beside := loss, "the training loss falls"
 		rising := loss[n-1] < loss[peak]
 		if len(unseen) == n && len(selection) == n {
@@ -159,11 +160,12 @@ func judgeCurves(loss, selection, unseen []float64) (Kind, string) {
 			100*(1-loss[n-1]/loss[0]), since+1, n)
 	}
 	tail := max(1, n/4)
-	if gain := quality[n-1] - quality[n-1-tail]; range_ > 0 && gain > flatShare*range_ && quality[n-1] >= quality[peak]-flatShare*range_ {
-		return Improving, fmt.Sprintf("still improving at the last epoch: the last %d of %d epochs brought %s %+.4f, %.0f %% of "+
-			"its range", tail, n, what, gain, 100*gain/range_)
+	gain, enough := quality[n-1]-quality[n-1-tail], flatShare*reach
+	if reach > 0 && gain > enough && quality[n-1] >= quality[peak]-enough {
+		return Improving, fmt.Sprintf("still improving at the last epoch: the last %d of %d epochs brought %s %+.4f, "+
+			"%.0f %% of its range", tail, n, what, gain, 100*gain/reach)
 	}
-	if since := settled(quality, flatShare*range_); since < n-1-tail {
+	if since := settled(quality, flatShare*reach); since < n-1-tail {
 		return Flat, fmt.Sprintf("flat since epoch %d of %d: %s stays at %.4f", since+1, n, what, quality[n-1])
 	}
 	return "", ""
@@ -173,8 +175,8 @@ func judgeCurves(loss, selection, unseen []float64) (Kind, string) {
 func judgeLoss(loss []float64) (Kind, string) {
 	n, tail := len(loss), max(1, len(loss)/4)
 	if fall := loss[n-1-tail] - loss[n-1]; fall > flatShare*span(loss) {
-		return Improving, fmt.Sprintf("still improving at the last epoch: the last %d of %d epochs brought the training loss "+
-			"%+.4f", tail, n, -fall)
+		return Improving, fmt.Sprintf("still improving at the last epoch: the last %d of %d epochs brought the training "+
+			"loss %+.4f", tail, n, -fall)
 	}
 	if since := settled(negated(loss), flatShare*span(loss)); since < n-1-tail {
 		return Flat, fmt.Sprintf("flat since epoch %d of %d: the training loss stays at %.4f", since+1, n, loss[n-1])

@@ -41,84 +41,110 @@ func TestVerdicts(t *testing.T) {
 		{"nothing is known", Student{}, nil, nil},
 		{"too short", Student{Seeds: []History{{Loss: []float64{3, 2, 1}, Selection: []float64{1, 2, 3}}}}, nil, nil},
 		{
-			"steady growth", Student{Seeds: []History{{Loss: learns, Selection: curve(15, line(0.1, 0.4))}}},
-			[]Kind{Improving}, []string{"still improving at the last epoch", "last 3 of 15 epochs", "twice the epochs"},
+			"steady growth",
+			Student{Seeds: []History{{Loss: learns, Selection: curve(15, line(0.1, 0.4))}}},
+			[]Kind{Improving},
+			[]string{"still improving at the last epoch", "last 3 of 15 epochs", "twice the epochs"},
 		},
 		{
 			"growth that ends early, relations alone",
 			Student{Setting: relational, Seeds: []History{{Loss: learns, Selection: curve(15, saturating(0.2, 0.4))}}},
-			[]Kind{Flat}, []string{"flat since epoch 3 of 15", "info_nce"},
+			[]Kind{Flat},
+			[]string{"flat since epoch 3 of 15", "info_nce"},
 		},
 		{
 			"growth that ends early, with a constant rate",
-			Student{Setting: Setting{Constant: true}, Seeds: []History{{Loss: learns, Selection: curve(15, saturating(0.2, 0.4))}}},
-			[]Kind{Flat}, []string{"kind: cosine"},
+			Student{
+				Setting: Setting{Constant: true},
+				Seeds:   []History{{Loss: learns, Selection: curve(15, saturating(0.2, 0.4))}},
+			},
+			[]Kind{Flat},
+			[]string{"kind: cosine"},
 		},
 		{
-			"growth that ends early, all else being there", Student{
+			"growth that ends early, all else being there",
+			Student{
 				Setting: Setting{Views: 4, Pretrained: true},
 				Seeds:   []History{{Loss: learns, Selection: curve(15, saturating(0.2, 0.4))}},
 			},
-			[]Kind{Flat}, []string{"a wider student"},
+			[]Kind{Flat},
+			[]string{"a wider student"},
 		},
 		{
-			"selection rises while unseen classes fall", Student{
+			"selection rises while unseen classes fall",
+			Student{
 				Setting: Setting{Views: 1},
 				Seeds:   []History{{Loss: learns, Selection: curve(15, line(0.1, 0.6)), Unseen: curve(15, hump)}},
 			},
-			[]Kind{Overfitting}, []string{"overfitting since epoch 5", "selection split's score rises", "views: 4"},
+			[]Kind{Overfitting},
+			[]string{"overfitting since epoch 5", "selection split's score rises", "views: 4"},
 		},
 		{
-			"selection falls while the loss does, too", Student{
+			"selection falls while the loss does, too",
+			Student{
 				Setting: Setting{Views: 4}, Seeds: []History{{Loss: curve(15, line(1, 0.1)), Selection: curve(15, hump)}},
 			},
-			[]Kind{Overfitting}, []string{"the training loss falls", "weight_decay"},
+			[]Kind{Overfitting},
+			[]string{"the training loss falls", "weight_decay"},
 		},
 		{
 			"a loss that cannot be learnt",
 			Student{Seeds: []History{{Loss: curve(12, falling(0.15, 1, 0.85)), Selection: curve(12, saturating(0.2, 0.1))}}},
-			[]Kind{TooSmall}, []string{"fell by 15 % only", "wider student"},
+			[]Kind{TooSmall},
+			[]string{"fell by 15 % only", "wider student"},
 		},
 		{
-			"a loss that grows", Student{
+			"a loss that grows",
+			Student{
 				Setting: Setting{LR: 3e-3},
 				Seeds: []History{{
 					Loss: curve(12, func(x float64) float64 { return 0.2 + (x-0.4)*(x-0.4) }), Selection: curve(12, line(0.1, 0.2)),
 				}},
 			},
-			[]Kind{Unstable}, []string{"rises since epoch 5", "lr: 0.001"},
+			[]Kind{Unstable},
+			[]string{"rises since epoch 5", "lr: 0.001"},
 		},
 		{
-			"only the loss is known, and falls", Student{Seeds: []History{{Loss: curve(10, line(1, 0.2))}}},
-			[]Kind{Improving}, []string{"the training loss -0.1778"},
+			"only the loss is known, and falls",
+			Student{Seeds: []History{{Loss: curve(10, line(1, 0.2))}}},
+			[]Kind{Improving},
+			[]string{"the training loss -0.1778"},
 		},
 		{
-			"only the loss is known, and has fallen", Student{Seeds: []History{{Loss: curve(20, falling(0.2, 1, 0.2))}}},
-			[]Kind{Flat}, []string{"the training loss stays at 0.2000"},
+			"only the loss is known, and has fallen",
+			Student{Seeds: []History{{Loss: curve(20, falling(0.2, 1, 0.2))}}},
+			[]Kind{Flat},
+			[]string{"the training loss stays at 0.2000"},
 		},
 		{
-			"seeds far apart, each still improving", Student{
+			"seeds far apart, each still improving",
+			Student{
 				Seeds: []History{
 					{Loss: learns, Selection: curve(15, line(0.1, 0.4))}, {Loss: learns, Selection: curve(15, line(0.1, 0.2))},
 				},
 				Metric: "map@r", Quality: []float64{0.2, 0.4}, Baseline: 0.1, Teacher: 0.6,
 			},
-			[]Kind{Disagree, Improving}, []string{"map@r from 0.200 to 0.400, 40 % of the way", "more seeds"},
+			[]Kind{Disagree, Improving},
+			[]string{"map@r from 0.200 to 0.400, 40 % of the way", "more seeds"},
 		},
 		{
-			"as good as the teacher", Student{
+			"as good as the teacher",
+			Student{
 				Seeds:  []History{{Loss: learns, Selection: curve(15, saturating(0.9, 0.4))}},
 				Metric: "map@r", Quality: []float64{0.61}, Baseline: 0.1, Teacher: 0.6,
 			},
-			[]Kind{Reached, Flat}, []string{"as good as the teacher in map@r (102 % of the gap closed)", "a smaller student"},
+			[]Kind{Reached, Flat},
+			[]string{"as good as the teacher in map@r (102 % of the gap closed)", "a smaller student"},
 		},
 		{
 			"a teacher no better than the baseline says nothing about seeds",
-			Student{Metric: "map@r", Quality: []float64{0.2, 0.9}, Baseline: 0.6, Teacher: 0.6}, nil, nil,
+			Student{Metric: "map@r", Quality: []float64{0.2, 0.9}, Baseline: 0.6, Teacher: 0.6},
+			nil, nil,
 		},
 		{
 			"a history with what is no number",
-			Student{Seeds: []History{{Loss: []float64{1, math.NaN(), 1, 1, 1}}}}, nil, nil,
+			Student{Seeds: []History{{Loss: []float64{1, math.NaN(), 1, 1, 1}}}},
+			nil, nil,
 		},
 		{
 			"seeds of different lengths", // one was interrupted

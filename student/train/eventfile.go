@@ -13,8 +13,8 @@ import (
 	"rkd/student/train/tensorboard"
 )
 
-// WriteEvents makes the TensorBoard event file in dir that of the checkpoint there. One that holds fewer epochs is added
-// to, which a TensorBoard that is looking sees; any other is replaced. selection is that of Metrics.Scalars.
+// WriteEvents makes the TensorBoard event file in dir that of the checkpoint there. One that holds fewer epochs is
+// added to, which a TensorBoard that is looking sees; any other is replaced. selection is that of Metrics.Scalars.
 func (c *Checkpoint) WriteEvents(dir, selection string) error {
 	data, err := tensorboard.Marshal(c.Points(selection))
 	if err != nil {
