@@ -20,9 +20,10 @@ var (
 	usualSplits = []string{"split", "subset", "set", "partition"}
 )
 
-// openCSV opens pictures that are listed in CSV files with a header, one a row: a column of paths relative to Dir, which
-// is the file's folder by default, one of labels, a row without one being a sample without, and one of splits. Fields
-// are separated by commas, semicolons or tabs, as the header tells. The files of one source have the same columns.
+// openCSV opens pictures that are listed in CSV files with a header, one a row: a column of paths relative to Dir,
+// which is the file's folder by default, one of labels, a row without one being a sample without, and one of splits.
+// Fields are separated by commas, semicolons or tabs, as the header tells. The files of one source have the same
+// columns.
 func openCSV(ctx context.Context, src Source, r Resources) (Dataset, error) {
 	lists, err := glob(ctx, "", src.Files)
 	if err != nil {

@@ -61,8 +61,8 @@ func reading(config func(io.Reader) (image.Config, error)) func([]byte) (image.C
 	return func(data []byte) (image.Config, error) { return config(bytes.NewReader(data)) }
 }
 
-// perPixel is the memory of a decoder by the pixels of the picture. Of WebP, the planes or a canvas, and the interpolated
-// rows; of GIF, the picture of Go's decoder and ours.
+// perPixel is the memory of a decoder by the pixels of the picture. Of WebP, the planes or a canvas, and the
+// interpolated rows; of GIF, the picture of Go's decoder and ours.
 func perPixel(bytes int64) func(image.Config, []byte) int64 {
 	return func(c image.Config, _ []byte) int64 { return bytes * int64(c.Height) * int64(c.Width) }
 }

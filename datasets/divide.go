@@ -41,8 +41,8 @@ func (s Division) Validate() error {
 	return nil
 }
 
-// Divide opens sources and divides them. What is drawn depends on the seed and on what is in the samples, by name of the
-// class or by content: copies in a class are on one side, and when a class grows few samples change sides.
+// Divide opens sources and divides them. What is drawn depends on the seed and on what is in the samples, by name of
+// the class or by content: copies in a class are on one side, and when a class grows few samples change sides.
 // A class gives round(share·samples) to be tested, at least one, and keeps at least one; samples without a label count
 // as a class, and are never tested by class.
 //
@@ -69,8 +69,9 @@ func Divide(ctx context.Context, sources Sources, s Division, r Resources) (trai
 		}
 	}
 	if len(left) == 0 || len(right) == 0 {
-		return nil, nil, fmt.Errorf("%w: split leaves %d samples of %s for training and %d for testing, expected some of both",
-			ErrSource, len(left), d.Name(), len(right))
+		return nil, nil,
+			fmt.Errorf("%w: split leaves %d samples of %s for training and %d for testing, expected some of both",
+				ErrSource, len(left), d.Name(), len(right))
 	}
 	return whole.part(d.Name()+", train", "split (test)", left), whole.part(d.Name()+", test", "split (train)", right), nil
 }

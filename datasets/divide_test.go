@@ -48,7 +48,8 @@ func TestDivide(t *testing.T) {
 		train, test map[string]int
 	}{
 		"by sample": {
-			Division{Test: 0.2, Seed: 1}, map[string]int{"a": 8, "b": 8, "c": 4, "d": 1, "e": 1},
+			Division{Test: 0.2, Seed: 1},
+			map[string]int{"a": 8, "b": 8, "c": 4, "d": 1, "e": 1},
 			map[string]int{"a": 2, "b": 2, "c": 1, "d": 1},
 		},
 	} {
@@ -135,7 +136,8 @@ func TestDivideEdges(t *testing.T) {
 		"a/1.png": dot(t, 1), "a/2.png": dot(t, 1), "a/3.png": dot(t, 1), "a/4.png": dot(t, 4), "a/5.png": dot(t, 5),
 	})
 	for seed := range uint64(8) {
-		train, test, err := Divide(t.Context(), Sources{{Kind: "folder", Dir: dir}}, Division{Test: 0.4, Seed: seed}, Resources{})
+		train, test, err := Divide(t.Context(), Sources{{Kind: "folder", Dir: dir}}, Division{Test: 0.4, Seed: seed},
+			Resources{})
 		if errors.Is(err, ErrSource) {
 			continue // the copies rank first, and are too many to be tested
 		}

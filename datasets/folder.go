@@ -40,8 +40,9 @@ func openFolder(ctx context.Context, src Source, r Resources) (Dataset, error) {
 // listImages walks root and returns its image files in order, and counts the others. A file is taken by its extension
 // (see imageExtensions). The class of an image is the path of its folder relative to the root, separated by slashes, at
 // any depth; images in the root itself are of class ".". Classes and samples are ordered by the bytes of their
-// slash-separated paths, and the position in that order is the id. Links to files are followed. Files and folders whose names begin with a dot are passed over. A link to a folder is an
-// error: following it may never end, and leaving it out would lose samples in silence.
+// slash-separated paths, and the position in that order is the id. Links to files are followed. Files and folders whose
+// names begin with a dot are passed over. A link to a folder is an error: following it may never end, and leaving it
+// out would lose samples in silence.
 func listImages(ctx context.Context, root string, ledger *Ledger) ([]string, error) {
 	fsys := os.DirFS(root)
 	var files []string

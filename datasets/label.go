@@ -32,8 +32,8 @@ func namedClasses(names []string) (classes []string, labels []int32) {
 	return classes, labels
 }
 
-// numberedClasses makes classes of numbers from 0 up, named by them, so that parts of one data set which lack some agree
-// on the others; −1 is a sample without a label. names, where there are some, are the classes' instead.
+// numberedClasses makes classes of numbers from 0 up, named by them, so that parts of one data set which lack some
+// agree on the others; −1 is a sample without a label. names, where there are some, are the classes' instead.
 func numberedClasses(numbers []int64, names []string) (classes []string, labels []int32, err error) {
 	last := int64(-1)
 	labels = make([]int32, len(numbers))

@@ -140,7 +140,8 @@ func readNPZ(path string, src Source) (Matrix, []string, error) {
 		return err
 	})
 	if err == nil && len(labels) != m.Rows {
-		err = fmt.Errorf("%w: array %q has %d labels, expected one for each of %d rows", ErrFormat, z.names[label], len(labels),
+		err = fmt.Errorf("%w: array %q has %d labels, expected one for each of %d rows", ErrFormat, z.names[label],
+			len(labels),
 			m.Rows)
 	}
 	return m, labels, err
@@ -191,7 +192,8 @@ func (z *npz) vectors(name string) (string, error) {
 		}
 	}
 	if len(matrices) != 1 {
-		return "", fmt.Errorf("%w: %d arrays have two dimensions %q: name the vectors in columns.vector; it has %s", ErrSource,
+		return "", fmt.Errorf("%w: %d arrays have two dimensions %q: name the vectors in columns.vector; it has %s",
+			ErrSource,
 			len(matrices), matrices, strings.Join(z.names, ", "))
 	}
 	return matrices[0], nil

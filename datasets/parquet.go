@@ -145,7 +145,8 @@ func imageColumn(f *parquetfile.File, name string) (bytes, path int, err error) 
 	if leaf, ok := f.Column(name); ok && leaf.Node.Type().Kind() == parquet.ByteArray && leaf.MaxRepetitionLevel == 0 {
 		return leaf.ColumnIndex, -1, nil
 	}
-	return 0, 0, fmt.Errorf("%w: columns.image is %q, expected a column of bytes, or of bytes and path, among %s", ErrSource,
+	return 0, 0, fmt.Errorf("%w: columns.image is %q, expected a column of bytes, or of bytes and path, among %s",
+		ErrSource,
 		name, strings.Join(f.Columns(), ", "))
 }
 

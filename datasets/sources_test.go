@@ -349,19 +349,23 @@ func TestSourcesRefuseBadInput(t *testing.T) {
 		"no Parquet":     {Source{Kind: "parquet", Files: at("text.parquet")}, ErrFormat, []string{"text.parquet", "PAR1"}},
 		"no shard":       {Source{Kind: "parquet", Files: at("no.parquet")}, fs.ErrNotExist, []string{"no.parquet"}},
 		"an unknown split": {
-			Source{Kind: "parquet", Dir: sourcesDir + "/hub", Split: "validation"}, ErrSource,
+			Source{Kind: "parquet", Dir: sourcesDir + "/hub", Split: "validation"},
+			ErrSource,
 			[]string{`split is "validation"`, "test, train"},
 		},
 		"an unknown image column": {
-			Source{Kind: "parquet", Dir: sourcesDir + "/hub", Columns: Columns{Image: "img"}}, ErrSource,
+			Source{Kind: "parquet", Dir: sourcesDir + "/hub", Columns: Columns{Image: "img"}},
+			ErrSource,
 			[]string{`columns.image is "img"`, "image, label"},
 		},
 		"several image columns": {
-			Source{Kind: "parquet", Files: Patterns{sourcesDir + "/pandas.parquet"}}, ErrSource,
+			Source{Kind: "parquet", Files: Patterns{sourcesDir + "/pandas.parquet"}},
+			ErrSource,
 			[]string{"2 columns", "picture", "raw", "columns.image"},
 		},
 		"an unknown label column": {
-			Source{Kind: "parquet", Dir: sourcesDir + "/hub", Columns: Columns{Label: "lable"}}, ErrSource,
+			Source{Kind: "parquet", Dir: sourcesDir + "/hub", Columns: Columns{Label: "lable"}},
+			ErrSource,
 			[]string{`columns.label is "lable"`, "label"},
 		},
 		"another kind of file":     {Source{Kind: "vectors", Files: at("x.txt")}, ErrFormat, []string{".txt", ".npy"}},
@@ -372,13 +376,17 @@ func TestSourcesRefuseBadInput(t *testing.T) {
 			Source{Kind: "vectors", Files: Patterns{sourcesDir + "/vectors.npy"}}, ErrSource, []string{"labels: none"},
 		},
 		"labels of others": {
-			Source{Kind: "vectors", Files: Patterns{sourcesDir + "/vectors.npy", sourcesDir + "/vectors.npz"}, Labels: sourcesDir +
-				"/labels.npy"},
+			Source{
+				Kind: "vectors", Files: Patterns{sourcesDir + "/vectors.npy", sourcesDir + "/vectors.npz"},
+				Labels: sourcesDir +
+					"/labels.npy",
+			},
 			ErrFormat,
 			[]string{"16", "32 rows"},
 		},
 		"an unknown array": {
-			Source{Kind: "vectors", Files: Patterns{sourcesDir + "/vectors.npz"}, Columns: Columns{Vector: "X"}}, ErrSource,
+			Source{Kind: "vectors", Files: Patterns{sourcesDir + "/vectors.npz"}, Columns: Columns{Vector: "X"}},
+			ErrSource,
 			[]string{`columns.vector is "X"`, "x, y"},
 		},
 		"a truncated archive":  {Source{Kind: "webdataset", Files: at("cut.tar")}, ErrFormat, []string{"cut.tar"}},
@@ -386,7 +394,10 @@ func TestSourcesRefuseBadInput(t *testing.T) {
 		"an archive of texts":  {Source{Kind: "webdataset", Files: at("none.tar")}, ErrFormat, []string{"no picture"}},
 		"two pictures":         {Source{Kind: "webdataset", Files: at("two.tar")}, ErrFormat, []string{"a.png", "a.jpg"}},
 		"broken JSON":          {Source{Kind: "webdataset", Files: at("json.tar")}, ErrFormat, []string{"a.json"}},
-		"no label":             {Source{Kind: "webdataset", Files: at("bare.tar")}, ErrSource, []string{"cls", "labels: none"}},
+		"no label": {Source{Kind: "webdataset", Files: at("bare.tar")}, ErrSource, []string{
+			"cls",
+			"labels: none",
+		}},
 		"a list of what is not there": {
 			Source{Kind: "csv", Files: at("list.csv")}, fs.ErrNotExist, []string{"a.png"},
 		},
@@ -404,7 +415,8 @@ func TestSourcesRefuseBadInput(t *testing.T) {
 			Source{Kind: "webdataset", Files: Patterns{"x-{9..1}.tar"}}, ErrSource, []string{"{9..1}"},
 		},
 		"a list of no classes": {
-			Source{Kind: "folder", Dir: sourcesDir, ClassesFile: filepath.Join(dir, "classes.txt")}, ErrSource,
+			Source{Kind: "folder", Dir: sourcesDir, ClassesFile: filepath.Join(dir, "classes.txt")},
+			ErrSource,
 			[]string{"classes.txt", "one a line"},
 		},
 		"a pattern of no class": {
@@ -429,7 +441,8 @@ func TestSourcesRefuseBadInput(t *testing.T) {
 func TestSourcesNameWhatHasChanged(t *testing.T) {
 	dir := write(t, map[string][]byte{"x.tar": tarOf(t, "a.png", string(dot(t, 1)), "a.cls", "1")})
 	d := openSource(t, Source{Kind: "webdataset", Dir: dir})
-	if err := os.WriteFile(filepath.Join(dir, "x.tar"), tarOf(t, "a.png", string(dot(t, 2)), "a.cls", "1"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "x.tar"), tarOf(t, "a.png", string(dot(t, 2)), "a.cls", "1"),
+		0o644); err != nil {
 		t.Fatal(err)
 	}
 	_, err := d.Sample(0).Size(context.Background())

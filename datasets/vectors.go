@@ -35,13 +35,14 @@ type vectorFile struct {
 	first     int // row
 }
 
-// openVectors opens vectors in NumPy's formats, NPY and NPZ, or columns of Parquet files. Files of one source are of one
-// format and of one width.
+// openVectors opens vectors in NumPy's formats, NPY and NPZ, or columns of Parquet files. Files of one source are of
+// one format and of one width.
 //
-// An NPY file has rows (N,D); labels, an NPY file of N whole numbers or texts, is the labels of all rows. In an NPZ file
-// columns.vector names the array of rows, else it is the only one of two dimensions, and columns.label that of labels.
-// In a Parquet file columns.vector names a column of lists, or columns.features those of single numbers; without, it is
-// the only column of lists of numbers, or all columns of numbers but the label's are features, in the order of the file.
+// An NPY file has rows (N,D); labels, an NPY file of N whole numbers or texts, is the labels of all rows. In an NPZ
+// file columns.vector names the array of rows, else it is the only one of two dimensions, and columns.label that of
+// labels. In a Parquet file columns.vector names a column of lists, or columns.features those of single numbers;
+// without, it is the only column of lists of numbers, or all columns of numbers but the label's are features, in the
+// order of the file.
 func openVectors(ctx context.Context, src Source) (Dataset, error) {
 	files, err := glob(ctx, src.Dir, src.Files)
 	if err != nil {
@@ -93,7 +94,8 @@ func (t *vectorTable) classes(src Source, rows int) ([]string, []int32, error) {
 		classes, labels := anyClasses(texts)
 		return classes, labels, nil
 	case len(t.labels) != rows:
-		return nil, nil, fmt.Errorf("%w: nothing says the labels of %q: name their file in labels, or labels: none", ErrSource,
+		return nil, nil, fmt.Errorf("%w: nothing says the labels of %q: name their file in labels, or labels: none",
+			ErrSource,
 			src.Files)
 	}
 	classes, labels := anyClasses(t.labels)
@@ -172,8 +174,9 @@ func (t *vectorTable) readParquet(path string, src Source) (Matrix, error) {
 	case vector != "":
 		return readList(f, vector)
 	case len(features) == 0:
-		return Matrix{}, fmt.Errorf("%w: %d columns are lists of numbers %q: name one in columns.vector, or columns of numbers "+
-			"in columns.features", ErrSource, len(lists), lists)
+		return Matrix{},
+			fmt.Errorf("%w: %d columns are lists of numbers %q: name one in columns.vector, or columns of numbers "+
+				"in columns.features", ErrSource, len(lists), lists)
 	}
 	return readFeatures(f, features, numbers)
 }

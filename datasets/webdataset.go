@@ -16,10 +16,10 @@ import (
 	"rkd/datasets/regular"
 )
 
-// openWebDataset opens pictures in tar files, in the layout of WebDataset: members that follow each other and whose names
-// are equal up to the first dot of the base name are a sample; the one with an image's extension is its picture, "cls"
-// holds its label, a number or a text, as does a field of "json". The shards are read once for an index, in order, and
-// samples by their place from then on. A sample's id is its position in all shards.
+// openWebDataset opens pictures in tar files, in the layout of WebDataset: members that follow each other and whose
+// names are equal up to the first dot of the base name are a sample; the one with an image's extension is its picture,
+// "cls" holds its label, a number or a text, as does a field of "json". The shards are read once for an index, in
+// order, and samples by their place from then on. A sample's id is its position in all shards.
 func openWebDataset(ctx context.Context, src Source, r Resources) (Dataset, error) {
 	shards, err := src.shards(ctx, ".tar")
 	if err != nil {

@@ -136,7 +136,8 @@ func (r *CacheReport) page() *report.Page {
 	}
 	tells := []report.Block{report.Text("There are less than two classes, or each sample has its own: nothing to find.")}
 	if len(table.Rows) > 0 {
-		table.Notes = []string{"Each sample is a query against the others; a student is rarely better than these on the same data."}
+		table.Notes = []string{"Each sample is a query against the others; a student is rarely better than these on the " +
+			"same data."}
 		tells = []report.Block{table}
 	}
 	p.Sections = append(p.Sections, report.Section{ID: "classes", Title: "Classes told apart", Blocks: tells},

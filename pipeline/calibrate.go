@@ -73,8 +73,8 @@ func (r *Runner) int8(ctx context.Context, s *student, m *onnx.Model, g *gate, d
 	return best, err
 }
 
-// fewest calls fits with numbers of layers to be left in float, of n that there are: 0 first, then, quality growing with
-// their number but for noise, halves of what is left. All of them are none quantised, and not asked for.
+// fewest calls fits with numbers of layers to be left in float, of n that there are: 0 first, then, quality growing
+// with their number but for noise, halves of what is left. All of them are none quantised, and not asked for.
 func fewest(n int, fits func(left int) (bool, error)) error {
 	if ok, err := fits(0); ok || err != nil {
 		return err

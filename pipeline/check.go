@@ -173,7 +173,8 @@ func checkMetrics(e config.Eval, data, test datasets.Dataset) error {
 			continue
 		}
 		if len(counts) == 0 {
-			return refuse("%s needs labels, and none of the %d test samples has one: expected %s, overlap@K or %s", m.Name, without,
+			return refuse("%s needs labels, and none of the %d test samples has one: expected %s, overlap@K or %s", m.Name,
+				without,
 				eval.Spearman, eval.CKA)
 		}
 		classes, samples := m.Labels(eval.MetricOptions{Queries: e.Queries})

@@ -18,8 +18,9 @@ import (
 // ErrDeviates says that a cache does not hold what its teacher says.
 var ErrDeviates = errors.New("the cache is not what the teacher says")
 
-// leastCosines are the cosines that a stored row and the teacher's must have: of float32, float16 and bfloat16 that which
-// other processors and versions of ONNX Runtime keep, of int8 that which rounding to 1/127 of the largest number keeps.
+// leastCosines are the cosines that a stored row and the teacher's must have: of float32, float16 and bfloat16 that
+// which other processors and versions of ONNX Runtime keep, of int8 that which rounding to 1/127 of the largest number
+// keeps.
 var leastCosines = map[string]float64{
 	cache.Float32: 0.9999, cache.Float16: 0.9999, cache.BFloat16: 0.9999, cache.Int8: 0.999,
 }

@@ -36,7 +36,8 @@ type PartInfo struct {
 	Ledger      datasets.Ledger `json:"ledger"`
 	Unlabelled  int             `json:"samples_without_label"`
 	Classes     []ClassInfo     `json:"classes"` // that have samples, in the order of the data set
-	// Sizes counts samples by their size as stored, HEIGHT×WIDTH×CHANNELS with "16 bit" or "alpha", or the length of vectors.
+	// Sizes counts samples by their size as stored, HEIGHT×WIDTH×CHANNELS with "16 bit" or "alpha", or the length of
+	// vectors.
 	Sizes map[string]int `json:"sizes"`
 	// Undecodable are samples that do not decode.
 	Undecodable []Undecodable `json:"undecodable"`

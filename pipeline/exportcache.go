@@ -22,8 +22,8 @@ const (
 	ExportParquet = "parquet" // one table
 )
 
-// ExportCache writes a cache's rows for other programs: embeddings as float32, whatever they are stored in. Where out is
-// empty, a table goes to w.
+// ExportCache writes a cache's rows for other programs: embeddings as float32, whatever they are stored in. Where out
+// is empty, a table goes to w.
 func ExportCache(ctx context.Context, dir, format, out string, w io.Writer) (rows int, err error) {
 	c, err := cache.Open(ctx, dir)
 	if err != nil {

@@ -21,8 +21,9 @@ type Forecast struct {
 	Students []StudentForecast `json:"students"`
 	// Trainings is the number of variants times seeds.
 	Trainings int `json:"trainings"`
-	// PaidAtEpoch is the epoch, counted through all trainings, at which the caches have paid for themselves against teachers
-	// that run in every step. 0 where they are there already, -1 where the trainings see fewer rows than they hold.
+	// PaidAtEpoch is the epoch, counted through all trainings, at which the caches have paid for themselves against
+	// teachers that run in every step. 0 where they are there already, -1 where the trainings see fewer rows than they
+	// hold.
 	PaidAtEpoch float64 `json:"paid_at_epoch"`
 	// TeacherInEveryStepHours is what the trainings of all students would spend on a teacher in every step.
 	TeacherInEveryStepHours float64 `json:"teacher_in_every_step_hours"`
@@ -72,8 +73,8 @@ type StudentForecast struct {
 // probeBatches is the number of batches on which the teacher's speed is measured.
 const probeBatches = 4
 
-// Forecast checks everything that can be checked before the teacher runs over the data, and predicts the rest from a few
-// batches.
+// Forecast checks everything that can be checked before the teacher runs over the data, and predicts the rest from a
+// few batches.
 func (r *Runner) Forecast(ctx context.Context) (*Forecast, error) {
 	if err := r.check(ctx); err != nil {
 		return nil, err
@@ -106,7 +107,9 @@ func (r *Runner) Forecast(ctx context.Context) (*Forecast, error) {
 	return f, nil
 }
 
-func (r *Runner) forecastTeacher(ctx context.Context, of config.Taught, data datasets.Dataset) (_ *TeacherForecast, err error) {
+func (r *Runner) forecastTeacher(ctx context.Context, of config.Taught, data datasets.Dataset) (_ *TeacherForecast,
+	err error,
+) {
 	c := of.Config
 	key, err := cacheKey(data.Fingerprint(), c)
 	if err != nil {
@@ -213,7 +216,9 @@ func missingRows(ctx context.Context, dir string, key cache.Key, rows int) (int,
 }
 
 // probeTeacher measures the teacher on a few batches from all over the data, the first of which warms it up.
-func (r *Runner) probeTeacher(ctx context.Context, model *teacher.Model, data datasets.Dataset, f *TeacherForecast) error {
+func (r *Runner) probeTeacher(ctx context.Context, model *teacher.Model, data datasets.Dataset,
+	f *TeacherForecast,
+) error {
 	f.Dim, f.LogitsDim = model.Dim(), model.LogitsDim()
 	n := min((probeBatches+1)*model.Batch(), data.Len())
 	rows := make([]datasets.Row, n)

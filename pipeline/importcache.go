@@ -30,8 +30,8 @@ type ImportOptions struct {
 }
 
 // Import fills the cache of an experiment whose teacher is declared, not run, with vectors from elsewhere, and returns
-// what the cache holds then. A vector is of the sample whose path in the data set is its own, or ends it; or whose id is
-// its own. Without Partial, ErrPartial names the first samples that have none.
+// what the cache holds then. A vector is of the sample whose path in the data set is its own, or ends it; or whose id
+// is its own. Without Partial, ErrPartial names the first samples that have none.
 func (r *Runner) Import(ctx context.Context, set *exchange.Set, o ImportOptions) (*Imported, error) {
 	var c *config.Config
 	for _, t := range r.Experiment.Base.EachTeacher() {
@@ -97,7 +97,9 @@ type vectorOf struct {
 }
 
 // matchVectors finds the vector of each row.
-func matchVectors(set *exchange.Set, data datasets.Dataset, views int, o ImportOptions) (map[vectorOf]int, *Imported, error) {
+func matchVectors(set *exchange.Set, data datasets.Dataset, views int, o ImportOptions) (map[vectorOf]int, *Imported,
+	error,
+) {
 	by := o.By
 	if by == "" {
 		by = "id"
@@ -144,7 +146,8 @@ func matchVectors(set *exchange.Set, data datasets.Dataset, views int, o ImportO
 			continue
 		}
 		if before, twice := at[of]; twice {
-			return nil, nil, fmt.Errorf("%w: vectors %d and %d are of the same sample, %d, in view %d", exchange.ErrFormat, before, i,
+			return nil, nil, fmt.Errorf("%w: vectors %d and %d are of the same sample, %d, in view %d", exchange.ErrFormat,
+				before, i,
 				id, of.view)
 		}
 		at[of] = i

@@ -28,8 +28,8 @@ type Account struct {
 	Skipped []Undecodable   `json:"skipped"`
 }
 
-// account balances what the data have against what a cache of them holds, and keeps it in the run directory. Totals that
-// do not add up are cache.ErrRows.
+// account balances what the data have against what a cache of them holds, and keeps it in the run directory. Totals
+// that do not add up are cache.ErrRows.
 func (r *Runner) account(ctx context.Context, data datasets.Dataset, filled *cache.Cache, views int) (*Account, error) {
 	m := filled.Manifest()
 	a := &Account{Data: data.Ledger(), Rows: m.Rows, Cached: data.Len() - m.Skipped.Count, Skipped: []Undecodable{}}
@@ -38,8 +38,9 @@ func (r *Runner) account(ctx context.Context, data datasets.Dataset, filled *cac
 		return nil, err
 	}
 	if m.Rows < least || m.Rows > most {
-		return nil, fmt.Errorf("%w: %d samples in %d views, of which %d are skipped, but the cache has %d rows, expected %d to %d",
-			cache.ErrRows, data.Len(), views, m.Skipped.Count, m.Rows, least, most)
+		return nil,
+			fmt.Errorf("%w: %d samples in %d views, of which %d are skipped, but the cache has %d rows, expected %d to %d",
+				cache.ErrRows, data.Len(), views, m.Skipped.Count, m.Rows, least, most)
 	}
 	for _, id := range m.Skipped.IDs {
 		at, ok := data.Find(id)
@@ -52,7 +53,8 @@ func (r *Runner) account(ctx context.Context, data datasets.Dataset, filled *cac
 		}
 		a.Skipped = append(a.Skipped, Undecodable{Path: data.Path(at), Reason: reason})
 	}
-	r.Progress.Say("precompute: of %d files and samples %d are cached, %d skipped; %s", a.Data.Found, a.Cached, len(a.Skipped),
+	r.Progress.Say("precompute: of %d files and samples %d are cached, %d skipped; %s", a.Data.Found, a.Cached,
+		len(a.Skipped),
 		a.Data)
 	return a, r.writeAccount(a)
 }

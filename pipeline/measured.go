@@ -22,8 +22,8 @@ import (
 // measuredFile is the name, in a run directory, of the figures of single models.
 const measuredFile = "measured.json"
 
-// measuredModels are the figures of models that an experiment has evaluated, so that another seed or variant evaluates itself
-// alone. It is kept for speed: what is lost or damaged is measured again.
+// measuredModels are the figures of models that an experiment has evaluated, so that another seed or variant evaluates
+// itself alone. It is kept for speed: what is lost or damaged is measured again.
 type measuredModels struct {
 	Models map[string]*measuredModel `json:"models"` // by what decides the figures
 }
@@ -90,7 +90,9 @@ func (r *Runner) once(data datasets.Dataset, o teacher.Options, measure func() (
 	return r.onceBy(key, data, measure)
 }
 
-func (r *Runner) onceBy(key string, data datasets.Dataset, measure func() (*measuredModel, error)) (*measuredModel, error) {
+func (r *Runner) onceBy(key string, data datasets.Dataset, measure func() (*measuredModel, error)) (*measuredModel,
+	error,
+) {
 	if m := r.measured.Models[key]; m != nil {
 		r.Progress.Add(data.Len())
 		return m, nil
@@ -268,7 +270,8 @@ func (r *Runner) describeOnly(ctx context.Context, tasks []Task) (*Results, erro
 	if err != nil {
 		return nil, err
 	}
-	r.Progress.Say("evaluate: there are no test data: the table has the score of the samples held out of training, by which " +
+	r.Progress.Say("evaluate: there are no test data: the table has the score of the samples held out of training, by " +
+		"which " +
 		"checkpoints were chosen, and sizes; name data.test or data.split for figures that compare with others'")
 	res := &Results{
 		Format: resultsFormat, Name: c.Name, Models: map[string]VariantResult{}, Metrics: []string{selectionMetric},

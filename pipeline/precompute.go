@@ -116,8 +116,8 @@ func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.
 }
 
 // Plan writes the plans of the first generation's caches, one for each teacher, which any number of processes then
-// carry out by PrecomputeTask: the data are fingerprinted and the teachers are opened here, once. Where a folder has its
-// plan already nothing is done. tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
+// carry out by PrecomputeTask: the data are fingerprinted and the teachers are opened here, once. Where a folder has
+// its plan already nothing is done. tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
 func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, err error) {
 	if err := r.taught(); err != nil {
 		return nil, err
@@ -255,7 +255,8 @@ func checkKey(ctx context.Context, c *cache.Cache, key cache.Key, data datasets.
 	if listErr != nil {
 		return errors.Join(err, listErr)
 	}
-	return fmt.Errorf("%w: samples have changed since: %s; \"rkd precompute\" computes those that are missing", err, changes)
+	return fmt.Errorf("%w: samples have changed since: %s; \"rkd precompute\" computes those that are missing", err,
+		changes)
 }
 
 // sayKept says of a plan that was there already in what it differs from what is asked for.
@@ -349,7 +350,8 @@ func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Datas
 		err = r.checkWidths(ctx, model.Dim(), model.LogitsDim())
 	}
 	if err == nil {
-		err = checkDisk(c.Cache.Dir, cacheBytes(data, c.Cache.Views, model.Dim(), logitsWidth(c.Teacher.Logits, model.LogitsDim())))
+		err = checkDisk(c.Cache.Dir, cacheBytes(data, c.Cache.Views, model.Dim(), logitsWidth(c.Teacher.Logits,
+			model.LogitsDim())))
 	}
 	if err != nil {
 		return cache.Plan{}, nil, errors.Join(err, model.Close())
@@ -396,7 +398,8 @@ func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, mo
 			cache.ErrMismatch, model.Dim(), basis.Width())
 	}
 	f := &filler{
-		w: w, model: model, basis: basis, logits: c.Teacher.Logits, data: data, transform: transform, progress: r.Progress, places: map[string]int{},
+		w: w, model: model, basis: basis, logits: c.Teacher.Logits, data: data, transform: transform, progress: r.Progress,
+		places: map[string]int{},
 	}
 	for i := range data.Len() {
 		f.places[data.Rel(i)] = i

@@ -44,7 +44,8 @@ type Proposal struct {
 
 // Propose writes a commented configuration for the images in dir and the teacher in model, an ONNX file: folders train
 // and test (or val) become the two parts; of one tree of class folders a fifth of the classes is kept for the test; a
-// flat folder trains without labels, and keeps a tenth of the pictures for the test. Batches fit the smallest class. Paths are written as they are given.
+// flat folder trains without labels, and keeps a tenth of the pictures for the test. Batches fit the smallest class.
+// Paths are written as they are given.
 //
 // The text is a valid configuration. Errors are those of Inspect and of datasets.Open, and config.ErrConfig where the
 // model has no tensor that could be an embedding.
@@ -156,7 +157,8 @@ func (p *proposal) flat(train datasets.Source, samples int) {
 	if tested > 2*neighbours {
 		p.Metrics = fmt.Sprintf("[%s, overlap@%d, %s]", eval.Spearman, neighbours, eval.CKA)
 	}
-	p.Data = fmt.Sprintf("  train: {source: files, dir: %s, on_error: %s}\n  split: {test: %.2g, seed: 1}", quoted(train.Dir),
+	p.Data = fmt.Sprintf("  train: {source: files, dir: %s, on_error: %s}\n  split: {test: %.2g, seed: 1}",
+		quoted(train.Dir),
 		train.OnError, float64(tested)/float64(samples))
 }
 

@@ -65,7 +65,8 @@ func quantizedPath(student, kind string) string {
 
 // exportQuantized writes the quantised form of the exported student in path, unless it is there and made from the same
 // weights, options and data. Its layers' ranges are of training samples; both forms are measured on the test data, and
-// layers are left in float, those that cost most first, until no metric of export.max_drop falls further than that says.
+// layers are left in float, those that cost most first, until no metric of export.max_drop falls further than that
+// says.
 func (r *Runner) exportQuantized(ctx context.Context, s *student, path string, o config.Export) (*Quantized, error) {
 	target := quantizedPath(path, o.Quantize)
 	test, err := r.dataset(ctx, "test")

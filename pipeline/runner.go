@@ -90,7 +90,8 @@ func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]
 	}
 	switch {
 	case part == "test" && !data.Tested():
-		return nil, fmt.Errorf("%w: data.test is missing, expected a source, or data.split to divide data.train", config.ErrConfig)
+		return nil, fmt.Errorf("%w: data.test is missing, expected a source, or data.split to divide data.train",
+			config.ErrConfig)
 	case data.Split != datasets.Division{}:
 		parts := make([]datasets.Dataset, 2)
 		if parts[0], parts[1], err = datasets.Divide(ctx, sources, data.Split, resources); err == nil && sums == nil {
@@ -120,8 +121,9 @@ func (r *Runner) openModel(ctx context.Context, o teacher.Options, d datasets.Da
 	datasets.Sample, error,
 ) {
 	if o.Declared != "" {
-		return nil, datasets.Sample{}, fmt.Errorf("%w: teacher %q is declared, and no model is here to run: \"rkd cache import "+
-			"CONFIG VECTORS\" fills the cache with its vectors", cache.ErrNoCache, o.Declared)
+		return nil, datasets.Sample{},
+			fmt.Errorf("%w: teacher %q is declared, and no model is here to run: \"rkd cache import "+
+				"CONFIG VECTORS\" fills the cache with its vectors", cache.ErrNoCache, o.Declared)
 	}
 	if err := r.runtime(); err != nil {
 		return nil, datasets.Sample{}, err

@@ -226,6 +226,7 @@ func (m Machine) embedQueries(ctx context.Context, gallery *vectors.Set, picture
 }
 
 func width(what string, has, wanted int, path string) error {
-	return fmt.Errorf("%w: vectors of %q have %d numbers, those in %q %d, expected as many", eval.ErrInput, what, has, path,
+	return fmt.Errorf("%w: vectors of %q have %d numbers, those in %q %d, expected as many", eval.ErrInput, what, has,
+		path,
 		wanted)
 }

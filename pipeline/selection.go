@@ -21,8 +21,8 @@ type score struct {
 	of     func(ctx context.Context, embeddings []float32, labels []int32) (float64, error)
 }
 
-// newScore chooses a training's score on the selection split, or, where nothing can be measured on what that holds, lays
-// no sample aside, so that the training keeps its last checkpoint. It says what is not as the configuration reads.
+// newScore chooses a training's score on the selection split, or, where nothing can be measured on what that holds,
+// lays no sample aside, so that the training keeps its last checkpoint. It says what is not as the configuration reads.
 //
 // By MAP@R, as a rule: on classes that training has seen, Recall@1 is near 1 from the first epoch on, and noise would
 // decide. A classification with a head is chosen by its accuracy. Where fewer than half of the split's samples have
@@ -58,12 +58,14 @@ func (r *Runner) newScore(t *training, table *cache.Table, classes []string) (sc
 		}}, nil
 	case len(held) >= smallestAgreement && table.Dim > 0:
 		if onLabels {
-			r.Progress.Say("distill %s: the %d samples held out to choose the best checkpoint have too few of a class for %s: it "+
+			r.Progress.Say("distill %s: the %d samples held out to choose the best checkpoint have too few of a class for %s: "+
+				"it "+
 				"is chosen by %s with the teacher", t, len(held), eval.MAPAtR, eval.Spearman)
 		}
 		return agreementScore(t.network.Dim, table, held), nil
 	}
-	r.Progress.Say("distill %s: %d samples are too few to choose a checkpoint by: all are trained on, and the last checkpoint is "+
+	r.Progress.Say("distill %s: %d samples are too few to choose a checkpoint by: all are trained on, and the last "+
+		"checkpoint is "+
 		"kept", t, len(held))
 	none := 0.0
 	t.options.Selection = &none
@@ -109,7 +111,9 @@ func agreementScore(dim int, table *cache.Table, held []int) score {
 	for _, row := range held {
 		p.A = append(p.A, table.Embeddings[row*table.Dim:(row+1)*table.Dim]...)
 	}
-	return score{eval.Spearman + " with the teacher", func(ctx context.Context, embeddings []float32, _ []int32) (float64, error) {
+	return score{eval.Spearman + " with the teacher", func(ctx context.Context, embeddings []float32, _ []int32) (float64,
+		error,
+	) {
 		p.B = embeddings[:len(held)*dim]
 		value, err := eval.PairwiseSpearman(ctx, p)
 		if err != nil && ctx.Err() == nil && constant(p.B, dim) {
@@ -160,7 +164,8 @@ func shortLine(short map[int32]int, batch sampler.Shape, classes []string) strin
 		noun = "class has"
 		does = strings.Replace(strings.Replace(does, "repeat", "repeats", 1), "are left", "is left", 1)
 	}
-	return fmt.Sprintf("%d %s fewer than the %d training samples that a batch takes of one, and %s: %s", len(short), noun, of,
+	return fmt.Sprintf("%d %s fewer than the %d training samples that a batch takes of one, and %s: %s", len(short), noun,
+		of,
 		does, strings.Join(named, ", "))
 }
 

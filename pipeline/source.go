@@ -98,7 +98,8 @@ func (s *source) Rows() int {
 func (s *source) DrawsByID() bool { return len(s.caches) > 0 && s.caches[0].DrawsByID() }
 
 // identity is what identifies the caches in a training's key, and the teachers' models in what describes a student:
-// those of the only one, or a SHA-256 over those of all. Without a teacher the data's fingerprint takes the key's place.
+// those of the only one, or a SHA-256 over those of all. Without a teacher the data's fingerprint takes the key's
+// place.
 func (s *source) identity() (key, model string) {
 	if len(s.caches) == 0 {
 		return s.data.Fingerprint(), ""

@@ -17,8 +17,8 @@ import (
 //
 //	r = log( 1/(C-K) · Σ_{not kept} exp(z_i) ),
 //
-// so that softmax of the unpacked logits gives the kept classes the very probabilities of all C logits, and the rest the
-// same to each.
+// so that softmax of the unpacked logits gives the kept classes the very probabilities of all C logits, and the rest
+// the same to each.
 const (
 	packedClasses = iota
 	packedRest

@@ -100,7 +100,8 @@ func (m Machine) openPictures(ctx context.Context, source string) (datasets.Data
 }
 
 // vectorize runs a model over all samples of data.
-func (m Machine) vectorize(ctx context.Context, o teacher.Options, data datasets.Dataset) (set *vectors.Set, skipped int,
+func (m Machine) vectorize(ctx context.Context, o teacher.Options, data datasets.Dataset) (set *vectors.Set,
+	skipped int,
 	err error,
 ) {
 	r := &Runner{Machine: m}

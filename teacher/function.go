@@ -15,8 +15,8 @@ import (
 // a cache holds of it would be an accident of the batch.
 var ErrNotFunction = errors.New("the model is not a function of one sample")
 
-// The largest ‖a-b‖ / ‖a‖ between two rows for one sample that counts as rounding: sums of other lengths are added up in
-// another order, and models of half precision round every intermediate result.
+// The largest ‖a-b‖ / ‖a‖ between two rows for one sample that counts as rounding: sums of other lengths are added up
+// in another order, and models of half precision round every intermediate result.
 const (
 	rounding     = 1e-3
 	halfRounding = 2e-2
@@ -76,7 +76,8 @@ func (m *Model) checkFunction(ctx context.Context, graph *onnx.Model, samples []
 	}
 	if far := distance(together, again); far > limit {
 		return fmt.Errorf("%w: two runs on the same samples differ by %.2g of the embedding's length%s; export it for "+
-			"inference (in PyTorch: model.eval())", ErrNotFunction, far, blame(suspects, onnx.DependsOnChance, onnx.DependsOnTraining))
+			"inference (in PyTorch: model.eval())", ErrNotFunction, far, blame(suspects, onnx.DependsOnChance,
+			onnx.DependsOnTraining))
 	}
 	if len(samples) < 2 {
 		return nil
@@ -109,8 +110,9 @@ func (m *Model) checkFunction(ctx context.Context, graph *onnx.Model, samples []
 			"meant to see one sample at a time, export it so and set teacher.batch: 1", ErrNotFunction, far, why)
 	}
 	m.batch = 1
-	m.notes = append(m.notes, fmt.Sprintf("takes one sample at a time: together with others its row changes by %.2g of its "+
-		"length%s", far, why))
+	m.notes = append(m.notes,
+		fmt.Sprintf("takes one sample at a time: together with others its row changes by %.2g of its "+
+			"length%s", far, why))
 	return nil
 }
 

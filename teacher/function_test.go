@@ -159,16 +159,37 @@ func TestConstantInputs(t *testing.T) {
 		want    []float32
 		wrong   string // error, where there is one
 	}{
-		"one number for all": {Options{Model: masked("N", 1, 2, 2), Inputs: Constants{"mask": {2}}},
-			[]float32{2, 4, 6, 8}, ""},
-		"those of one sample": {Options{Model: masked("N", 1, 2, 2), Inputs: Constants{"mask": {1, 0, 0, 1}}},
-			[]float32{1, 0, 0, 4}, ""},
-		"a fixed shape":   {Options{Model: masked(1, 1, 2, 2), Inputs: Constants{"mask": {0, 1, 1, 0}}}, []float32{0, 2, 3, 0}, ""},
-		"whole numbers":   {Options{Model: sized, Inputs: Constants{"size": {-1, 4}}}, []float32{1, 2, 3, 4}, ""},
-		"not all":         {Options{Model: masked("N", 1, 2, 2), Inputs: Constants{"mask": {1, 2}}}, nil, "2 numbers, expected 4, or one"},
-		"no such input":   {Options{Model: sized, Inputs: Constants{"sise": {1}}}, nil, `"sise", expected an input of the model`},
+		"one number for all": {
+			Options{Model: masked("N", 1, 2, 2), Inputs: Constants{"mask": {2}}},
+			[]float32{2, 4, 6, 8},
+			"",
+		},
+		"those of one sample": {
+			Options{Model: masked("N", 1, 2, 2), Inputs: Constants{"mask": {1, 0, 0, 1}}},
+			[]float32{1, 0, 0, 4},
+			"",
+		},
+		"a fixed shape": {Options{Model: masked(1, 1, 2, 2), Inputs: Constants{"mask": {0, 1, 1, 0}}}, []float32{
+			0, 2, 3,
+			0,
+		}, ""},
+		"whole numbers": {Options{Model: sized, Inputs: Constants{"size": {-1, 4}}}, []float32{1, 2, 3, 4}, ""},
+		"not all": {
+			Options{Model: masked("N", 1, 2, 2), Inputs: Constants{"mask": {1, 2}}},
+			nil,
+			"2 numbers, expected 4, or one",
+		},
+		"no such input": {
+			Options{Model: sized, Inputs: Constants{"sise": {1}}},
+			nil,
+			`"sise", expected an input of the model`,
+		},
 		"no whole number": {Options{Model: sized, Inputs: Constants{"size": {0.5, 4}}}, nil, "0.5, expected a whole number"},
-		"all of them":     {Options{Model: sized, Inputs: Constants{"size": {-1, 4}, "input": {0}}}, nil, "takes the samples"},
+		"all of them": {
+			Options{Model: sized, Inputs: Constants{"size": {-1, 4}, "input": {0}}},
+			nil,
+			"takes the samples",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			orttest.Start(t)
@@ -201,11 +222,14 @@ func TestTapOfACacheKey(t *testing.T) {
 		options Options
 		want    string
 	}{
-		"the name alone":       {Options{Output: Names{"sum"}}, "sum"},
-		"none is the default":  {Options{Output: Names{"double"}, Pool: PoolNone}, "double"},
-		"pooled":               {Options{Output: Names{"double"}, Pool: PoolMax}, `{"output":["double"],"pool":"max"}`},
-		"several":              {Options{Output: Names{"double", "sum"}}, `{"output":["double","sum"]}`},
-		"with constant inputs": {Options{Output: Names{"sum"}, Inputs: Constants{"b": {1, 2}, "a": {0}}}, `{"output":["sum"],"inputs":{"a":[0],"b":[1,2]}}`},
+		"the name alone":      {Options{Output: Names{"sum"}}, "sum"},
+		"none is the default": {Options{Output: Names{"double"}, Pool: PoolNone}, "double"},
+		"pooled":              {Options{Output: Names{"double"}, Pool: PoolMax}, `{"output":["double"],"pool":"max"}`},
+		"several":             {Options{Output: Names{"double", "sum"}}, `{"output":["double","sum"]}`},
+		"with constant inputs": {
+			Options{Output: Names{"sum"}, Inputs: Constants{"b": {1, 2}, "a": {0}}},
+			`{"output":["sum"],"inputs":{"a":[0],"b":[1,2]}}`,
+		},
 	} {
 		if got, err := test.options.Tap(file); err != nil || got != test.want {
 			t.Errorf("%s: got %s (error %v), want %s", name, got, err, test.want)

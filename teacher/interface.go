@@ -13,8 +13,8 @@ import (
 )
 
 // OutputNames returns the tensors that are the embedding: Output, or the model's only output that is not Logits and
-// could be one: of floating-point numbers. It returns ErrOptions, listing the outputs, where there are several to choose
-// from.
+// could be one: of floating-point numbers. It returns ErrOptions, listing the outputs, where there are several to
+// choose from.
 func (o Options) OutputNames(m *onnx.Model) (Names, error) {
 	if len(o.Output) > 0 {
 		return o.Output, nil
@@ -202,7 +202,8 @@ func onlyPixels(in onnx.Tensor, p datasets.Preprocess) error {
 	default:
 		return nil
 	}
-	return fmt.Errorf("%w: the model takes pixels, %s, and preprocess.%s cannot apply to them, expected no scale, mean or std",
+	return fmt.Errorf("%w: the model takes pixels, %s, and preprocess.%s cannot apply to them, expected no scale, mean "+
+		"or std",
 		ErrOptions, in, key)
 }
 

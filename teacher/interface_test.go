@@ -169,7 +169,10 @@ func TestOptionsThatCannotWork(t *testing.T) {
 			onnx.ErrUnknownTensor,
 			`unknown tensor "doubl", expected one that the graph computes: "double", `,
 		},
-		"unknown logits": {Options{Model: path, Output: Names{"sum"}, Logits: Logits{Tensor: "logits"}}, onnx.ErrUnknownTensor, `"logits"`},
+		"unknown logits": {
+			Options{Model: path, Output: Names{"sum"}, Logits: Logits{Tensor: "logits"}},
+			onnx.ErrUnknownTensor, `"logits"`,
+		},
 		"same tensor twice": {
 			Options{Model: path, Output: Names{"sum"}, Logits: Logits{Tensor: "sum"}},
 			ErrOptions,

@@ -105,7 +105,10 @@ func TestTensorsAreTappedByName(t *testing.T) {
 			[]float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10},
 		},
 		"the one that is no logits": {
-			Options{Logits: Logits{Tensor: "double"}}, []float32{10, 4, 9, 9, 20, 5}, []float32{2, 4, 6, 8, 0, 18, 0, 0, 10, 10, 10, 10},
+			Options{Logits: Logits{Tensor: "double"}}, []float32{10, 4, 9, 9, 20, 5}, []float32{
+				2, 4, 6, 8, 0, 18, 0, 0, 10, 10,
+				10, 10,
+			},
 		},
 		"inside the graph":    {Options{Output: Names{"reducesum_1"}}, []float32{10, 9, 20}, nil},
 		"of double precision": {Options{Output: Names{"wide"}}, []float32{1, 2, 3, 4, 0, 9, 0, 0, 5, 5, 5, 5}, nil},
@@ -189,7 +192,8 @@ func TestOutputThatIsNotFinite(t *testing.T) {
 }
 
 func TestRowsOfZerosStayZero(t *testing.T) {
-	m := open(t, Options{Model: pair(t, "N"), Output: Names{"double"}, Pool: PoolNone, Preprocess: raw, Normalize: "l2"}, gray(1, 2, 3, 4))
+	m := open(t, Options{Model: pair(t, "N"), Output: Names{"double"}, Pool: PoolNone, Preprocess: raw, Normalize: "l2"},
+		gray(1, 2, 3, 4))
 	got, err := m.Embed(t.Context(), gray(0, 0, 0, 0))
 	if err != nil || !slices.Equal(got.Embedding, make([]float32, 4)) {
 		t.Errorf("got %v (error %v), want zeros", got.Embedding, err)

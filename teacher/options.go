@@ -64,7 +64,8 @@ func (o Options) Validate() error {
 		return fmt.Errorf("%w: model is empty, expected an ONNX file", ErrOptions)
 	case o.Model != "" && o.Declared != "":
 		return fmt.Errorf("%w: model is %q and declared %q, expected one of them", ErrOptions, o.Model, o.Declared)
-	case o.Declared != "" && (len(o.Output) > 0 || o.Logits.Tensor != "" || o.Input != "" || o.Pool != "" || len(o.Inputs) > 0):
+	case o.Declared != "" && (len(o.Output) > 0 || o.Logits.Tensor != "" || o.Input != "" || o.Pool != "" ||
+		len(o.Inputs) > 0):
 		return fmt.Errorf("%w: a declared teacher has vectors, and neither input, inputs, output, pool nor logits",
 			ErrOptions)
 	case o.Logits.Tensor != "" && slices.Contains(o.Output, o.Logits.Tensor):

@@ -97,7 +97,8 @@ func runCacheGC(ctx context.Context, o cacheOptions, args []string) error {
 	if o.JSON {
 		return o.printJSON(g)
 	}
-	o.printf("%s: removed %d shards, %.1f MB; those with rows of samples that are gone, %d, were written anew without\n", dir, g.Shards,
+	o.printf("%s: removed %d shards, %.1f MB; those with rows of samples that are gone, %d, were written anew without\n",
+		dir, g.Shards,
 		float64(g.Bytes)/1e6, g.Rows)
 	return nil
 }

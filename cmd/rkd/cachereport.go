@@ -63,7 +63,8 @@ func runCacheReport(ctx context.Context, o cacheReportOptions, args []string) er
 	case o.Out == "":
 		return r.Markdown(o.stdout)
 	}
-	o.printf("%s: %d samples of %d classes, %.1f effective dimensions of %d\n", o.Out, r.Sampled, r.Classes, r.Participation,
+	o.printf("%s: %d samples of %d classes, %.1f effective dimensions of %d\n", o.Out, r.Sampled, r.Classes,
+		r.Participation,
 		r.Dim)
 	return nil
 }

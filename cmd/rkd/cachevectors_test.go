@@ -17,7 +17,8 @@ func TestCacheVectors(t *testing.T) {
 	dir := workplace(t)
 	const folder = "runs/sample/cache"
 	must(t, dir, "precompute", sampleConfig, "--set", "cache.dtype=int8", "--set", "cache.pca=24")
-	if out := must(t, dir, "cache", "verify", folder, "--teacher", "40").stdout; !strings.Contains(out, "40 rows embedded") {
+	if out := must(t, dir, "cache", "verify", folder, "--teacher", "40").stdout; !strings.Contains(out,
+		"40 rows embedded") {
 		t.Error(out)
 	}
 	must(t, dir, "cache", "report", folder, "-o", "teacher.html")
@@ -55,7 +56,8 @@ func TestCacheVectors(t *testing.T) {
 		t.Error(out)
 	}
 	write(t, filepath.Join(dir, "none.csv"), []byte("path,e0\nelsewhere.png,1\n"))
-	expectSentence(t, rkd(t, dir, append([]string{"cache", "import", sampleConfig, "none.csv"}, declared...)...), exitInput,
+	expectSentence(t, rkd(t, dir, append([]string{"cache", "import", sampleConfig, "none.csv"}, declared...)...),
+		exitInput,
 		[]string{"none of the 1 vectors"})
 	expectSentence(t, rkd(t, dir, append([]string{"precompute", sampleConfig, "--set", "dir=new"}, declared...)...),
 		exitInput, []string{"a service", "rkd cache import"})

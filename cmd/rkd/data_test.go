@@ -96,7 +96,8 @@ func TestRunWithoutAnyLabel(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	set := []string{
-		"--set", "name=bare", "--set", "data={train: {source: sample, split: train, labels: none}, split: {test: 0.2, seed: 1}}",
+		"--set", "name=bare", "--set",
+		"data={train: {source: sample, split: train, labels: none}, split: {test: 0.2, seed: 1}}",
 		"--set", "train={batch: {size: 32}, epochs: 2, steps_per_epoch: 5}",
 	}
 	r := must(t, dir, append([]string{"run", sampleConfig}, set...)...)
@@ -214,8 +215,9 @@ func TestLedgerOfARun(t *testing.T) {
 	r := must(t, dir, "precompute", sampleConfig, "--set",
 		"data={train: {source: files, dir: pictures, on_error: skip, on_duplicate: drop}}",
 		"--set", "teacher.preprocess={resize: [28, 28], color: gray}", "--set", "train.batch={size: 2}")
-	if !strings.Contains(r.stderr, "of 7 files and samples 4 are cached, 1 skipped; 5 taken, 1 duplicates dropped, 1 files "+
-		"ignored (.txt 1)") {
+	if !strings.Contains(r.stderr,
+		"of 7 files and samples 4 are cached, 1 skipped; 5 taken, 1 duplicates dropped, 1 files "+
+			"ignored (.txt 1)") {
 		t.Errorf("the account is not told:\n%s", r.stderr)
 	}
 	var a pipeline.Account
@@ -236,7 +238,8 @@ func TestPlanPredicts(t *testing.T) {
 	if err := json.Unmarshal([]byte(r.stdout), &f); err != nil {
 		t.Fatal(err)
 	}
-	if f.Train.Samples != 250 || f.Teachers[0].Cache.Missing != 250 || f.Teachers[0].Dim != 128 || !(f.Teachers[0].SampleMillis > 0) ||
+	if f.Train.Samples != 250 || f.Teachers[0].Cache.Missing != 250 || f.Teachers[0].Dim != 128 ||
+		!(f.Teachers[0].SampleMillis > 0) ||
 		f.Students[0].BatchRows != 40 || f.Students[0].StepsPerEpoch != 10 {
 		t.Errorf("it predicts %+v", f)
 	}

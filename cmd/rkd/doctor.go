@@ -20,8 +20,9 @@ type doctorOptions struct {
 func doctorCommand(out console) *cli.Command {
 	o := doctorOptions{console: out}
 	return command(cli.Command{
-		Name:      "doctor",
-		Usage:     "show what is installed: ONNX Runtime's library and version, providers, CPU features; or what CONFIG needs",
+		Name: "doctor",
+		Usage: "show what is installed: ONNX Runtime's library and version, providers, CPU features; or what CONFIG " +
+			"needs",
 		ArgsUsage: "[CONFIG]",
 		Flags:     []cli.Flag{o.setFlag(), o.libraryFlag(), o.jsonFlag()},
 		Action: func(c *cli.Context) error {

@@ -32,7 +32,8 @@ func TestEmbedAndSearchAFolder(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, "pictures/b/broken.png"), []byte("no picture"))
 	r := must(t, dir, "embed", "runs/sample", "pictures")
-	if !strings.Contains(r.stdout, "vectors.parquet: 18 vectors of 16 numbers") || !strings.Contains(r.stderr, "broken.png") {
+	if !strings.Contains(r.stdout, "vectors.parquet: 18 vectors of 16 numbers") || !strings.Contains(r.stderr,
+		"broken.png") {
 		t.Errorf("embed says\n%s%s", r.stdout, r.stderr)
 	}
 	v, err := vectors.Read(filepath.Join(dir, "vectors.parquet"))
@@ -51,13 +52,15 @@ func TestEmbedAndSearchAFolder(t *testing.T) {
 	}
 	for _, q := range [][]string{{"one.npy"}, {"pictures/b/3.png", "--model", "runs/sample"}} {
 		found := neighbours(t, dir, append([]string{"vectors.parquet", "-k", "4"}, q...)...)
-		if n := found[0].Neighbours; len(found) != 1 || len(n) != 4 || n[0].Path != "pictures/b/3.png" || n[0].Distance > 1e-5 ||
+		if n := found[0].Neighbours; len(found) != 1 || len(n) != 4 || n[0].Path != "pictures/b/3.png" ||
+			n[0].Distance > 1e-5 ||
 			n[1] != byPath[0].Neighbours[0] {
 			t.Errorf("searching by %v finds %+v, expected the picture itself first", q, found)
 		}
 	}
 	write(t, filepath.Join(dir, "new.png"), read(t, filepath.Join(dir, "pictures/a/2.png")))
-	if n := neighbours(t, dir, "vectors.parquet", "new.png")[0].Neighbours; n[0].Path != "pictures/a/2.png" || n[0].Class != "a" {
+	if n := neighbours(t, dir, "vectors.parquet", "new.png")[0].Neighbours; n[0].Path != "pictures/a/2.png" ||
+		n[0].Class != "a" {
 		t.Errorf("a new picture finds %+v", n)
 	}
 	r = must(t, dir, "search", "vectors.parquet", "new.png", "-k", "2", "--html", "page.html")
@@ -75,14 +78,16 @@ func TestSearchTheTeachersCache(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	must(t, dir, shortly("run")...)
-	must(t, dir, "embed", "runs/sample", "{source: sample, split: train, classes: ['0']}", "--model", "teacher", "--out", "t.npy")
+	must(t, dir, "embed", "runs/sample", "{source: sample, split: train, classes: ['0']}", "--model", "teacher", "--out",
+		"t.npy")
 	found := neighbours(t, dir, "runs/sample/cache", "t.npy", "-k", "1")
 	for _, f := range found {
 		if f.Neighbours[0].Class != "0" || f.Neighbours[0].Distance > 1e-5 {
 			t.Errorf("%s finds %+v, expected itself in the cache", f.Query, f.Neighbours)
 		}
 	}
-	must(t, dir, "embed", "models/mnist-teacher.onnx", "{source: sample, split: test, limit: 10}", "--config", sampleConfig)
+	must(t, dir, "embed", "models/mnist-teacher.onnx", "{source: sample, split: test, limit: 10}", "--config",
+		sampleConfig)
 	must(t, dir, "embed", "models/mnist-teacher.onnx", "{source: sample, split: test, limit: 10}", "--preprocess",
 		"{mean: [0.5]}", "--output", "embedding", "--normalize", "l2", "--out", "again.parquet")
 	a, err := vectors.Read(filepath.Join(dir, "vectors.parquet"))
@@ -106,16 +111,38 @@ func TestBadInputOfEmbedAndSearch(t *testing.T) {
 		code int
 		says []string
 	}{
-		"one argument":      {[]string{"embed", "runs/sample"}, exitUsage, []string{"two arguments"}},
-		"no model":          {[]string{"embed", "none.onnx", "pictures"}, exitInput, []string{"none.onnx"}},
-		"no pictures":       {[]string{"embed", sampleStudent, "nowhere"}, exitInput, []string{"nowhere"}},
-		"another ending":    {[]string{"embed", sampleStudent, "pictures", "-o", "x.csv"}, exitUsage, []string{"x.csv", ".parquet"}},
-		"no student":        {[]string{"embed", "pictures", "pictures"}, exitInput, []string{"no exported student", "rkd export"}},
-		"an unknown one":    {[]string{"embed", "runs/sample", "pictures", "--model", "big"}, exitUsage, []string{"student/seed-2"}},
-		"a foreign model":   {[]string{"embed", "models/mnist-teacher.onnx", "pictures"}, exitUsage, []string{"--preprocess"}},
-		"wrong flags":       {[]string{"embed", "models/mnist-teacher.onnx", "pictures", "--preprocess", "{meen: 1}"}, exitUsage, []string{"mean"}},
-		"wrong size":        {[]string{"embed", "runs/sample", "pictures"}, exitInput, []string{"does not fit"}},
-		"too many":          {[]string{"search", "vectors.parquet", "sample/t10k-images-idx3-ubyte.gz#0", "-k", "300"}, exitUsage, []string{"-k is 300", "299"}},
+		"one argument": {[]string{"embed", "runs/sample"}, exitUsage, []string{"two arguments"}},
+		"no model":     {[]string{"embed", "none.onnx", "pictures"}, exitInput, []string{"none.onnx"}},
+		"no pictures":  {[]string{"embed", sampleStudent, "nowhere"}, exitInput, []string{"nowhere"}},
+		"another ending": {[]string{"embed", sampleStudent, "pictures", "-o", "x.csv"}, exitUsage, []string{
+			"x.csv",
+			".parquet",
+		}},
+		"no student": {[]string{"embed", "pictures", "pictures"}, exitInput, []string{
+			"no exported student",
+			"rkd export",
+		}},
+		"an unknown one": {
+			[]string{"embed", "runs/sample", "pictures", "--model", "big"},
+			exitUsage,
+			[]string{"student/seed-2"},
+		},
+		"a foreign model": {
+			[]string{"embed", "models/mnist-teacher.onnx", "pictures"},
+			exitUsage,
+			[]string{"--preprocess"},
+		},
+		"wrong flags": {
+			[]string{"embed", "models/mnist-teacher.onnx", "pictures", "--preprocess", "{meen: 1}"},
+			exitUsage,
+			[]string{"mean"},
+		},
+		"wrong size": {[]string{"embed", "runs/sample", "pictures"}, exitInput, []string{"does not fit"}},
+		"too many": {
+			[]string{"search", "vectors.parquet", "sample/t10k-images-idx3-ubyte.gz#0", "-k", "300"},
+			exitUsage,
+			[]string{"-k is 300", "299"},
+		},
 		"an unknown query":  {[]string{"search", "vectors.parquet", "x"}, exitUsage, []string{`"x"`, "no picture"}},
 		"vectors elsewhere": {[]string{"search", "none.parquet", "x"}, exitInput, []string{"none.parquet"}},
 	} {

@@ -97,7 +97,8 @@ var sentinels = []struct {
 		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement, quantize.ErrModel,
 		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, vectors.ErrFormat,
 		engine.ErrInput, loss.ErrDegenerate,
-		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, fs.ErrNotExist, syscall.ENOTDIR, syscall.EISDIR,
+		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, fs.ErrNotExist, syscall.ENOTDIR,
+		syscall.EISDIR,
 	}},
 	{exitInput, "", []error{exchange.ErrFormat}},
 	{exitInput, "", []error{pipeline.ErrNotShared}},
@@ -105,7 +106,10 @@ var sentinels = []struct {
 	{exitPartial, "'rkd batch status CONFIG' says why, 'rkd batch submit CONFIG --missing' makes what is missing", []error{
 		batch.ErrStage,
 	}},
-	{exitFailed, "free space there, or raise the quota; the same command goes on", []error{syscall.ENOSPC, syscall.EDQUOT}},
+	{exitFailed, "free space there, or raise the quota; the same command goes on", []error{
+		syscall.ENOSPC,
+		syscall.EDQUOT,
+	}},
 	{exitFailed, "", []error{memory.ErrShort}},
 	{exitFailed, "", []error{
 		ort.ErrNotReady, engine.ErrOperator, pipeline.ErrVerify, loss.ErrNotFinite, engine.ErrNotFinite, train.ErrDiverged,

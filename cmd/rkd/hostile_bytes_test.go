@@ -86,8 +86,10 @@ func files(t *testing.T, finished string) map[string]flipped {
 		}, nil},
 		"checkpoint.json": {seed1 + "/checkpoint.json", export, sameExport},
 		"best weights":    {seed1 + "/" + filepath.Base(checkpoint[0]), export, refused},
-		"last weights": {seed1 + "/" + filepath.Base(last[0]), shortly("distill", "--set", "train.epochs=3"),
-			refused},
+		"last weights": {
+			seed1 + "/" + filepath.Base(last[0]), shortly("distill", "--set", "train.epochs=3"),
+			refused,
+		},
 		"metrics.jsonl": {seed1 + "/metrics.jsonl", shortly("distill"), func(t *testing.T, dir string, r result) {
 			whole := read(t, filepath.Join(finished, seed1, "metrics.jsonl"))
 			if r.code == exitDone && !bytes.Equal(read(t, filepath.Join(dir, seed1, "metrics.jsonl")), whole) {
@@ -109,8 +111,10 @@ func files(t *testing.T, finished string) map[string]flipped {
 		"NPY":         {"a.npy", []string{"compare", "a.npy", "b.npy", "--quiet"}, nil},
 		"teacher":     {"teacher.onnx", onSample(t, "precompute", "dir=new", "teacher.model=teacher.onnx"), nil},
 		"a new model": {"teacher.onnx", []string{"inspect", "teacher.onnx"}, nil},
-		"student's start": {"teacher.onnx", []string{"arch", "show", sampleConfig, "--set",
-			"student={arch: {onnx: teacher.onnx}, embedding_dim: 8}"}, nil},
+		"student's start": {"teacher.onnx", []string{
+			"arch", "show", sampleConfig, "--set",
+			"student={arch: {onnx: teacher.onnx}, embedding_dim: 8}",
+		}, nil},
 	}
 }
 

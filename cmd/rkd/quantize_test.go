@@ -45,7 +45,8 @@ func TestQuantisedStudents(t *testing.T) {
 	}
 	// A gate that nothing passes: no file, and a sentence.
 	r := must(t, dir, shortly("run", "--set", "dir=run-int8", "--set", "cache.dir=cache-int8", "--set",
-		"export={quantize: int8, calibrate: 2, max_drop: {map@r: 0, recall@1: 0, recall@2: 0, recall@3: 0, knn@1: 0, nmi: 0}}",
+		"export={quantize: int8, calibrate: 2, max_drop: {map@r: 0, recall@1: 0, recall@2: 0, recall@3: 0, knn@1: 0, nmi: "+
+			"0}}",
 		"--set", "student.arch.conv=[16, 32]")...)
 	_, err := os.Stat(filepath.Join(dir, "run-int8/student/seed-1/student_int8.onnx"))
 	if refused := strings.Contains(r.stdout, "refused"); refused != os.IsNotExist(err) {

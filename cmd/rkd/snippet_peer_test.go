@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// `make test-snippets` runs this: PYTHON has numpy, onnxruntime and Pillow, NODE_WORKPLACE the packages onnxruntime-node
-// and sharp.
+// `make test-snippets` runs this: PYTHON has numpy, onnxruntime and Pillow, NODE_WORKPLACE the packages
+// onnxruntime-node and sharp.
 func TestSnippetInPython(t *testing.T) {
 	checkSnippets(t, "python", "embed.py", snippetCases, func(t *testing.T, program, picture string) []byte {
 		return printed(t, exec.CommandContext(t.Context(), os.Getenv("PYTHON"), program, picture))

@@ -28,7 +28,10 @@ var snippetCases = []snippetCase{
 		"{resize: 24, max_size: 33, crop: [20, 22], interpolation: bicubic, color: bgr, mean: [0.485, 0.456, 0.406], " +
 			"std: [0.229, 0.224, 0.225]}", false, "student.onnx",
 	},
-	{"pixels, gray, on a ground", "{pad: square, fill: 9, resize: 22, crop: 26, color: gray, mean: [0.5]}", true, "student.onnx"},
+	{
+		"pixels, gray, on a ground", "{pad: square, fill: 9, resize: 22, crop: 26, color: gray, mean: [0.5]}", true,
+		"student.onnx",
+	},
 	{
 		"images of any size", "{pad: square, fill: 9, resize: 22, crop: 26, color: gray, mean: [0.5]}", true,
 		"student_images.onnx",

@@ -18,7 +18,8 @@ data:
   test:  {source: sample, split: test,  classes: [5, 6, 7, 8, 9]}
 teachers:
   embedding: {model: models/mnist-teacher.onnx, output: embedding, preprocess: {mean: [0.5]}, normalize: l2}
-  classifier: {model: models/mnist-classifier.onnx, output: logits, preprocess: {mean: [0.5]}, normalize: l2, weight: 0.5}
+  classifier: {model: models/mnist-classifier.onnx, output: logits, preprocess: {mean: [0.5]}, normalize: l2,
+	weight: 0.5}
 student: {arch: {conv: [8, 16]}, embedding_dim: 16}
 loss: {rkd_distance: 1, rkd_angle: 2, regression: 1}
 train: {batch: {classes: 5, per_class: 8}, epochs: 1, steps_per_epoch: 4}
@@ -51,7 +52,8 @@ func TestSeveralTeachers(t *testing.T) {
 		t.Errorf("a second run does something:\n%s", again.stderr)
 	}
 	// One teacher fewer: its cache is there, and another training is refused rather than overwritten.
-	one := "teachers={embedding: {model: models/mnist-teacher.onnx, output: embedding, preprocess: {mean: [0.5]}, normalize: l2}}"
+	one := "teachers={embedding: {model: models/mnist-teacher.onnx, output: embedding, preprocess: {mean: [0.5]}, " +
+		"normalize: l2}}"
 	r := rkd(t, dir, "run", "two.yaml", "--set", one)
 	if r.code != exitMismatch || !strings.Contains(r.stderr, "teachers") {
 		t.Errorf("got exit %d, want %d naming teachers:\n%s", r.code, exitMismatch, r.stderr)

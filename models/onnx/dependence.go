@@ -167,7 +167,8 @@ func integers(t *TensorProto) ([]int64, bool) {
 // HalfPrecision says that the model stores weights of 16 bits or fewer, so that its results are rounded coarsely.
 func (m *Model) HalfPrecision() bool {
 	for t := range tensors(m.Proto.GetGraph()) {
-		if e := ElemType(t.GetDataType()); e.known() && elems[e].bits <= 16 && e != Bool && e != Undefined && e != StringElem {
+		if e := ElemType(t.GetDataType()); e.known() && elems[e].bits <= 16 && e != Bool && e != Undefined &&
+			e != StringElem {
 			return true
 		}
 	}

@@ -34,8 +34,8 @@ func (m *Model) externalFiles() []string {
 	return files
 }
 
-// ExternalFiles returns the names of the files in which the model at path keeps tensors, relative to its folder. They need
-// not be there.
+// ExternalFiles returns the names of the files in which the model at path keeps tensors, relative to its folder. They
+// need not be there.
 func ExternalFiles(path string) ([]string, error) {
 	data, err := regular.ReadFile(path)
 	if err != nil {

@@ -32,8 +32,9 @@ func (m *Model) MisplacedSlopes() []string {
 				if name == "" {
 					name = n.Output[0]
 				}
-				found = append(found, fmt.Sprintf("node %q (PRelu): its slope of shape (%d) lies along the width, not along the %d "+
-					"channels; export it with shape (%d,1,1)", clip(name), c, c, c))
+				found = append(found,
+					fmt.Sprintf("node %q (PRelu): its slope of shape (%d) lies along the width, not along the %d "+
+						"channels; export it with shape (%d,1,1)", clip(name), c, c, c))
 			}
 		}
 	}

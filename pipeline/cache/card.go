@@ -80,7 +80,8 @@ func (m *Manifest) card(classes []string) ([]byte, error) {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "---\n%s\n%s---\n\n# A teacher's embeddings\n\n", cardMark, head)
 	fmt.Fprintf(&b, "%d rows of %d numbers. `load_dataset(\"DIR\", split=\"train\")` of the Hugging Face datasets "+
-		"library reads them\nwith the types above; pandas, Polars and DuckDB read `shard-*.parquet`.\n\n| | |\n|---|---|\n", m.Rows,
+		"library reads them\nwith the types above; pandas, Polars and DuckDB read `shard-*.parquet`.\n\n| | |\n|---|---|\n",
+		m.Rows,
 		m.Dim)
 	for _, line := range [][2]string{{"format_version", fmt.Sprint(m.FormatVersion)}, {"key", m.KeyHash}} {
 		fmt.Fprintf(&b, "| %s | `%s` |\n", line[0], line[1])

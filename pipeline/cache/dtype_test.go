@@ -15,8 +15,8 @@ func half(bits uint16) float64 {
 	return sign * (1 + fraction/1024) * math.Pow(2, float64(exponent-15))
 }
 
-// nearest returns the values next to x among those of a type, ascending from 0 by their bits, and which of them rounding
-// half to even takes.
+// nearest returns the values next to x among those of a type, ascending from 0 by their bits, and which of them
+// rounding half to even takes.
 func nearest(x float64, largest int, value func(bits int) float64) float64 {
 	lo, hi := 0, largest
 	for hi-lo > 1 {

@@ -20,7 +20,10 @@ import (
 // read by their numbers, however they are stored and wherever that is. It is made once for a manifest, in a folder of
 // this machine, and is nobody's but this machine's: numbers are in its byte order.
 //
-//	magic, manifest's SHA-256, that of the key without rows, a float32 that tells byte orders apart, zeros up to 128 bytes
+//	magic, manifest's SHA-256, that of the key without rows, a float32 that tells byte orders apart, zeros up to 128
+//
+// bytes
+//
 //	ids int64 (N); embeddings float32 (N,D); logits float32 (N,C); views int32 (N); labels int32 (N)
 const (
 	rowsMagic  = "RKDROWS1"
@@ -79,9 +82,9 @@ func (c *Cache) MemoryBytes() int64 {
 	return end - rowsHead
 }
 
-// Map is Load for caches that memory does not hold: the rows are mapped from a file in dir, of which the system keeps in
-// memory what it has room for. Where the file is not there it is made, from shards that are hashed first; one that an
-// earlier manifest of the same key left is removed. The table must be closed, and not used after that.
+// Map is Load for caches that memory does not hold: the rows are mapped from a file in dir, of which the system keeps
+// in memory what it has room for. Where the file is not there it is made, from shards that are hashed first; one that
+// an earlier manifest of the same key left is removed. The table must be closed, and not used after that.
 func (c *Cache) Map(ctx context.Context, dir string) (*Table, error) {
 	m := &c.manifest
 	name := filepath.Join(dir, "cache-"+m.Checksum[:16]+rowsSuffix)

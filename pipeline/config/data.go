@@ -42,7 +42,8 @@ func (c *Config) checkEvalLabels() error {
 	}
 	for _, m := range metrics {
 		if m.OnTeacher() && c.Untaught() {
-			return fmt.Errorf("metrics has %s, which compares with a teacher, but teacher is none: expected metrics on labels", m.Name)
+			return fmt.Errorf("metrics has %s, which compares with a teacher, but teacher is none: expected metrics on labels",
+				m.Name)
 		}
 	}
 	if !c.Data.Tested() || !c.Data.tests().Unlabelled() {
@@ -81,7 +82,8 @@ func (c *Config) checkVectors() error {
 	case !c.Data.Train.Vectors():
 		return nil
 	case c.Cache.Views > 1:
-		return fmt.Errorf("cache.views is %d, but samples are vectors, of which there are no views: expected 1", c.Cache.Views)
+		return fmt.Errorf("cache.views is %d, but samples are vectors, of which there are no views: expected 1",
+			c.Cache.Views)
 	case c.Export.Preprocess:
 		return errors.New("export.preprocess is true, but samples are vectors, which nothing is done to: expected false")
 	}

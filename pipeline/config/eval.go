@@ -16,8 +16,8 @@ type Eval struct {
 	Episodes int `yaml:"episodes,omitempty" within:"[2,10000000]"`
 	// Curve measures the test data after every epoch, too, and writes the figures to metrics.jsonl. They choose nothing.
 	Curve bool `yaml:"curve,omitempty"`
-	// Baseline is what the gap to the teacher is counted from: BaselineUntrained (default), the first variant's network with
-	// its first weights; BaselinePixels, its input; or the name of a variant.
+	// Baseline is what the gap to the teacher is counted from: BaselineUntrained (default), the first variant's network
+	// with its first weights; BaselinePixels, its input; or the name of a variant.
 	Baseline string `yaml:"baseline,omitempty"`
 	// Seed draws the episodes and the first centres of nmi, the same for all models.
 	Seed uint64 `yaml:"seed,omitempty"`

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-
 	"reflect"
 	"slices"
 
@@ -39,8 +38,8 @@ type Taught struct {
 // Untaught says that there is no teacher: `teacher: none`.
 func (c *Config) Untaught() bool { return len(c.Teachers) == 0 && c.Teacher.Model == teacher.NoModel }
 
-// EachTeacher lists the teachers, none where there is none: the one of the `teacher` section, or those of `teachers` by their names, whose caches
-// are folders of those names in the cache folder.
+// EachTeacher lists the teachers, none where there is none: the one of the `teacher` section, or those of `teachers` by
+// their names, whose caches are folders of those names in the cache folder.
 func (c *Config) EachTeacher() []Taught {
 	if c.Untaught() {
 		return nil
@@ -128,7 +127,8 @@ func (c *Config) checkTeachers() error {
 	own := c.Teacher
 	own.Batch, own.Threads, own.Provider, own.ProviderOptions = 0, 0, "", nil
 	if !reflect.ValueOf(own).IsZero() {
-		return errors.New("teacher: there is a section teachers too, beside which it may only hold batch, threads, provider " +
+		return errors.New("teacher: there is a section teachers too, beside which it may only hold batch, threads, " +
+			"provider " +
 			"and provider_options, for all of them")
 	}
 	withLogits := ""
@@ -157,9 +157,11 @@ func (c *Config) checkUntaught() error {
 	case !c.Untaught():
 		return nil
 	case c.Loss.OnTeacher() != "":
-		return fmt.Errorf("loss.%s needs a teacher, but teacher is none: expected losses on labels, loss.task", c.Loss.OnTeacher())
+		return fmt.Errorf("loss.%s needs a teacher, but teacher is none: expected losses on labels, loss.task",
+			c.Loss.OnTeacher())
 	case c.Generations > 1:
-		return fmt.Errorf("generations is %d, but teacher is none: the first of them has no teacher, and the others need losses "+
+		return fmt.Errorf("generations is %d, but teacher is none: the first of them has no teacher, and the others need "+
+			"losses "+
 			"that it cannot have", c.Generations)
 	}
 	return nil
@@ -174,8 +176,9 @@ func (c *Config) commonPreprocess() (teacher.Options, error) {
 	first := all[0].Config.Teacher
 	for _, t := range all[1:] {
 		if t.Config.Teacher.Preprocess.Canonical() != first.Preprocess.Canonical() {
-			return first, fmt.Errorf("student.preprocess is missing: the teachers %s and %s preprocess differently, so that there "+
-				"is no default for the student", all[0].Name, t.Name)
+			return first,
+				fmt.Errorf("student.preprocess is missing: the teachers %s and %s preprocess differently, so that there "+
+					"is no default for the student", all[0].Name, t.Name)
 		}
 	}
 	return first, nil

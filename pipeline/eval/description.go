@@ -75,8 +75,8 @@ const (
 	triples        = 200_000 // of which angles are taken
 )
 
-// Describe describes embeddings (N,D), N ≥ 3, with labels (N). It computes all distances, in O(N²D) time and O(N·D + D²)
-// memory, in float64; triples are drawn by a fixed seed.
+// Describe describes embeddings (N,D), N ≥ 3, with labels (N). It computes all distances, in O(N²D) time and O(N·D +
+// D²) memory, in float64; triples are drawn by a fixed seed.
 //
 // It returns ErrInput for shapes that do not fit and for values that are not finite, naming the row.
 func Describe(ctx context.Context, embeddings []float32, n, d int, labels []int32) (*Description, error) {
@@ -239,7 +239,10 @@ func (o *Description) distances(ctx context.Context, x *mat.Dense, labels []int3
 		h.add(d)
 		nearest[i], nearest[j] = min(nearest[i], d), min(nearest[j], d)
 		if m := len(o.Nearest); m < nearestListed || d < o.Nearest[m-1].Distance {
-			at, _ := slices.BinarySearchFunc(o.Nearest, d, func(p PairFound, d float64) int { return cmp.Compare(p.Distance, d) })
+			at, _ := slices.BinarySearchFunc(o.Nearest, d, func(p PairFound, d float64) int {
+				return cmp.Compare(p.Distance,
+					d)
+			})
 			o.Nearest = slices.Insert(o.Nearest, at, PairFound{i, j, d})
 			o.Nearest = o.Nearest[:min(len(o.Nearest), nearestListed)]
 		}

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestDescribe describes rows whose answers are known: two dimensions that matter equally, one that is constant, one that
-// hardly moves, and a row that is there twice.
+// TestDescribe describes rows whose answers are known: two dimensions that matter equally, one that is constant, one
+// that hardly moves, and a row that is there twice.
 func TestDescribe(t *testing.T) {
 	const n, d = 400, 6
 	rng := rand.New(rand.NewPCG(1, 2))

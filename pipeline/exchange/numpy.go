@@ -32,8 +32,8 @@ func readMatrix(path string) (*Set, error) {
 // maxEntry bounds an array of a NumPy archive.
 const maxEntry = 64 << 30
 
-// readNPZ reads a NumPy archive: of its arrays the one that is a matrix, and those that are called ids, paths and views,
-// or much like it.
+// readNPZ reads a NumPy archive: of its arrays the one that is a matrix, and those that are called ids, paths and
+// views, or much like it.
 func readNPZ(path string) (*Set, error) {
 	archive, err := zip.OpenReader(path)
 	if err != nil {
@@ -91,7 +91,8 @@ var (
 	vecNames  = []string{"embedding", "embeddings", "vector", "vectors", "emb", "img_emb", "image_embedding"}
 )
 
-var arrayHead = regexp.MustCompile(`^\{'descr': '([^']+)', 'fortran_order': (?:False|True), 'shape': \((\d+),\), \}\s*$`)
+var arrayHead = regexp.MustCompile(`^\{'descr': '([^']+)', 'fortran_order': (?:False|True), 'shape': ` +
+	`\((\d+),\), \}\s*$`)
 
 // readArray reads the head of a one-dimensional array of NumPy's and its bytes.
 func readArray(r io.Reader) (descr string, n int, data []byte, err error) {

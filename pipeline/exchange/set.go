@@ -27,8 +27,8 @@ type Set struct {
 func (s *Set) Len() int { return len(s.Values) / max(1, s.Dim) }
 
 // Read reads what lies at path: a file by its extension (.npz, .csv, .parquet), a folder of Parquet files, a folder as
-// clip-retrieval makes it (img_emb/img_emb_N.npy beside metadata/metadata_N.parquet), or a matrix (.npy). The names of a
-// matrix's rows are in names, a text file with a path or an id a line, or in a Parquet file.
+// clip-retrieval makes it (img_emb/img_emb_N.npy beside metadata/metadata_N.parquet), or a matrix (.npy). The names of
+// a matrix's rows are in names, a text file with a path or an id a line, or in a Parquet file.
 //
 // Errors wrap ErrFormat, or the file system's error, and name the file.
 func Read(path, names string) (*Set, error) {

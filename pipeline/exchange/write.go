@@ -88,8 +88,8 @@ func writeTable[T any](w io.Writer, rows Blocks, row func(*Block, int) T) error 
 	return out.Close()
 }
 
-// WriteCSV writes rows as text: id, view, label, class, path, then a number a column, e0 and so on, and logits as l0 and
-// so on. Numbers have as many digits as bring the float32 back.
+// WriteCSV writes rows as text: id, view, label, class, path, then a number a column, e0 and so on, and logits as l0
+// and so on. Numbers have as many digits as bring the float32 back.
 func WriteCSV(w io.Writer, s Shape, rows Blocks) error {
 	out := csv.NewWriter(w)
 	record := []string{"id", "view", "label", "class", "path"}

@@ -56,8 +56,8 @@ type Lease struct {
 
 // HoldBucket takes hold of a folder of a bucket, at the URL dir. It is refused, as ErrHeld, while another process holds
 // the folder, or one above or below it. With wait it waits instead, having told held the first refusal, and takes over
-// from a holder that has died: at once from one of this machine, else when it has given no sign of life for a minute and
-// a half. ErrUnsupported and errors of the bucket are as they are.
+// from a holder that has died: at once from one of this machine, else when it has given no sign of life for a minute
+// and a half. ErrUnsupported and errors of the bucket are as they are.
 //
 // above is the URL of the folder whose holder excludes this one, or empty.
 func HoldBucket(ctx context.Context, dir, above string, wait bool, held func(error)) (*Lease, error) {

@@ -102,8 +102,8 @@ type Objective struct {
 }
 
 // Build makes the sum of the losses with a weight above 0, and first weights, drawn from seed, for what they learn
-// themselves. A loss on the teacher's rows is there once for each share. It returns ErrOptions where a loss does not fit
-// the widths.
+// themselves. A loss on the teacher's rows is there once for each share. It returns ErrOptions where a loss does not
+// fit the widths.
 func (l Losses) Build(w Widths, head Head, seed uint64) (*Objective, error) {
 	o := &Objective{Sum: new(loss.Sum[float32])}
 	shares := w.Shares

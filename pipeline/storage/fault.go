@@ -88,7 +88,8 @@ func kindOf(ctx context.Context, err error) kind {
 	switch {
 	case ctx.Err() != nil:
 		return stopped
-	case f.Status == http.StatusInsufficientStorage, strings.Contains(code, "quota"), strings.Contains(code, "storagefull"),
+	case f.Status == http.StatusInsufficientStorage, strings.Contains(code, "quota"), strings.Contains(code,
+		"storagefull"),
 		strings.Contains(code, "insufficientstorage"):
 		return full
 	case slices.Contains(noBucket, f.Code), f.Status == http.StatusUnauthorized, f.Status == http.StatusForbidden:

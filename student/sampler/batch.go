@@ -209,8 +209,8 @@ type Batches interface {
 	Batch(step int) []int
 }
 
-// New prepares batches over rows, given as indices into labels, negative ones of rows without. It returns ErrBatch where
-// the shape is wrong or where there are too few classes or too few rows for it.
+// New prepares batches over rows, given as indices into labels, negative ones of rows without. It returns ErrBatch
+// where the shape is wrong or where there are too few classes or too few rows for it.
 //
 // Where some rows have labels and others none, a batch holds both: first rows with labels, as the kind draws them, then
 // the others, in the share that the shape says.

@@ -18,8 +18,9 @@ func newMixed(labels []int32, with, without []int, shape Shape, seed uint64) (Ba
 		drawn = min(max(int(math.Round(shape.Labelled*float64(rows))), 1), rows)
 	}
 	if drawn >= rows {
-		return nil, fmt.Errorf("%w: labelled is %g, which leaves no room for %d samples without labels in a batch of %d: expected "+
-			"a smaller share, or no source without labels", ErrBatch, shape.Labelled, len(without), rows)
+		return nil,
+			fmt.Errorf("%w: labelled is %g, which leaves no room for %d samples without labels in a batch of %d: expected "+
+				"a smaller share, or no source without labels", ErrBatch, shape.Labelled, len(without), rows)
 	}
 	m := &mixed{without: newCycle(without, rows-drawn, "rows without labels", seed)}
 	if shape.Kind == Shuffled {

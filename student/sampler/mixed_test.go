@@ -143,7 +143,8 @@ func TestShortClassesRepeatOrAreDropped(t *testing.T) {
 		t.Errorf("%d rows were drawn, expected all 14", len(counts))
 	}
 	shape.Short = ShortDrop
-	if _, err := New(labels, rows, shape, 1); !errors.Is(err, ErrBatch) || !strings.Contains(err.Error(), "short: repeat") {
+	if _, err := New(labels, rows, shape, 1); !errors.Is(err, ErrBatch) || !strings.Contains(err.Error(),
+		"short: repeat") {
 		t.Errorf("%v, expected that one class of 4 is too few", err)
 	}
 	shape.Classes, shape.PerClass = 2, 3

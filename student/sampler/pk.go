@@ -57,10 +57,12 @@ func newPK(labels []int32, rows []int, shape Shape, seed uint64) (*pk, error) {
 	if len(classes) < shape.Classes {
 		left := ""
 		if len(classes) < all {
-			left = fmt.Sprintf(" with %d samples or more (of %d; short: %s would draw samples of the others again)", shape.PerClass,
+			left = fmt.Sprintf(" with %d samples or more (of %d; short: %s would draw samples of the others again)",
+				shape.PerClass,
 				all, ShortRepeat)
 		}
-		return nil, fmt.Errorf("%w: %d classes a batch, but the training data has %d%s", ErrBatch, shape.Classes, len(classes),
+		return nil, fmt.Errorf("%w: %d classes a batch, but the training data has %d%s", ErrBatch, shape.Classes,
+			len(classes),
 			left)
 	}
 	return &pk{shape: shape, seed: seed, classes: classes, orders: make([]order, len(classes))}, nil

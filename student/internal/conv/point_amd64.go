@@ -24,7 +24,8 @@ func directPointGrad(g Geometry, team *parallel.Team, out []float32, in [][]floa
 		rows, columns, fixed, moved = g.Channels, g.Filters, in[0], in[2]
 		result = memory.Make[float32](len(out)) // (C,O)
 	}
-	neighbours := memory.Make[float32](points*columns + lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
+	neighbours := memory.Make[float32](points*columns +
+		lanes) // (N·OH·OW,columns), and the reach of a vector from the last place
 	area := g.area()
 	layOut := func(n int) {
 		transposeTo(neighbours[n*area*columns:], columns, moved[n*area*columns:], area, columns, area)
