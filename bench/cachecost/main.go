@@ -61,13 +61,16 @@ func main() {
 
 func run(ctx context.Context) error {
 	var set sets
-	program := flag.String("rkd", "bin/rkd", "the program")
-	config := flag.String("config", "examples/mnist-unseen.yaml", "configuration of the experiment")
-	variant := flag.String("variant", "rkd-da", "variant whose student is looked at")
-	dir := flag.String("dir", "runs/cache-cost", "folder for the runs")
-	pca := flag.String("pca", "64,32", "numbers of principal components")
-	flag.Var(&set, "set", "further values of the configuration, KEY=VALUE")
-	flag.Parse()
+	flags := flag.NewFlagSet("cachecost", flag.ContinueOnError)
+	program := flags.String("rkd", "bin/rkd", "the program")
+	config := flags.String("config", "examples/mnist-unseen.yaml", "configuration of the experiment")
+	variant := flags.String("variant", "rkd-da", "variant whose student is looked at")
+	dir := flags.String("dir", "runs/cache-cost", "folder for the runs")
+	pca := flags.String("pca", "64,32", "numbers of principal components")
+	flags.Var(&set, "set", "further values of the configuration, KEY=VALUE")
+	if err := flags.Parse(os.Args[1:]); err != nil {
+		return err
+	}
 	fmt.Println("| stored as | bytes a row | bytes a number | student's MAP@R | difference |\n|---|---|---|---|---|")
 	first := 0.0
 	for i, f := range forms(strings.Split(*pca, ",")) {

@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"rkd/models/ort"
+	"rkd/models/ort" //nolint:depguard // where the library is, for a program on a cache folder of its own
 	"rkd/pipeline/storage"
 	"rkd/pipeline/storage/storagetest"
 )

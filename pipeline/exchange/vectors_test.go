@@ -36,7 +36,10 @@ func rows() Blocks {
 }
 
 func flat() (values []float32, paths []string) {
-	for b := range rows() {
+	for b, err := range rows() {
+		if err != nil {
+			panic(err) // rows yields none
+		}
 		values, paths = append(values, b.Embeddings...), append(paths, b.Paths...)
 	}
 	return values, paths

@@ -92,7 +92,7 @@ func (p *Plot) draw(legend bool) (*vgsvg.Canvas, error) {
 	}{{&g.X, p.X}, {&g.Y, p.Y}} {
 		a.axis.Label.Text, a.axis.Label.TextStyle.Font, a.axis.Label.TextStyle.Color = a.of.Label, sized(8.5), text
 		a.axis.Tick.Label.Font, a.axis.Tick.Label.Color = sized(8), text
-		a.axis.LineStyle.Color, a.axis.Tick.LineStyle.Color = inkGrid.colour(), inkGrid.colour()
+		a.axis.Color, a.axis.Tick.Color = inkGrid.colour(), inkGrid.colour()
 		a.axis.Tick.Length = vg.Points(3)
 		a.axis.Padding = vg.Points(4)
 		if a.of.Log {
@@ -180,7 +180,7 @@ func (p *Plot) add(g *plot.Plot, s *Series) ([]plot.Thumbnailer, error) {
 		if err != nil {
 			return nil, err
 		}
-		polygon.Color, polygon.LineStyle.Width = colour.faint(), 0
+		polygon.Color, polygon.Width = colour.faint(), 0
 		g.Add(polygon)
 	}
 	var thumbnail plot.Thumbnailer
