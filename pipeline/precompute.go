@@ -86,7 +86,9 @@ func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.
 			err = cache.Verify(ctx, dir)
 		}
 		if err == nil {
-			r.Progress.Say("precompute: up to date (%d rows in %s)", done.Rows(), dir)
+			if data == r.data["train"] { // else it is the cache of the test data, a part of the evaluation
+				r.Progress.Say("precompute: up to date (%d rows in %s)", done.Rows(), dir)
+			}
 			return done, nil
 		}
 	}

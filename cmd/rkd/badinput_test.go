@@ -187,7 +187,7 @@ func TestBrokenSampleIsSkippedOnDemand(t *testing.T) {
 	dir := workplace(t)
 	photographs(t, dir)
 	r := must(t, dir, onSample(t, "precompute", "data.train={source: folder, dir: photographs, on_error: skip}",
-		"teacher.preprocess={resize: [28, 28], color: gray}")...)
+		"teacher.preprocess={resize: [28, 28], color: gray}", "train.batch={classes: 2, per_class: 2}")...)
 	if !strings.Contains(r.stderr, "skipped 1 of 7") || !strings.Contains(r.stdout, "6 rows") {
 		t.Errorf("output is\n%s%s\nexpected 1 of 7 skipped and 6 rows", r.stderr, r.stdout)
 	}

@@ -71,7 +71,7 @@ func TestCacheOfAFolderGrows(t *testing.T) {
 	dir := workplace(t)
 	photographs(t, dir)
 	args := onSample(t, "precompute", "data.train={source: folder, dir: photographs, on_error: skip}",
-		"teacher.preprocess={resize: [28, 28], color: gray, mean: [0.5]}")
+		"teacher.preprocess={resize: [28, 28], color: gray, mean: [0.5]}", "train.batch={classes: 2, per_class: 2}")
 	must(t, dir, args...)
 	from := filepath.Join(dir, "photographs/dogs")
 	a := read(t, filepath.Join(from, "a.jpg"))

@@ -30,14 +30,14 @@ func earlier(t *testing.T) string {
 func TestRunOfAnEarlierVersionIsUpToDate(t *testing.T) {
 	t.Parallel()
 	dir := earlier(t)
-	before := modified(t, filepath.Join(dir, "run"), "config.yaml")
+	before := modified(t, filepath.Join(dir, "run"), "config.yaml", "ledger.json")
 	for _, set := range []string{"seeds=[1]", "train.lr=0.003"} { // what is written out is no other configuration
 		r := must(t, dir, "run", "config.yaml", "--set", set)
 		if strings.Count(r.stderr, "up to date") != 4 {
 			t.Errorf("--set %s: not all of an earlier version's run is up to date:\n%s", set, r.stderr)
 		}
 	}
-	if diff := cmp.Diff(before, modified(t, filepath.Join(dir, "run"), "config.yaml")); diff != "" {
+	if diff := cmp.Diff(before, modified(t, filepath.Join(dir, "run"), "config.yaml", "ledger.json")); diff != "" {
 		t.Errorf("an earlier version's run was written again:\n%s", diff)
 	}
 }

@@ -106,8 +106,7 @@ func TestReportOfWhatThereIs(t *testing.T) {
 	dir := workplace(t)
 	must(t, dir, "run", sampleConfig, "--set", "train.epochs=2", "--quiet")
 	config := filepath.Join(dir, "runs/sample/config.yaml")
-	text := strings.Replace(string(read(t, config)), "source: sample", "source: folder", 2)
-	text = strings.Replace(text, "dir: null", "dir: gone", 2)
+	text := strings.Replace(string(read(t, config)), "source: sample", "source: folder\n        dir: gone", 2)
 	write(t, config, []byte(strings.ReplaceAll(text, "        split: test\n", "")))
 	if err := os.Remove(filepath.Join(dir, "runs/sample/results.json")); err != nil {
 		t.Fatal(err)

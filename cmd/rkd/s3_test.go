@@ -121,7 +121,7 @@ func TestS3Data(t *testing.T) {
 		t.Helper()
 		must(t, dir, onSample(t, "precompute", "name="+name, "data={train: {source: folder, dir: '"+photographs+
 			"', on_error: skip}, test: {source: folder, dir: photographs}}",
-			"teacher.preprocess={resize: [28, 28], color: gray, mean: [0.5]}")...)
+			"teacher.preprocess={resize: [28, 28], color: gray, mean: [0.5]}", "train.batch={classes: 2, per_class: 2}")...)
 		files := contents(t, filepath.Join(dir, "runs", name, "cache"))
 		delete(files, "PLAN.json") // has the configuration in it
 		return files
