@@ -75,8 +75,8 @@ func files(t *testing.T, finished string) map[string]flipped {
 	verify := []string{"cache", "verify", "runs/sample/cache"}
 	export := []string{"export", seed1, "--output", "out.onnx"}
 	precompute := func(source string, more ...string) []string {
-		return onSample(t, "precompute", append(more, "dir=new", "data.train="+source, "train.batch={kind: shuffled, size: 2}",
-			"train.selection=0")...)
+		return onSample(t, "precompute", append(more, "dir=new", "data.train="+source,
+			"train.batch={kind: shuffled, size: 2}", "train.selection=0")...)
 	}
 	return map[string]flipped{
 		"configuration": {"config.yaml", []string{"arch", "show", "config.yaml"}, nil},
