@@ -31,8 +31,7 @@ func TestPreprocessCanonical(t *testing.T) {
 		},
 		{
 			"later keys", "{orientation: ignore, alpha: '#102030', range: [0, 4095], pad: square, fill: 7, resize: 8, " +
-				"max_size: 12, " +
-				"interpolation: bicubic, antialias: false}",
+				"max_size: 12, interpolation: bicubic, antialias: false}",
 			"resize=bicubic-plain@2:8max12 crop=keep color=keep layout=NCHW scale=0.003921569 mean=0 std=1 orientation=ignore " +
 				"alpha=16x32x48 range=0x4095 pad=square fill=7x7x7",
 		},

@@ -52,8 +52,7 @@ func (p Preprocess) plan(img Image) (geometry, error) {
 		g.cropHeight, g.cropWidth = p.Crop.pair()
 		if len(p.Fill) == 0 && (g.cropHeight > g.height || g.cropWidth > g.width) {
 			return geometry{}, fmt.Errorf("%w: crop is %d × %d, expected at most the image's %d × %d, or preprocess.fill, the "+
-				"colour "+
-				"around smaller images", ErrPreprocess, g.cropHeight, g.cropWidth, g.height, g.width)
+				"colour around smaller images", ErrPreprocess, g.cropHeight, g.cropWidth, g.height, g.width)
 		}
 		g.top, g.left = margin(g.height, g.cropHeight), margin(g.width, g.cropWidth)
 	}

@@ -271,8 +271,7 @@ func (r *Runner) describeOnly(ctx context.Context, tasks []Task) (*Results, erro
 		return nil, err
 	}
 	r.Progress.Say("evaluate: there are no test data: the table has the score of the samples held out of training, by " +
-		"which " +
-		"checkpoints were chosen, and sizes; name data.test or data.split for figures that compare with others'")
+		"which checkpoints were chosen, and sizes; name data.test or data.split for figures that compare with others'")
 	res := &Results{
 		Format: resultsFormat, Name: c.Name, Models: map[string]VariantResult{}, Metrics: []string{selectionMetric},
 	}

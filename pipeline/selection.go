@@ -50,8 +50,12 @@ func (r *Runner) newScore(t *training, table *cache.Table, classes []string) (sc
 	case t.Config.Goal == config.Classification && head != nil && onLabels:
 		return accuracyScore(t.network.Dim, head), nil
 	case onLabels && len(sizes) > 1 && len(sizes) < labelled:
+		metrics, err := eval.ParseMetrics([]string{eval.MAPAtR})
+		if err != nil {
+			return score{}, err
+		}
 		return score{eval.MAPAtR, func(ctx context.Context, embeddings []float32, labels []int32) (float64, error) {
-			figures, err := eval.Measure(ctx, []eval.Metric{mapAtR}, eval.Outputs{
+			figures, err := eval.Measure(ctx, metrics, eval.Outputs{
 				Embeddings: embeddings, Labels: labels, Dim: t.network.Dim,
 			}, eval.MetricOptions{})
 			return figures.Values[eval.MAPAtR], err
@@ -59,14 +63,12 @@ func (r *Runner) newScore(t *training, table *cache.Table, classes []string) (sc
 	case len(held) >= smallestAgreement && table.Dim > 0:
 		if onLabels {
 			r.Progress.Say("distill %s: the %d samples held out to choose the best checkpoint have too few of a class for %s: "+
-				"it "+
-				"is chosen by %s with the teacher", t, len(held), eval.MAPAtR, eval.Spearman)
+				"it is chosen by %s with the teacher", t, len(held), eval.MAPAtR, eval.Spearman)
 		}
 		return agreementScore(t.network.Dim, table, held), nil
 	}
 	r.Progress.Say("distill %s: %d samples are too few to choose a checkpoint by: all are trained on, and the last "+
-		"checkpoint is "+
-		"kept", t, len(held))
+		"checkpoint is kept", t, len(held))
 	none := 0.0
 	t.options.Selection = &none
 	return score{}, nil
@@ -74,14 +76,6 @@ func (r *Runner) newScore(t *training, table *cache.Table, classes []string) (sc
 
 // smallestAgreement is the number of samples below which the rank correlation of their distances says nothing.
 const smallestAgreement = 4
-
-var mapAtR = func() eval.Metric {
-	m, err := eval.ParseMetrics([]string{eval.MAPAtR})
-	if err != nil {
-		panic(err) // its own name
-	}
-	return m[0]
-}()
 
 func accuracyScore(dim int, head *loss.Projection[float32]) score {
 	var logits []float32

@@ -59,8 +59,7 @@ func (r *Runner) found(t *training) (state, error) {
 func (r *Runner) sayElsewhere(t *training, c *train.Checkpoint) {
 	if began := c.Elsewhere(); began != "" {
 		r.Progress.Say("distill %s: goes on with %s instructions after %s: weights will differ in their last bits from "+
-			"those "+
-			"of a training without a change", t, engine.Instructions(), began)
+			"those of a training without a change", t, engine.Instructions(), began)
 	}
 }
 

@@ -169,7 +169,7 @@ func (c *contents) addLinked(from string) error {
 
 // layer is the files and their folders as a tar of which nothing depends on this machine or the time.
 func (c *contents) layer() ([]byte, error) {
-	dirs := map[string]int64{"/tmp": 0o1777, "/work": 0o755}
+	dirs := map[string]int64{"/tmp": 0o1777, "/data": 0o755}
 	for name := range c.files {
 		for dir := path.Dir(name); dir != "/"; dir = path.Dir(dir) {
 			dirs[dir] = 0o755
@@ -219,7 +219,7 @@ func (c *contents) image(version string) (v1.Image, error) {
 	config := made.DeepCopy()
 	config.OS, config.Architecture, config.Created = "linux", runtime.GOARCH, v1.Time{Time: time.Unix(0, 0)}
 	config.Config = v1.Config{
-		Entrypoint: []string{program}, WorkingDir: "/work", User: fmt.Sprintf("%d:%d", user, user),
+		Entrypoint: []string{program}, WorkingDir: "/data", User: fmt.Sprintf("%d:%d", user, user),
 		Env: []string{
 			"PATH=" + strings.Join([]string{path.Dir(program), "/usr/bin", "/bin"}, ":"),
 			"ONNXRUNTIME_LIB=" + library, "HOME=/tmp",

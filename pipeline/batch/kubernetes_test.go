@@ -41,7 +41,7 @@ const everything = `
   tolerations:
     - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
     - {key: spot, value: "yes", effect: NoExecute, seconds: 30}
-  volume: {host_path: /home/ann, mount: /work}
+  volume: {host_path: /home/ann, mount: /data}
   secrets: [bucket]
   user: 1000
   group: 100

@@ -251,8 +251,7 @@ func (c *Config) checkKeys() error {
 		return fmt.Errorf("loss.%s needs the teacher's logits: name their tensor in teacher.logits", c.Loss.OnTeacherLogits())
 	case c.Loss.LogitMSE.Weight > 0 && c.topLogits():
 		return fmt.Errorf("loss.logit_mse needs all of the teacher's logits, but teacher.logits.top keeps some: leave top " +
-			"out, " +
-			"or use loss.hkd")
+			"out, or use loss.hkd")
 	case c.Generations < 1:
 		return fmt.Errorf("generations is %d, expected 1 or more", c.Generations)
 	case !namePattern.MatchString(c.Name):

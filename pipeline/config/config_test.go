@@ -85,8 +85,7 @@ func TestPresetOfPreprocessing(t *testing.T) {
 		"teacher.preprocess=dinov2": "resize=bicubic@2:256 crop=224x224 color=rgb layout=NCHW scale=0.003921569 " +
 			"mean=0.485,0.456,0.406 std=0.229,0.224,0.225",
 		"teacher.preprocess={resize: 0, mean: [0], preset: siglip, std: [1], interpolation: box}": "resize=keep crop=keep " +
-			"color=rgb layout=NCHW " +
-			"scale=0.003921569 mean=0 std=1",
+			"color=rgb layout=NCHW scale=0.003921569 mean=0 std=1",
 	} {
 		e, err := config.Parse("x.yaml", []byte(text), []string{set})
 		if err != nil {

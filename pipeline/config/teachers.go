@@ -128,8 +128,7 @@ func (c *Config) checkTeachers() error {
 	own.Batch, own.Threads, own.Provider, own.ProviderOptions = 0, 0, "", nil
 	if !reflect.ValueOf(own).IsZero() {
 		return errors.New("teacher: there is a section teachers too, beside which it may only hold batch, threads, " +
-			"provider " +
-			"and provider_options, for all of them")
+			"provider and provider_options, for all of them")
 	}
 	withLogits := ""
 	for _, name := range slices.Sorted(maps.Keys(c.Teachers)) {
@@ -161,8 +160,7 @@ func (c *Config) checkUntaught() error {
 			c.Loss.OnTeacher())
 	case c.Generations > 1:
 		return fmt.Errorf("generations is %d, but teacher is none: the first of them has no teacher, and the others need "+
-			"losses "+
-			"that it cannot have", c.Generations)
+			"losses that it cannot have", c.Generations)
 	}
 	return nil
 }
