@@ -284,9 +284,9 @@ func (c *Cache) checkHashes(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for _, s := range c.manifest.Shards {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			return withFile(ctx, c.store, s.File, func(f File) error { return s.checkBytes(ctx, f, newDigest()) })
-		})
+		}))
 	}
 	return group.Wait()
 }

@@ -11,6 +11,8 @@ import (
 	"io"
 
 	"golang.org/x/sync/errgroup"
+
+	"rkd/datasets/fault"
 )
 
 // errChanged reports an object that another one took the place of while it was read.
@@ -45,14 +47,14 @@ func (o *object) download(ctx context.Context, w io.WriterAt) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for offset := int64(0); offset < o.Size; offset += partBytes {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			part := make([]byte, min(partBytes, o.Size-offset))
 			if err := o.readAt(ctx, part, offset); err != nil {
 				return err
 			}
 			_, err := w.WriteAt(part, offset)
 			return err
-		})
+		}))
 	}
 	return group.Wait()
 }

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"rkd/datasets/fault"
 )
 
 // Tree is a folder of a file system that follows a folder of a bucket, or the other way round: Pull makes the local
@@ -160,7 +162,7 @@ func (t *Tree) Pull(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(2 * parallel)
 	for name, o := range remote {
-		group.Go(func() error {
+		group.Go(fault.Guard(func() error {
 			mu.Lock()
 			same := t.same(name, local[name], o, state)
 			mu.Unlock()
@@ -177,7 +179,7 @@ func (t *Tree) Pull(ctx context.Context) error {
 			defer mu.Unlock()
 			state[name] = known{o.version(), info.Size(), info.ModTime().UnixNano()}
 			return nil
-		})
+		}))
 	}
 	err = group.Wait()
 	for name := range local {
