@@ -142,11 +142,12 @@ func (r *Runner) checkTest(ctx context.Context, data datasets.Dataset, size data
 			return fmt.Errorf("a test sample as a student is to see it: %w", err)
 		}
 	}
-	return checkMetrics(r.Experiment.Base.Eval, data, test)
+	return checkMetrics(r.Experiment.Base.Eval, data.Classes(), test)
 }
 
-// checkMetrics refuses metrics that the test data have too few classes or samples for, by name.
-func checkMetrics(e config.Eval, data, test datasets.Dataset) error {
+// checkMetrics refuses metrics that the test data have too few classes or samples for, by name. Metrics on logits tell
+// the training data's classes apart; no other metric asks for them.
+func checkMetrics(e config.Eval, trained []string, test datasets.Dataset) error {
 	metrics, err := eval.ParseMetrics(e.Metrics)
 	if err != nil {
 		return err
@@ -197,9 +198,9 @@ func checkMetrics(e config.Eval, data, test datasets.Dataset) error {
 		}
 		if m.OnLogits() {
 			for _, label := range labels {
-				if class := test.Classes()[label]; !slices.Contains(data.Classes(), class) {
+				if class := test.Classes()[label]; !slices.Contains(trained, class) {
 					return refuse("%s tells the classes of data.train apart, and %q of data.test is none of them, expected %s",
-						m.Name, class, classList(data.Classes()))
+						m.Name, class, classList(trained))
 				}
 			}
 		}

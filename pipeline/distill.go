@@ -26,8 +26,12 @@ var ErrMismatch = errors.New("another configuration")
 // Distill trains the students of tasks against the cache, without the teacher. A training that is finished and made
 // from the same configuration, cache and data is left alone; an unfinished one goes on from its checkpoint, to the same
 // bytes as if it had not been stopped; one of fewer epochs goes on where the schedule does not depend on their number.
-// What was trained from another configuration is ErrMismatch, with what differs, unless the runner overwrites.
+// What was trained from another configuration is ErrMismatch, with what differs, unless the runner overwrites. What
+// evaluation would refuse later is refused before the first step.
 func (r *Runner) Distill(ctx context.Context, tasks []Task) (err error) {
+	if err := r.check(ctx); err != nil {
+		return err
+	}
 	trainings, err := r.prepare(ctx, tasks)
 	if err != nil {
 		return err

@@ -35,11 +35,8 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	if !c.Data.Tested() {
 		return r.describeOnly(ctx, tasks)
 	}
-	data, err := r.dataset(ctx, "test")
+	data, err := r.testData(ctx)
 	if err != nil {
-		return nil, err
-	}
-	if data, err = r.relabel(ctx, data); err != nil {
 		return nil, err
 	}
 	key, err := r.resultsKey(data.Fingerprint(), tasks)
@@ -102,17 +99,25 @@ func anyDeclared(c *config.Config) bool {
 	return slices.ContainsFunc(c.EachTeacher(), func(t config.Taught) bool { return t.Config.Teacher.Declared != "" })
 }
 
-// relabel gives test data the labels of the training data where a metric is about logits, which are in their order.
-func (r *Runner) relabel(ctx context.Context, test datasets.Dataset) (datasets.Dataset, error) {
+// testData opens the test data and checks that they are enough for the metrics, before a model runs. Where a metric is
+// about logits, which are in the order of the training data's classes, they get the labels of those.
+func (r *Runner) testData(ctx context.Context) (datasets.Dataset, error) {
+	test, err := r.dataset(ctx, "test")
+	if err != nil {
+		return nil, err
+	}
 	metrics, err := eval.ParseMetrics(r.Experiment.Base.Eval.Metrics)
-	if err != nil || !slices.ContainsFunc(metrics, eval.Metric.OnLogits) {
-		return test, err
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(metrics, eval.Metric.OnLogits) {
+		return test, checkMetrics(r.Experiment.Base.Eval, nil, test)
 	}
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
 		return nil, err
 	}
-	return datasets.WithClasses(test, data.Classes()), nil
+	return datasets.WithClasses(test, data.Classes()), checkMetrics(r.Experiment.Base.Eval, data.Classes(), test)
 }
 
 // byRow cuts tasks where the row of the table changes.
@@ -134,7 +139,7 @@ func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Exper
 		return nil, err
 	}
 	r := &Runner{Machine: m, Experiment: e}
-	data, err := r.dataset(ctx, "test")
+	data, err := r.testData(ctx)
 	if err != nil {
 		return nil, err
 	}

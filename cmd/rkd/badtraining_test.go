@@ -96,13 +96,17 @@ func TestBadInputOfLaterStages(t *testing.T) {
 		},
 		"more nearest neighbours than samples": {
 			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
-			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[knn@150]"}, code: exitInput,
-			says: []string{"150", "149"},
+			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[knn@150]"}, code: exitUsage,
+			says: []string{"knn@150", "150 nearest others", "150 samples"},
 		},
 		"episodes with more samples than a class has": {
 			prepare: func(t *testing.T, dir string) { must(t, dir, "run", sampleConfig) },
-			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitInput,
-			says: []string{"5-way-20-shot", "30 samples", "20 shots"},
+			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitUsage,
+			says: []string{"5-way-20-shot", "class 5 has 30 samples", "35"},
+		},
+		"a metric of evaluation that the test data are too few for, before training": {
+			prepare: precomputed,
+			args:    onSample(t, "distill", "eval.metrics=[knn@150]"), code: exitUsage, says: []string{"knn@150", "150 samples"},
 		},
 		"student from a file that is missing": {
 			prepare: precomputed,
