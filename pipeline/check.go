@@ -9,7 +9,6 @@ import (
 	"rkd/datasets"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
-	"rkd/pipeline/objective"
 	"rkd/student/arch"
 	"rkd/student/sampler"
 	"rkd/student/train"
@@ -25,7 +24,7 @@ type checked struct {
 
 // check refuses, before the teacher runs, what a later stage would refuse: data that cannot be read, losses and metrics
 // that lack labels, classes or samples, batches that cannot be drawn, students that do not fit their samples. What
-// depends on the teacher's output is left to checkWidths.
+// depends on the teachers' outputs is left to checkWidths.
 func (r *Runner) check(ctx context.Context) (err error) {
 	if r.checks == nil {
 		r.checks, err = r.checkAll(ctx)
@@ -46,7 +45,11 @@ func (r *Runner) checkAll(ctx context.Context) ([]*checked, error) {
 	var all []*checked
 	for _, t := range Tasks(r.Experiment) {
 		c := &checked{Task: t, options: trainingOptions(t.Config, len(labels), mixes(data))}
-		if err := c.check(data, size, labels, groups); err != nil {
+		err := r.checkEngine(t.Config.Engine)
+		if err == nil {
+			err = c.check(data, size, labels, groups)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
 		all = append(all, c)
@@ -221,22 +224,4 @@ func classList(classes []string) string {
 		text += c
 	}
 	return text
-}
-
-// checkWidths refuses losses that do not fit the widths of the teacher's outputs, before it runs over the data.
-func (r *Runner) checkWidths(ctx context.Context, dim, logits int) error {
-	data, err := r.dataset(ctx, "train")
-	if err != nil {
-		return err
-	}
-	for _, c := range r.checks {
-		w := objective.Widths{Student: c.network.Dim, Teacher: dim, Logits: logits, Shots: c.options.Batch.Shots}
-		if c.Config.Loss.OnLogits() {
-			w.Classes = c.Config.Loss.Classes(len(data.Classes()), logits)
-		}
-		if _, err := c.Config.Loss.Build(w, c.Config.Student.Head, c.Seed); err != nil {
-			return fmt.Errorf("%s: %w", c.Task, err)
-		}
-	}
-	return nil
 }

@@ -29,7 +29,11 @@ func (r *Runner) Checkup(ctx context.Context) (checks []Check, err error) {
 		checks = append(checks, Check{name, fault == nil, text})
 	}
 	c := &r.Experiment.Base
-	for _, part := range []string{"train", "test"} {
+	parts := []string{"train"}
+	if c.Data.Tested() {
+		parts = append(parts, "test")
+	}
+	for _, part := range parts {
 		check("data."+part, func() (string, error) {
 			d, err := r.dataset(ctx, part)
 			if err != nil {
@@ -70,9 +74,9 @@ func (r *Runner) Checkup(ctx context.Context) (checks []Check, err error) {
 			return fmt.Sprintf("%d numbers a sample, input %v", n.Dim, input), nil
 		})
 	}
-	if len(c.EachTeacher()) == 1 {
-		check("cache "+c.Cache.Dir, func() (string, error) {
-			source, err := openCache(ctx, train, c)
+	for _, t := range c.EachTeacher() {
+		check("cache "+t.Config.Cache.Dir, func() (string, error) {
+			source, err := openCache(ctx, train, t.Config)
 			if errors.Is(err, cache.ErrNoCache) || errors.Is(err, cache.ErrIncomplete) {
 				return "not complete: 'rkd precompute' fills it", nil
 			}
@@ -82,5 +86,14 @@ func (r *Runner) Checkup(ctx context.Context) (checks []Check, err error) {
 			return fmt.Sprintf("%d rows of this experiment", source.Rows()), nil
 		})
 	}
+	if err != nil {
+		return checks, err // what follows would say the same again
+	}
+	check("experiment", func() (string, error) {
+		if err := r.check(ctx); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("engines, batches and metrics of %d trainings fit the data", len(r.checks)), nil
+	})
 	return checks, err
 }

@@ -23,8 +23,24 @@ func (r *Runner) openEngine(e config.Engine, network *arch.Network, weights *arc
 	opened, err := engine.NewONNXRuntime(network, weights, batch, engine.Options{
 		Threads: e.Threads, Provider: e.Provider, ProviderOptions: e.ProviderOptions,
 	})
-	if errors.Is(err, ort.ErrProvider) {
-		return nil, fmt.Errorf("%w: engine: %w", config.ErrConfig, err)
+	return opened, engineError(err)
+}
+
+// checkEngine refuses an execution provider that is not there, before anything is trained.
+func (r *Runner) checkEngine(e config.Engine) error {
+	o := ort.Options{Provider: e.Provider, ProviderOptions: e.ProviderOptions}
+	if e.Kind == config.EngineGorgonia || o.OnProcessor() && len(o.ProviderOptions) == 0 {
+		return nil
 	}
-	return opened, err
+	if err := r.runtime(); err != nil {
+		return err
+	}
+	return engineError(ort.CheckProvider(o))
+}
+
+func engineError(err error) error {
+	if errors.Is(err, ort.ErrProvider) {
+		return fmt.Errorf("%w: engine: %w", config.ErrConfig, err)
+	}
+	return err
 }

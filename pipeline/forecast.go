@@ -93,6 +93,9 @@ func (r *Runner) Forecast(ctx context.Context) (*Forecast, error) {
 		counted := count(test)
 		f.Test = &counted
 	}
+	if err := r.checkTeachers(ctx, data); err != nil {
+		return nil, err
+	}
 	for _, t := range c.EachTeacher() {
 		of, err := r.forecastTeacher(ctx, t, data)
 		if err != nil {
@@ -125,7 +128,7 @@ func (r *Runner) forecastTeacher(ctx context.Context, of config.Taught, data dat
 	}
 	defer func() { err = errors.Join(err, model.Close()) }()
 	if of.Name == "" {
-		if err := r.checkWidths(ctx, model.Dim(), model.LogitsDim()); err != nil {
+		if err := r.checkWidths(ctx, []outputWidths{modelWidths(c, model.Dim(), model.LogitsDim())}); err != nil {
 			return nil, err
 		}
 	}

@@ -30,6 +30,9 @@ func (r *Runner) Precompute(ctx context.Context) (filled []*cache.Cache, err err
 	if err != nil {
 		return nil, err
 	}
+	if err := r.checkTeachers(ctx, data); err != nil {
+		return nil, err
+	}
 	for _, t := range r.Experiment.Base.EachTeacher() {
 		done, err := r.precompute(ctx, t, data)
 		if err != nil {
@@ -129,6 +132,9 @@ func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, 
 	}
 	data, err := r.dataset(ctx, "train")
 	if err != nil {
+		return nil, err
+	}
+	if err := r.checkTeachers(ctx, data); err != nil {
 		return nil, err
 	}
 	for _, t := range r.Experiment.Base.EachTeacher() {
@@ -349,7 +355,7 @@ func (r *Runner) plan(ctx context.Context, c *config.Config, data datasets.Datas
 	err = checkTop(c.Teacher.Logits, model.LogitsDim())
 	if err == nil && r.checks != nil && len(r.Experiment.Base.Teachers) == 0 &&
 		c.Teacher.Model == r.Experiment.Base.Teacher.Model {
-		err = r.checkWidths(ctx, model.Dim(), model.LogitsDim())
+		err = r.checkWidths(ctx, []outputWidths{modelWidths(c, model.Dim(), model.LogitsDim())})
 	}
 	if err == nil {
 		err = checkDisk(c.Cache.Dir, cacheBytes(data, c.Cache.Views, model.Dim(), logitsWidth(c.Teacher.Logits,

@@ -24,6 +24,13 @@ func (r *Runner) Run(ctx context.Context) (res *Results, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, release()) }()
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	if err := r.checkTeachers(ctx, data); err != nil {
+		return nil, err
+	}
 	tasks := Tasks(r.Experiment)
 	for generation := 1; ; generation++ {
 		if err := r.generation(ctx, tasks); err != nil {

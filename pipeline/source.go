@@ -122,16 +122,12 @@ func (s *source) identity() (key, model string) {
 }
 
 // widths are the sizes of the teachers' side of the losses.
-func (s *source) widths() (w objective.Widths) {
-	for i, t := range s.teachers {
-		m := s.caches[i].Manifest()
-		if t.Name != "" && s.combine == config.CombineLosses {
-			w.Shares = append(w.Shares, objective.Share{Name: t.Name, From: w.Teacher, To: w.Teacher + m.Dim, Weight: t.Weight})
-		}
-		w.Teacher += m.Dim
-		w.Logits = max(w.Logits, s.classes[i])
+func (s *source) widths() objective.Widths {
+	outputs := make([]outputWidths, len(s.caches))
+	for i, c := range s.caches {
+		outputs[i] = outputWidths{c.Manifest().Dim, s.classes[i]}
 	}
-	return w
+	return lossWidths(s.teachers, s.combine, outputs)
 }
 
 // Load reads the rows of all caches, of which more than most bytes are mapped from a scratch file in dir. Of several

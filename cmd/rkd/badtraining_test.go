@@ -104,6 +104,9 @@ func TestBadInputOfLaterStages(t *testing.T) {
 			args:    []string{"eval", sampleConfig, "--set", "eval.metrics=[5-way-20-shot]"}, code: exitUsage,
 			says: []string{"5-way-20-shot", "class 5 has 30 samples", "35"},
 		},
+		"an engine's provider that is not there, before the teacher runs": {
+			args: onSample(t, "precompute", "engine.provider=abacus"), code: exitUsage, says: []string{"engine", "abacus"},
+		},
 		"a metric of evaluation that the test data are too few for, before training": {
 			prepare: precomputed,
 			args:    onSample(t, "distill", "eval.metrics=[knn@150]"), code: exitUsage, says: []string{"knn@150", "150 samples"},

@@ -65,6 +65,23 @@ func TestSeveralTeachers(t *testing.T) {
 	}
 }
 
+// A loss that fits the first of several teachers and not the second is refused before the first one runs.
+func TestLossesMustFitEachTeacher(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	if err := os.WriteFile(filepath.Join(dir, "two.yaml"), []byte(twoTeachers), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	const wide = "loss={regression: {weight: 1, project: false}}"
+	for _, command := range []string{"precompute", "run", "plan"} {
+		r := rkd(t, dir, command, "two.yaml", "--set", "student.embedding_dim=10", "--set", wide)
+		if r.code != exitUsage || !strings.Contains(r.stderr, "loss.regression") || strings.Contains(r.stderr, "images, ") {
+			t.Errorf("%s: exit code %d, expected %d and loss.regression before the teachers run:\n%s", command, r.code,
+				exitUsage, r.stderr)
+		}
+	}
+}
+
 // A network that is trained without a teacher is the teacher of another.
 func TestTeacherMadeHere(t *testing.T) {
 	t.Parallel()

@@ -32,6 +32,16 @@ func (o Options) provider() string {
 	return cmp.Or(short, "cpu")
 }
 
+// CheckProvider says whether a session with these options can have its provider: ErrProvider where the library lacks it,
+// or it does not take its options. No model is needed.
+func CheckProvider(o Options) error {
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		return clean(err)
+	}
+	return errors.Join(appendProvider(options, o), options.Destroy())
+}
+
 // appendProvider adds the provider that o names, before the processor, which takes what the provider cannot do.
 func appendProvider(options *ort.SessionOptions, o Options) error {
 	short := o.provider()
