@@ -181,7 +181,7 @@ func (r *runReport) verdicts() []report.Block {
 	return []report.Block{t}
 }
 
-// judged is what a verdict is given of a row.
+// judged is a row of the table as package verdict takes it.
 func (r *runReport) judged(row reportedRow) verdict.Student {
 	c := row.tasks[0].Config
 	s := verdict.Student{Setting: verdict.Setting{
@@ -202,7 +202,7 @@ func (r *runReport) judged(row reportedRow) verdict.Student {
 	return s
 }
 
-// history takes from the epochs of a training what a verdict looks at.
+// history collects the figures of a training's epochs that a verdict is based on.
 func history(epochs []train.Metrics, metric string) verdict.History {
 	var h verdict.History
 	for _, m := range epochs {

@@ -15,7 +15,7 @@ import (
 	"rkd/datasets"
 )
 
-// cacheBytes estimates the size of a cache: the values of a row, what it tells of its sample, and its place in the
+// cacheBytes estimates the size of a cache: the values of a row, the columns about its sample, and its entries in the
 // index and in the plan's table.
 func cacheBytes(data datasets.Dataset, views, dim, logits int) int64 {
 	const (

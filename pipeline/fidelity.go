@@ -17,7 +17,7 @@ const (
 	correlationRows = 1000
 )
 
-// fidelity compares what students say of the test samples with what the teacher says.
+// fidelity compares the embeddings of the test samples by students with those by the teacher.
 type fidelity struct {
 	teacher outputs
 	rows    []int // of the teacher that are compared, ascending; none where there are too few
@@ -34,8 +34,8 @@ func newFidelity(teacher outputs) *fidelity {
 	return f
 }
 
-// to measures how alike a model is to the teacher. A measure that is undefined, as where all distances are equal, is
-// left out, and so are all where the model did not see the teacher's samples.
+// to measures a model's agreement with the teacher. A measure that is undefined, for example because all distances are
+// equal, is left out; so are all of them if the model has embeddings of other samples than the teacher.
 func (f *fidelity) to(ctx context.Context, model outputs) (map[string]float64, error) {
 	if len(f.rows) == 0 || !slices.Equal(f.teacher.ids, model.ids) {
 		return nil, nil

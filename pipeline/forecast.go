@@ -13,7 +13,7 @@ import (
 	"rkd/teacher"
 )
 
-// Forecast is what an experiment will take, found out without running it.
+// Forecast is the time, memory and disk space that an experiment will take, predicted without running it.
 type Forecast struct {
 	Train    Counted           `json:"train"`
 	Test     *Counted          `json:"test,omitempty"`

@@ -96,7 +96,7 @@ type vectorOf struct {
 	view int32
 }
 
-// matchVectors finds the vector of each row.
+// matchVectors finds the vector of each row by the row's path or id.
 func matchVectors(set *exchange.Set, data datasets.Dataset, views int, o ImportOptions) (map[vectorOf]int, *Imported,
 	error,
 ) {

@@ -28,8 +28,8 @@ type Account struct {
 	Skipped []Undecodable   `json:"skipped"`
 }
 
-// account balances what the data have against what a cache of them holds, and keeps it in the run directory. Totals
-// that do not add up are cache.ErrRows.
+// account balances the samples of the data against the rows of their cache, and writes the ledger into the run
+// directory. Totals that do not add up are cache.ErrRows.
 func (r *Runner) account(ctx context.Context, data datasets.Dataset, filled *cache.Cache, views int) (*Account, error) {
 	m := filled.Manifest()
 	a := &Account{Data: data.Ledger(), Rows: m.Rows, Cached: data.Len() - m.Skipped.Count, Skipped: []Undecodable{}}

@@ -32,7 +32,7 @@ const (
 	thumbnail = 96
 )
 
-// looked is what models say of some test samples.
+// looked holds the embeddings of some test samples by several models.
 type looked struct {
 	report  *runReport
 	data    datasets.Dataset

@@ -8,7 +8,7 @@ import (
 	"rkd/models/onnx"
 )
 
-// Range is what the activations of a tensor are taken to lie in; what is outside is clipped.
+// Range is the interval that the activations of a tensor are quantised over; values outside are clipped.
 type Range struct{ Low, High float64 }
 
 // affine is uint8: real = scale·(q − zero).

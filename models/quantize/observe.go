@@ -35,10 +35,10 @@ var Methods = []string{Max, Percentile, Tighter, Entropy}
 const (
 	bins   = 2048
 	levels = 128 // that an absolute value has in 8 bits
-	enough = 50  // values a bin: of fewer nobody can tell a distribution
+	enough = 50  // values a bin: fewer do not estimate a distribution
 )
 
-// Observation is what was seen of a model's activations.
+// Observation holds the histograms of a model's activations.
 type Observation struct {
 	tensors map[string]*histogram
 }

@@ -32,8 +32,8 @@ func readMatrix(path string) (*Set, error) {
 // maxEntry bounds an array of a NumPy archive.
 const maxEntry = 64 << 30
 
-// readNPZ reads a NumPy archive: of its arrays the one that is a matrix, and those that are called ids, paths and
-// views, or much like it.
+// readNPZ reads a NumPy archive: the one array that is a matrix, and the arrays of ids, paths and views, whose names
+// are those in idNames and pathNames.
 func readNPZ(path string) (*Set, error) {
 	archive, err := zip.OpenReader(path)
 	if err != nil {
@@ -179,7 +179,7 @@ func readTexts(r io.Reader) ([]string, error) {
 	return out, nil
 }
 
-// name fills in what rows are of, from a text file with an id or a path a line, or from a Parquet file.
+// name fills in the ids or paths of the rows, from a text file with one a line, or from a Parquet file.
 func (s *Set) name(file string) error {
 	if strings.HasSuffix(strings.ToLower(file), ".parquet") {
 		t, err := readTable(file, false)

@@ -13,8 +13,8 @@ import (
 
 func readParquet(path string) (*Set, error) { return readTable(path, true) }
 
-// readTable reads the columns of a Parquet file that say what its rows are of, and the vectors where they are wanted.
-// Parquet files of others are hostile input: a panic of the parser is an error.
+// readTable reads the columns of ids and paths of a Parquet file, and the vectors where they are wanted. The file may
+// be hostile: a panic of the parser becomes an error.
 func readTable(path string, vectors bool) (s *Set, err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// ink is a colour of a plot by its role. A plot is drawn in stand-ins, one for each role, which variables then replaces
-// with variables of the style sheet: so one drawing suits light and dark.
+// ink is a colour of a plot by its role. A plot is drawn in placeholder colours, one a role, which the function
+// variables replaces by variables of the style sheet: one drawing serves light and dark.
 type ink uint8
 
 const (
@@ -38,15 +38,15 @@ func (k ink) colour() color.Color { return color.NRGBA{R: 1, G: 0, B: uint8(k), 
 
 func (k ink) hex() string { return fmt.Sprintf("#0100%02X", uint8(k)) }
 
-// faint is the colour of a band, and faintHex what the drawing calls it. It is opaque there, as the stand-in would be
-// another colour otherwise.
+// faint is the colour of a band, and faintHex what the drawing calls it. It is opaque there: blending would
+// change the placeholder.
 func (k ink) faint() color.Color { return color.NRGBA{R: 2, G: 0, B: uint8(k), A: 255} }
 
 func (k ink) faintHex() string { return fmt.Sprintf("#0200%02X", uint8(k)) }
 
 func series(i int) ink { return inkFirst + ink(i%seriesColours) }
 
-// variables replaces the stand-ins in a drawing with variables.
+// variables replaces the placeholder colours in a drawing by variables of the style sheet.
 func variables(svg string) string {
 	var pairs []string
 	for i, p := range palette {

@@ -23,7 +23,7 @@ type Page struct {
 type Section struct {
 	ID, Title string // ID is the anchor
 	Blocks    []Block
-	// Folded sections are closed at first; they have what few readers look for.
+	// Folded sections are closed at first: most readers do not need them.
 	Folded bool
 }
 

@@ -165,7 +165,7 @@ func widen(a *plot.Axis, log bool) {
 	}
 }
 
-// add adds a series to a plot and returns what stands for it in the legend, nothing where no value is finite.
+// add adds a series to a plot and returns its entry in the legend, nil where no value is finite.
 func (p *Plot) add(g *plot.Plot, s *Series) ([]plot.Thumbnailer, error) {
 	if len(s.X) != len(s.Y) {
 		return nil, fmt.Errorf("%d and %d values, expected as many x as y", len(s.X), len(s.Y))

@@ -21,7 +21,7 @@ var ErrUnsupported = errors.New("no program")
 // Languages that Write knows.
 var Languages = []string{"python", "node", "go"}
 
-// Model is what a program needs to know of a model.
+// Model describes a model as far as a program that runs it needs to know.
 type Model struct {
 	File, Name string
 	// Input takes pixels, uint8 (N,H,W,C), where Pixels, which are normalised inside; and images of any size where Any.

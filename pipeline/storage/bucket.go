@@ -22,7 +22,7 @@ const (
 	mostParts  = 9000 // S3 takes 10,000
 )
 
-// The entries of an object's metadata: the SHA-256 of its bytes, and a number that only who wrote it knows.
+// The entries of an object's metadata: the SHA-256 of its bytes, and a random number that only its writer knows.
 const (
 	sumEntry    = "rkdsha256"
 	writerEntry = "rkdwriter"
@@ -64,7 +64,7 @@ func (b *bucket) List(ctx context.Context) ([]Entry, error) {
 	return entries, err
 }
 
-// each calls visit with every object of the folder, and with deep of folders in it, too, and with its name there.
+// each calls visit with the name and object of every file of the folder; with deep also of the folders in it.
 func (b *bucket) each(ctx context.Context, deep bool, visit func(o Object, name string) error) error {
 	c, err := b.connect()
 	if err != nil {
@@ -187,7 +187,7 @@ func (c *client) upload(ctx context.Context, key string, content *io.SectionRead
 	return explain(ctx, err)
 }
 
-// createsIfAbsent makes sure, once, that of two that create an object the second one is refused.
+// createsIfAbsent makes sure, once a process, that the bucket refuses to create an object that exists.
 func (c *client) createsIfAbsent(ctx context.Context, prefix string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -207,7 +207,7 @@ func (c *client) createsIfAbsent(ctx context.Context, prefix string) error {
 	_ = retry(context.WithoutCancel(ctx), func() error { return c.Remove(ctx, key) }) // who may not delete may write
 	switch {
 	case err == nil:
-		return fmt.Errorf("%w: it has no creation if absent (If-None-Match): two writers would take each other's place",
+		return fmt.Errorf("%w: it has no creation if absent (If-None-Match): two writers would overwrite each other",
 			ErrRefused)
 	case kindOf(ctx, err) != taken:
 		return explain(ctx, err)
@@ -231,7 +231,7 @@ func (b *bucket) Remove(ctx context.Context, name string) error {
 // Sweep does nothing: an object has its name only when it is whole.
 func (b *bucket) Sweep(context.Context, func(string) bool) error { return nil }
 
-// spool is a local file that nobody else has a name for.
+// spool is a local temporary file that holds the content of an upload, so that a failed request can be repeated.
 type spool struct{ *os.File }
 
 func newSpool() (*spool, error) {

@@ -15,7 +15,7 @@ type Client interface {
 	// the last one. Without deep, keys with a slash after the prefix are left out.
 	List(ctx context.Context, prefix string, deep bool, token []byte) (page []Object, next []byte, err error)
 	Stat(ctx context.Context, key string) (Object, error)
-	// Read fills p from an offset of an object on, and says which object it was.
+	// Read fills p with the bytes of an object from an offset on, and returns which version of the object they are of.
 	Read(ctx context.Context, key string, offset int64, p []byte) (Object, error)
 	Write(ctx context.Context, key string, content *io.SectionReader, o WriteOptions) error
 	Remove(ctx context.Context, key string) error
@@ -45,11 +45,11 @@ var openers = map[string]func(url string) (Client, error){}
 // Register says how the buckets of a scheme are opened. Packages call it when the program starts.
 func Register(scheme string, open func(url string) (Client, error)) { openers[scheme] = open }
 
-// client is an open bucket, shared by all of this process.
+// client is an open bucket, which all stores of this process share.
 type client struct {
 	Client
 	mu      sync.Mutex
-	creates bool // it has been seen to create if absent
+	creates bool // creation if absent has been tried, and works
 }
 
 var clients = struct {

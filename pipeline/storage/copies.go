@@ -171,8 +171,8 @@ func (c *copyFolder) intact(path, sum string, size int64) bool {
 	return true
 }
 
-// bound removes the copies that were used longest ago until the rest is within the limit; newest stays. Who has one
-// open goes on reading it. What killed processes left goes after a day.
+// bound removes the least recently used copies until the rest is within the limit; newest stays. A process that has a
+// removed one open goes on reading it. Temporary files of killed processes are removed after a day.
 func (c *copyFolder) bound(newest string) error {
 	entries, err := os.ReadDir(c.dir)
 	if err != nil {

@@ -13,25 +13,25 @@ import (
 )
 
 var (
-	// ErrRefused reports a bucket that is not there, or that does not let us in or do what is needed: another try would
-	// end in the same way.
+	// ErrRefused reports a bucket that does not exist, or that does not permit what is needed: another try would fail in
+	// the same way.
 	ErrRefused = errors.New("the bucket refuses")
 	// ErrFull reports a quota that is used up.
 	ErrFull = errors.New("the bucket's quota is used up")
-	// ErrUnreachable reports requests that failed again and again, as where the connection is lost.
+	// ErrUnreachable reports requests that failed on every try, for example because the connection was lost.
 	ErrUnreachable = errors.New("the bucket cannot be reached")
 )
 
-// IsOutage tells whether err says something about the storage, and nothing about what is stored.
+// IsOutage tells whether err is about the storage itself, not about what is stored in it.
 func IsOutage(err error) bool {
 	return errors.Is(err, ErrRefused) || errors.Is(err, ErrFull) || errors.Is(err, ErrUnreachable) ||
 		errors.Is(err, ErrLocation)
 }
 
-// Reason is why a request failed, as far as all services tell alike.
+// Reason is why a request failed, in terms that all services share.
 type Reason int
 
-// Reasons. Other is anything else, and what a lost connection gives.
+// Reasons. Other is anything else, a lost connection among it.
 const (
 	Other   Reason = iota
 	Missing        // no such object
@@ -151,7 +151,7 @@ type policy struct {
 	first, most time.Duration
 }
 
-// retrying is about half a minute, on top of what the clients of the clouds try themselves.
+// retrying lasts about half a minute; the clients of the clouds have retries of their own below it.
 var retrying = policy{tries: 7, first: 250 * time.Millisecond, most: 10 * time.Second}
 
 // retry calls request until it succeeds, fails for good or has failed too often.

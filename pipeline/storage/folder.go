@@ -12,7 +12,7 @@ import (
 	"regexp"
 )
 
-// Folder is the Store of a folder of a file system. Its functions are there for tests to replace.
+// Folder is the Store of a folder of a file system. Tests replace its functions to inject faults.
 type Folder struct {
 	Dir string
 	// CreateFile creates the temporary file through which another one is written.
@@ -24,7 +24,7 @@ type Folder struct {
 // NewFolder is the Store of a folder, which is made when something is written into it.
 func NewFolder(dir string) *Folder { return &Folder{Dir: dir, CreateFile: CreateFile, Link: os.Link} }
 
-// TempFile is what a file is written through before it has its name.
+// TempFile is a file that is being written, before it gets its final name.
 type TempFile interface {
 	io.Writer
 	Sync() error

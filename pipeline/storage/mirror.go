@@ -109,8 +109,8 @@ func (c *copyFolder) pull(ctx context.Context, t *Tree, size int64) error {
 	return c.boundTrees(t.Dir)
 }
 
-// boundTrees removes the copies of folders that were used longest ago, and that nobody uses now, until the rest is
-// within the limit.
+// boundTrees removes the least recently used copies of folders, those in use excepted, until the rest is within the
+// limit.
 func (c *copyFolder) boundTrees(newest string) error {
 	root := filepath.Dir(newest)
 	entries, err := os.ReadDir(root)

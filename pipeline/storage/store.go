@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Store is a folder of files. Whatever writes is atomic: a name shows all of a file or nothing.
+// Store is a folder of files. Writing is atomic: under a name there is a whole file or none.
 type Store interface {
 	// Path names a file, or with an empty name the store itself, in messages.
 	Path(name string) string

@@ -327,7 +327,7 @@ func RemoveAll(ctx context.Context, location string) error {
 	return err
 }
 
-// used says that a folder is in use, for who looks for the one that was used longest ago.
+// used marks a folder as used now; boundTrees removes the least recently used ones.
 func used(dir string) {
 	now := time.Now()
 	_ = os.Chtimes(dir, now, now)

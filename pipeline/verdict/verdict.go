@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Student is what is known of a variant: its trainings, one a seed, and what came out.
+// Student is a variant as a verdict sees it: its trainings, one a seed, and their figures on the test data.
 type Student struct {
 	Seeds   []History
 	Setting Setting
@@ -49,7 +49,7 @@ const (
 	Flat        Kind = "flat"
 )
 
-// Finding is one thing that is seen, in a sentence with its figures.
+// Finding is one observation, in a sentence with its figures.
 type Finding struct {
 	Kind     Kind
 	Sentence string
