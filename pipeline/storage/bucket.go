@@ -95,19 +95,26 @@ func (b *bucket) each(ctx context.Context, deep bool, visit func(o Object, name 
 	}
 }
 
+// mostReplaced bounds how often Open begins again with a small object that others replace while it is read.
+const mostReplaced = 16
+
 func (b *bucket) Open(ctx context.Context, name string) (File, error) {
-	o, err := b.object(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if o.Size <= smallBytes {
-		data := make(sectionWriter, o.Size)
-		if err := o.download(ctx, data); err != nil {
+	for replaced := 0; ; replaced++ {
+		o, err := b.object(ctx, name)
+		if err != nil {
 			return nil, err
 		}
-		return memory{bytes.NewReader(data)}, nil
+		if o.Size > smallBytes {
+			return o.open(ctx)
+		}
+		data := make(sectionWriter, o.Size)
+		if err = o.download(ctx, data); err == nil {
+			return memory{bytes.NewReader(data)}, nil
+		}
+		if !errors.Is(err, errChanged) || replaced == mostReplaced {
+			return nil, err
+		}
 	}
-	return o.open(ctx)
 }
 
 // object looks at an object.

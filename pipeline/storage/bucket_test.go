@@ -162,6 +162,23 @@ func TestBucketWithoutCreationIfAbsent(t *testing.T) {
 }
 
 // large is more than an object that is read into memory, and more than one part.
+// A small object that another process replaces between the two requests of reading it is read as it is then.
+func TestReplacedWhileRead(t *testing.T) {
+	m, url := newBucket()
+	s := storage.At(url)
+	must(t, s.Create(t.Context(), "name", storage.Bytes([]byte("first"))))
+	m.Before = func(request, key string) error {
+		if request == "Read" {
+			m.Before = nil
+			m.Put(key, "the second")
+		}
+		return nil
+	}
+	if got := get(t, s, "name"); got != "the second" {
+		t.Errorf("got %q", got)
+	}
+}
+
 var large = strings.Repeat("0123456789abcdef", 9<<20/16+1) + "end"
 
 func TestLargeObjects(t *testing.T) {
@@ -177,10 +194,9 @@ func TestLargeObjects(t *testing.T) {
 			m, url := newBucket()
 			s := storage.At(url)
 			must(t, s.Create(t.Context(), "name", storage.Bytes([]byte(large))))
-			failed := false
+			var failed atomic.Bool // parts are read at the same time
 			m.Before = func(request, _ string) error {
-				if request == "Read" && !failed {
-					failed = true
+				if request == "Read" && failed.CompareAndSwap(false, true) {
 					return &storage.Fault{Err: io.ErrUnexpectedEOF}
 				}
 				return nil
