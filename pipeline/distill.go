@@ -36,6 +36,11 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task) (err error) {
 	if err != nil {
 		return err
 	}
+	if len(trainings) > 0 && trainings[0].Generation == 1 {
+		if err := r.accountOnce(ctx, r.data["train"], trainings[0].source); err != nil {
+			return err
+		}
+	}
 	release, err := r.holdTasks(ctx, tasks)
 	if err != nil {
 		return err

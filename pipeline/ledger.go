@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"syscall"
 
@@ -53,10 +54,27 @@ func (r *Runner) account(ctx context.Context, data datasets.Dataset, filled *cac
 		}
 		a.Skipped = append(a.Skipped, Undecodable{Path: data.Path(at), Reason: reason})
 	}
-	r.Progress.Say("precompute: of %d files and samples %d are cached, %d skipped; %s", a.Data.Found, a.Cached,
+	r.Progress.Say("cache: of %d files and samples %d are cached, %d skipped; %s", a.Data.Found, a.Cached,
 		len(a.Skipped),
 		a.Data)
 	return a, r.writeAccount(a)
+}
+
+// accountOnce writes the ledger of a cache that tasks of a plan have filled, which no process has seen whole before.
+// Vectors that were imported may lack samples, and have none.
+func (r *Runner) accountOnce(ctx context.Context, data datasets.Dataset, s *source) error {
+	if _, err := os.Stat(filepath.Join(workDir(&r.Experiment.Base), LedgerFile)); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for i, t := range s.teachers {
+		if t.Config.Teacher.Declared != "" {
+			continue
+		}
+		if _, err := r.account(ctx, data, s.caches[i], t.Config.Cache.Views); err != nil {
+			return s.named(t, err)
+		}
+	}
+	return nil
 }
 
 // writeAccount keeps the account; one that is there already is left alone, as is a folder that cannot be written.

@@ -60,6 +60,15 @@ func TestPlanAndTasks(t *testing.T) {
 			t.Errorf("%s differs from that of one process", name)
 		}
 	}
+	// No task has seen all samples: the first training balances the ledger.
+	ledger := "runs/sample/ledger.json"
+	if _, err := os.Stat(filepath.Join(dir, ledger)); err == nil {
+		t.Error("there is a ledger before the cache has been seen whole")
+	}
+	must(t, dir, onSample(t, "distill", "train.epochs=1", "train.steps_per_epoch=1")...)
+	if string(read(t, filepath.Join(whole, ledger))) != string(read(t, filepath.Join(dir, ledger))) {
+		t.Error("the ledger differs from that of one process")
+	}
 	if r := must(t, dir, "precompute", sampleConfig); !strings.Contains(r.stderr, "up to date") {
 		t.Errorf("after tasks a run is not up to date:\n%s", r.stderr)
 	}
