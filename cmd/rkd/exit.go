@@ -11,6 +11,7 @@ import (
 	"rkd/datasets"
 	"rkd/datasets/fault"
 	"rkd/datasets/memory"
+	"rkd/datasets/parquetfile"
 	"rkd/datasets/regular"
 	"rkd/models/onnx"
 	"rkd/models/ort" //nolint:depguard // its sentinel errors only
@@ -94,7 +95,7 @@ var sentinels = []struct {
 	{exitInput, "'rkd distill CONFIG' makes a checkpoint", []error{train.ErrNoCheckpoint}},
 	{exitInput, "", []error{
 		datasets.ErrFormat, datasets.ErrDecode, datasets.ErrShape, datasets.ErrChanged, datasets.ErrUnknownSample,
-		regular.ErrNotRegular, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement, quantize.ErrModel,
+		regular.ErrNotRegular, parquetfile.ErrMalformed, onnx.ErrFormat, onnx.ErrExternal, ort.ErrElement, quantize.ErrModel,
 		teacher.ErrShape, teacher.ErrNotFunction, cache.ErrCorrupt, cache.ErrRows, eval.ErrInput, vectors.ErrFormat,
 		engine.ErrInput, loss.ErrDegenerate,
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, fs.ErrNotExist, syscall.ENOTDIR,

@@ -14,34 +14,45 @@ import (
 	"rkd/datasets/regular"
 )
 
+// ErrMalformed reports bytes that are no Parquet file, or a damaged one.
+var ErrMalformed = errors.New("malformed Parquet")
+
 // Guard runs a function that parses a file's bytes and turns a panic into an error. parquet-go trusts the bytes that it
 // decodes in places and panics on some that no writer makes.
 func Guard(parse func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("malformed Parquet: %v", r)
+			err = fmt.Errorf("%w: %v", ErrMalformed, r)
 		}
 	}()
 	return parse()
 }
 
+// mostFooter bounds the footer of a file, in bytes.
+const mostFooter = 1 << 30
+
 // Footer reads the footer of a Parquet file of size bytes. It may panic on hostile bytes; see Guard.
 func Footer(r io.ReaderAt, size int64, options ...parquet.FileOption) (*parquet.File, error) {
-	// The file ends with the footer's length and a magic word. parquet-go would set aside what the length says.
+	// The file ends with the footer's length and a magic word. parquet-go would allocate what the length says.
 	var tail [8]byte
 	if size < 12 {
-		return nil, fmt.Errorf("%d bytes are no Parquet file", size)
+		return nil, fmt.Errorf("%w: %d bytes, expected 12 or more", ErrMalformed, size)
 	}
 	if _, err := r.ReadAt(tail[:], size-8); err != nil {
 		return nil, err
 	}
 	if string(tail[4:]) != "PAR1" {
-		return nil, fmt.Errorf("it ends with %q, expected Parquet's \"PAR1\": the file is no Parquet, or truncated", tail[4:])
+		return nil, fmt.Errorf("%w: it ends with %q, expected \"PAR1\": the file is no Parquet, or truncated", ErrMalformed,
+			tail[4:])
 	}
-	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > size-12 {
-		return nil, fmt.Errorf("its footer of %d bytes does not fit into %d", n, size)
+	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > min(size-12, mostFooter) {
+		return nil, fmt.Errorf("%w: its footer of %d bytes does not fit into %d", ErrMalformed, n, size)
 	}
-	return parquet.OpenFile(r, size, options...)
+	f, err := parquet.OpenFile(r, size, options...)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return f, nil
 }
 
 // File is an open file. It is closed when nothing refers to it any more.
@@ -50,7 +61,7 @@ type File struct {
 	Path string
 }
 
-// Open opens the file at path and reads its footer.
+// Open opens the regular file at path and reads its footer.
 func Open(path string) (f *File, err error) {
 	file, err := regular.Open(path)
 	if err != nil {
@@ -59,7 +70,7 @@ func Open(path string) (f *File, err error) {
 	info, err := file.Stat()
 	if err == nil {
 		err = Guard(func() error {
-			of, err := Footer(file, info.Size(), parquet.SkipBloomFilters(true))
+			of, err := Footer(file, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 			f = &File{File: of, Path: path}
 			return err
 		})

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 
+	"rkd/datasets/parquetfile"
 	"rkd/pipeline/storage"
 )
 
@@ -58,7 +59,7 @@ func withFile(ctx context.Context, store Store, name string, read func(File) err
 	if err != nil {
 		return corrupt(store.Path(name), err)
 	}
-	err = guard(func() error { return read(f) })
+	err = parquetfile.Guard(func() error { return read(f) })
 	return corrupt(store.Path(name), errors.Join(err, f.Close()))
 }
 

@@ -22,10 +22,10 @@ func TestCreateRepairs(t *testing.T) {
 		broken string
 	}
 	repairs := []repair{
-		{"an empty shard", func([]byte) []byte { return nil }, "no Parquet file"},
+		{"an empty shard", func([]byte) []byte { return nil }, "12 or more"},
 		{"a shard cut short", func(b []byte) []byte { return b[:len(b)/2] }, name},
 		{"a shard that goes on", func(b []byte) []byte { return append(b, 0) }, name},
-		{"a shard of text", func([]byte) []byte { return []byte("This is no Parquet file at all.") }, "footer"},
+		{"a shard of text", func([]byte) []byte { return []byte("This is no Parquet file at all.") }, "no Parquet"},
 		{
 			"another shard of the plan", func([]byte) []byte { return []byte(whole[shardName(1, 1, 4)]) },
 			"says shard 1",

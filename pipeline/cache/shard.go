@@ -3,7 +3,6 @@ package cache
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,7 +10,9 @@ import (
 	"slices"
 
 	"github.com/parquet-go/parquet-go"
+
 	"github.com/parquet-go/parquet-go/format"
+	"rkd/datasets/parquetfile"
 )
 
 // recordV1 and recordLogitsV1 are the rows of shards of format version 1.
@@ -60,20 +61,9 @@ type shardFile struct {
 	columns map[string]int // places of the columns' values, by the columns' names
 }
 
-// openParquet reads the footer of a Parquet file of size bytes. It may panic on hostile bytes; see guard.
+// openParquet reads the footer of a Parquet file of size bytes. It may panic on hostile bytes; see parquetfile.Guard.
 func openParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
-	// The file ends with the footer's length and a magic word. parquet-go would set aside what the length says.
-	var tail [8]byte
-	if size < 12 {
-		return nil, fmt.Errorf("%d bytes are no Parquet file", size)
-	}
-	if _, err := r.ReadAt(tail[:], size-8); err != nil {
-		return nil, err
-	}
-	if n := int64(binary.LittleEndian.Uint32(tail[:4])); n > size-12 {
-		return nil, fmt.Errorf("its footer of %d bytes does not fit into %d", n, size)
-	}
-	return parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	return parquetfile.Footer(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 }
 
 // openShard reads the footer of a shard of size bytes. Everything that it promises is checked against size before
@@ -359,15 +349,4 @@ func checkLevels(page parquet.Page, levels []byte) error {
 		return errors.New("a list has an absent value")
 	}
 	return nil
-}
-
-// guard runs a function that parses a file's bytes and turns a panic into an error. parquet-go trusts the bytes that it
-// decodes in places and panics on some that no writer makes; this is the one place that knows.
-func guard(parse func() error) (err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("malformed Parquet: %v", r)
-		}
-	}()
-	return parse()
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/format"
+
+	"rkd/datasets/parquetfile"
 )
 
 // TestShardIsOrdinaryParquet reads a shard without this package's reader, and holds its footer against the rules of the
@@ -127,7 +129,7 @@ func TestShardReaderRefuses(t *testing.T) {
 		},
 		{"compression", write([]parquet.WriterOption{kv, parquet.Compression(&parquet.Snappy)},
 			[]float32{1, 2, 3}), "compressed"},
-		{"nothing", nil, "no Parquet file"},
+		{"nothing", nil, "12 or more"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			err := readAll(t, tt.data)
@@ -150,7 +152,7 @@ func mustResolve(t testing.TB, p Plan) Plan {
 
 // readAll reads a shard as Load does, but from memory and without a manifest.
 func readAll(t testing.TB, data []byte) error {
-	return guard(func() error {
+	return parquetfile.Guard(func() error {
 		r := bytes.NewReader(data)
 		s, err := openShard(r, r.Size())
 		if err != nil {

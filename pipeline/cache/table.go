@@ -8,6 +8,8 @@ import (
 	"sort"
 
 	"github.com/parquet-go/parquet-go"
+
+	"rkd/datasets/parquetfile"
 )
 
 // sampleRecord is a row of a plan's table of samples, a Parquet file: a sample that the cache is to hold, and which of
@@ -87,7 +89,7 @@ func (t *sampleTable) rowsEnd(i int) int { return t.starts[i] + t.views - int(t.
 
 // readSampleTable reads the samples that own rows [from, to) of a plan from its table.
 func readSampleTable(ctx context.Context, f File, p *PlanFile, from, to int) (t *sampleTable, err error) {
-	err = guard(func() error {
+	err = parquetfile.Guard(func() error {
 		file, err := openParquet(f, f.Size())
 		if err != nil {
 			return err

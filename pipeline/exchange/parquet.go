@@ -4,40 +4,36 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
 	"github.com/parquet-go/parquet-go"
+
+	"rkd/datasets/parquetfile"
 )
 
 func readParquet(path string) (*Set, error) { return readTable(path, true) }
 
-// readTable reads the columns of ids and paths of a Parquet file, and the vectors where they are wanted. The file may
-// be hostile: a panic of the parser becomes an error.
+// readTable reads the columns of ids and paths of a Parquet file, and the vectors where they are wanted.
 func readTable(path string, vectors bool) (s *Set, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%v", r)
-		}
-		if err != nil && !errors.Is(err, os.ErrNotExist) && !errors.Is(err, os.ErrPermission) {
-			err = fmt.Errorf("%w: reading %q: %w", ErrFormat, path, err)
-		}
-	}()
-	f, err := os.Open(path)
-	if err != nil {
+	f, err := parquetfile.Open(path)
+	if err != nil && !errors.Is(err, parquetfile.ErrMalformed) {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	if err == nil {
+		err = parquetfile.Guard(func() error {
+			s, err = readColumns(f.File, vectors)
+			return err
+		})
 	}
-	file, err := parquet.OpenFile(f, info.Size(), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: reading %q: %w", ErrFormat, path, err)
 	}
-	s = &Set{}
+	return s, nil
+}
+
+func readColumns(file *parquet.File, vectors bool) (*Set, error) {
+	s := &Set{}
 	columns := map[string]int{} // leaves by the names of their top-level columns
 	for i, path := range file.Schema().Columns() {
 		columns[strings.ToLower(path[0])] = i

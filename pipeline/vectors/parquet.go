@@ -9,7 +9,7 @@ import (
 
 	"github.com/parquet-go/parquet-go"
 
-	"rkd/datasets/regular"
+	"rkd/datasets/parquetfile"
 )
 
 // record is a row of a file of vectors.
@@ -20,12 +20,11 @@ type record struct {
 }
 
 const (
-	metadataKey  = "rkd"    // of About, as JSON, among the file's metadata
-	rowsPerGroup = 1 << 16  // of a row group
-	rowsPerChunk = 1 << 10  // written and read at a time
-	mostValues   = 1 << 33  // of one file: 32 GiB
-	createdBy    = "rkd"    // no version: the same vectors give the same bytes
-	mostFooter   = 64 << 20 // bytes
+	metadataKey  = "rkd"   // of About, as JSON, among the file's metadata
+	rowsPerGroup = 1 << 16 // of a row group
+	rowsPerChunk = 1 << 10 // written and read at a time
+	mostValues   = 1 << 33 // of one file: 32 GiB
+	createdBy    = "rkd"   // no version: the same vectors give the same bytes
 )
 
 func encodeParquet(w io.Writer, s *Set) error {
@@ -54,36 +53,25 @@ func encodeParquet(w io.Writer, s *Set) error {
 }
 
 // readParquet reads a file of vectors, or any Parquet file with columns path and embedding.
-func readParquet(path string) (s *Set, err error) {
-	// parquet-go panics on some damaged files.
-	defer func() {
-		if fault := recover(); fault != nil {
-			s, err = nil, fmt.Errorf("%w: %q is damaged: %v", ErrFormat, path, fault)
-		}
-	}()
-	f, err := regular.Open(path)
-	if err != nil {
+func readParquet(path string) (*Set, error) {
+	f, err := parquetfile.Open(path)
+	if err != nil && !errors.Is(err, parquetfile.ErrMalformed) {
 		return nil, fmt.Errorf("reading vectors: %w", err)
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("reading vectors: %w", err)
+	var s *Set
+	if err == nil {
+		err = parquetfile.Guard(func() error {
+			s, err = decodeParquet(f.File)
+			return err
+		})
 	}
-	if s, err = decodeParquet(f, info.Size()); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("%w: %q: %w", ErrFormat, path, err)
 	}
 	return s, nil
 }
 
-func decodeParquet(r io.ReaderAt, size int64) (*Set, error) {
-	if err := checkFooter(r, size); err != nil {
-		return nil, err
-	}
-	file, err := parquet.OpenFile(r, size, parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
-	if err != nil {
-		return nil, err
-	}
+func decodeParquet(file *parquet.File) (*Set, error) {
 	for _, column := range []string{"path", "embedding"} {
 		if file.Root().Column(column) == nil {
 			return nil, fmt.Errorf("it has no column %q", column)
@@ -95,7 +83,7 @@ func decodeParquet(r io.ReaderAt, size int64) (*Set, error) {
 			return nil, fmt.Errorf("its metadata: %w", err)
 		}
 	}
-	if n := file.NumRows(); n < 1 || n > size {
+	if n, size := file.NumRows(), file.Size(); n < 1 || n > size {
 		return nil, fmt.Errorf("%d rows in %d bytes, expected some", n, size)
 	}
 	in := parquet.NewGenericReader[record](file)
@@ -138,21 +126,5 @@ func (s *Set) add(row record) error {
 	}
 	s.Paths, s.Classes = append(s.Paths, row.Path), append(s.Classes, row.Class)
 	s.Values = append(s.Values, row.Embedding...)
-	return nil
-}
-
-// checkFooter refuses a file whose end claims more than it has: parquet-go would set that aside.
-func checkFooter(r io.ReaderAt, size int64) error {
-	var tail [8]byte
-	if size < 12 {
-		return fmt.Errorf("%d bytes are no Parquet file", size)
-	}
-	if _, err := r.ReadAt(tail[:], size-8); err != nil {
-		return err
-	}
-	length := int64(tail[0]) | int64(tail[1])<<8 | int64(tail[2])<<16 | int64(tail[3])<<24
-	if string(tail[4:]) != "PAR1" || length > size-12 || length > mostFooter {
-		return errors.New("it does not end as a Parquet file: truncated, or another kind of file")
-	}
 	return nil
 }
