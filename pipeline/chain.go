@@ -30,8 +30,8 @@ type ChainOptions struct {
 	Missing   bool     // only what is not there yet
 }
 
-// Chain makes the chain of batch jobs of the experiment: over the tasks of the cache's plan, which is written where
-// there is none, and over its trainings.
+// Chain makes the chain of batch jobs of the experiment: over the tasks of the plan of each teacher's cache, which is
+// written where there is none, and over its trainings. Without a teacher it begins with these.
 func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error) {
 	e := r.Experiment
 	if e.Base.Generations > 1 {
@@ -39,17 +39,11 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 			"known when the first is trained; use \"rkd run\", or a configuration whose teacher is the student of another",
 			config.ErrConfig, e.File, e.Base.Generations)
 	}
-	if e.Base.Untaught() {
-		return nil, fmt.Errorf("%w: %s: teacher is none: batch jobs begin with a teacher's cache: use \"rkd run\"",
-			config.ErrConfig, e.File)
-	}
-	if len(e.Base.Teachers) > 0 {
-		return nil, fmt.Errorf("%w: %s: batch jobs take one teacher: fill the caches of several with \"rkd precompute "+
-			"--plan\", which writes a plan for each", config.ErrConfig, e.File)
-	}
 	c := &batch.Chain{
-		Name: e.Base.Name, Config: o.Config, Set: o.Overrides, CacheDir: e.Base.Cache.Dir, RunDir: e.Base.Dir,
-		Program: o.Program, Batch: e.Batch,
+		Name: e.Base.Name, Config: o.Config, Set: o.Overrides, RunDir: e.Base.Dir, Program: o.Program, Batch: e.Batch,
+	}
+	for _, t := range e.Base.EachTeacher() {
+		c.CacheDirs = append(c.CacheDirs, t.Config.Cache.Dir)
 	}
 	var err error
 	if c.ConfigText, err = regular.ReadFile(o.Config); err != nil {
@@ -64,14 +58,7 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 	if err := c.Check(o.Engine); err != nil {
 		return nil, err
 	}
-	p, err := cache.ReadPlan(ctx, e.Base.Cache.Dir)
-	switch {
-	case errors.Is(err, cache.ErrNoPlan):
-		_, err = r.Plan(ctx, e.Batch.Tasks)
-	case err == nil:
-		err = checkPlan(p, &e.Base)
-	}
-	if err != nil {
+	if err := r.planChain(ctx); err != nil {
 		return nil, err
 	}
 	s, err := r.Status(ctx)
@@ -81,6 +68,33 @@ func (r *Runner) Chain(ctx context.Context, o ChainOptions) (*batch.Chain, error
 	c.Work = s.Work(o.Missing)
 	c.Mark, err = r.mark(ctx)
 	return c, err
+}
+
+// planChain makes sure that the cache of each teacher has its plan. Without a teacher the experiment itself is checked.
+func (r *Runner) planChain(ctx context.Context) error {
+	e := r.Experiment
+	if e.Base.Untaught() {
+		return r.check(ctx)
+	}
+	missing := false
+	for _, t := range e.Base.EachTeacher() {
+		p, err := cache.ReadPlan(ctx, t.Config.Cache.Dir)
+		switch {
+		case errors.Is(err, cache.ErrNoPlan):
+			missing = true
+			continue
+		case err == nil:
+			err = checkPlan(p, t.Config)
+		}
+		if err != nil {
+			return t.Named(err)
+		}
+	}
+	if !missing {
+		return nil
+	}
+	_, err := r.Plan(ctx, e.Batch.Tasks)
+	return err
 }
 
 // markName is the name of the mark beside the tasks' failures.

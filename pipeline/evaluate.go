@@ -172,7 +172,7 @@ func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res
 	for _, t := range r.reference.teachers {
 		m, err := r.measureTeacher(ctx, data, t)
 		if err != nil {
-			return r.named(t.Taught, err)
+			return t.Named(err)
 		}
 		res.Samples, res.Skipped = m.Samples, m.Skipped
 		if len(r.reference.teachers) == 1 {

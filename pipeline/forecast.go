@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -99,10 +98,7 @@ func (r *Runner) Forecast(ctx context.Context) (*Forecast, error) {
 	for _, t := range c.EachTeacher() {
 		of, err := r.forecastTeacher(ctx, t, data)
 		if err != nil {
-			if t.Name != "" {
-				err = fmt.Errorf("teacher %s: %w", t.Name, err)
-			}
-			return nil, err
+			return nil, t.Named(err)
 		}
 		f.Teachers = append(f.Teachers, *of)
 	}

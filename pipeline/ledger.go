@@ -71,7 +71,7 @@ func (r *Runner) accountOnce(ctx context.Context, data datasets.Dataset, s *sour
 			continue
 		}
 		if _, err := r.account(ctx, data, s.caches[i], t.Config.Cache.Views); err != nil {
-			return s.named(t, err)
+			return t.Named(err)
 		}
 	}
 	return nil

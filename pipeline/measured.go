@@ -180,7 +180,7 @@ func (r *Runner) referTo(ctx context.Context, c *config.Config) error {
 	for i, t := range filled.teachers {
 		table, err := filled.caches[i].Load(ctx)
 		if err != nil {
-			return r.named(t, err)
+			return t.Named(err)
 		}
 		out := outputs{ids: table.IDs, Outputs: eval.Outputs{
 			Embeddings: table.Embeddings, Dim: table.Dim, Logits: table.Logits, Classes: table.LogitsDim, Labels: table.Labels,
@@ -198,9 +198,6 @@ func (r *Runner) referTo(ctx context.Context, c *config.Config) error {
 	r.reference = f
 	return nil
 }
-
-// named says which of several teachers an error is about.
-func (r *Runner) named(t config.Taught, err error) error { return (*source)(nil).named(t, err) }
 
 // join puts what another teacher says behind what those before it do.
 func (f *reference) join(out outputs, t config.Taught) error {

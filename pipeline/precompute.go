@@ -64,11 +64,7 @@ func (r *Runner) precomputeAll(ctx context.Context, c *config.Config, data datas
 
 // precompute fills the cache of one teacher with what it says of data.
 func (r *Runner) precompute(ctx context.Context, of config.Taught, data datasets.Dataset) (_ *cache.Cache, err error) {
-	defer func() {
-		if err != nil && of.Name != "" {
-			err = fmt.Errorf("teacher %s: %w", of.Name, err)
-		}
-	}()
+	defer func() { err = of.Named(err) }()
 	filled, err := r.fillCache(ctx, of.Config, data)
 	if err == nil && data == r.data["train"] {
 		_, err = r.account(ctx, data, filled, of.Config.Cache.Views)
@@ -120,133 +116,6 @@ func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.
 	return cache.Open(ctx, dir)
 }
 
-// Plan writes the plans of the first generation's caches, one for each teacher, which any number of processes then
-// carry out by PrecomputeTask: the data are fingerprinted and the teachers are opened here, once. Where a folder has
-// its plan already nothing is done. tasks is the number of tasks, 0 for one a shard up to cache.DefaultTasks.
-func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, err error) {
-	if err := r.taught(); err != nil {
-		return nil, err
-	}
-	if err := r.check(ctx); err != nil {
-		return nil, err
-	}
-	data, err := r.dataset(ctx, "train")
-	if err != nil {
-		return nil, err
-	}
-	if err := r.checkTeachers(ctx, data); err != nil {
-		return nil, err
-	}
-	for _, t := range r.Experiment.Base.EachTeacher() {
-		p, err := r.planTeacher(ctx, data, t.Config, tasks)
-		if err != nil {
-			return nil, err
-		}
-		plans = append(plans, p)
-	}
-	return plans, nil
-}
-
-func (r *Runner) planTeacher(ctx context.Context, data datasets.Dataset, c *config.Config, tasks int,
-) (*cache.PlanFile, error) {
-	key, err := cacheKey(data.Fingerprint(), c)
-	if err != nil {
-		return nil, err
-	}
-	if err := cache.Admits(ctx, c.Cache.Dir, key); err != nil {
-		return nil, refused(err)
-	}
-	plan, model, err := r.plan(ctx, c, data, key)
-	if err != nil {
-		return nil, err
-	}
-	if err := model.Close(); err != nil {
-		return nil, err
-	}
-	plan.Tasks = tasks
-	w, err := cache.Create(ctx, c.Cache.Dir, plan)
-	if err != nil {
-		return nil, refused(err)
-	}
-	r.sayKept(w.Plan(), c.Cache.Dir, c.Cache.RowsPerShard, tasks)
-	return w.Plan(), nil
-}
-
-// PrecomputeTask makes the shards of one task of the newest plan of the cache's folder, those that are not there yet.
-// The data are not fingerprinted again: each sample is held against the plan when it is read.
-//
-// It returns cache.ErrNoPlan, cache.ErrTask, and cache.ErrMismatch where the teacher or the data have changed since the
-// plan was written.
-func (r *Runner) PrecomputeTask(ctx context.Context, task int) (*cache.PlanFile, error) {
-	c := &r.Experiment.Base
-	w, err := cache.Resume(ctx, c.Cache.Dir, task)
-	if err != nil {
-		return nil, err
-	}
-	p := w.Plan()
-	if err := checkPlan(p, c); err != nil {
-		return nil, err
-	}
-	if w.Done() {
-		r.Progress.Say("precompute: task %d is up to date", task)
-		return p, nil
-	}
-	data, err := r.plannedData(ctx, w)
-	if err != nil {
-		return nil, err
-	}
-	model, _, err := r.openModel(ctx, c.Teacher, data)
-	if err != nil {
-		return nil, changed(err)
-	}
-	defer model.Close()
-	logits := logitsWidth(c.Teacher.Logits, model.LogitsDim())
-	if p.Basis == "" && model.Dim() != p.Dim || logits != p.LogitsDim {
-		return nil, fmt.Errorf("%w: the teacher gives %d numbers and %d logits, the plan says %d and %d", cache.ErrMismatch,
-			model.Dim(), logits, p.Dim, p.LogitsDim)
-	}
-	return p, r.fill(ctx, c, w, model, data)
-}
-
-// checkPlan refuses, with cache.ErrMismatch, a plan for another teacher or other settings than those of c. The data are
-// not looked at: of them the plan's samples are the details.
-func checkPlan(p *cache.PlanFile, c *config.Config) error {
-	key, err := cacheKey(p.Key.Dataset, c)
-	if err != nil {
-		return err
-	}
-	if diffs := p.Key.Diff(key); len(diffs) > 0 {
-		return fmt.Errorf("%w: what the plan is made for has changed since; write a new plan with \"rkd precompute --plan\"",
-			&cache.MismatchError{Dir: c.Cache.Dir, Differences: diffs})
-	}
-	return nil
-}
-
-// plannedData opens the training data with the sums that the plan knows of the samples that a task reads.
-func (r *Runner) plannedData(ctx context.Context, w *cache.Writer) (datasets.Dataset, error) {
-	sums := map[string][32]byte{}
-	for _, shard := range w.Missing() {
-		for _, a := range w.Rows(shard).About {
-			sums[a.Path] = a.Content
-		}
-	}
-	data, err := r.openData(ctx, "train", sums)
-	if errors.Is(err, errNoSample) {
-		err = fmt.Errorf("%w: the data have changed since the plan was written: none of the task's %d samples is there any "+
-			"more", cache.ErrMismatch,
-			len(sums))
-	}
-	return data, err
-}
-
-// changed says that the plan is of other data, in the error of a file that differs from the plan.
-func changed(err error) error {
-	if errors.Is(err, datasets.ErrChanged) {
-		return fmt.Errorf("%w: the data have changed since the plan was written: %w", cache.ErrMismatch, err)
-	}
-	return err
-}
-
 // checkKey compares a cache with what the configuration asks for. Where they differ, the error says what to do.
 func checkKey(ctx context.Context, c *cache.Cache, key cache.Key, data datasets.Dataset) error {
 	err := c.Check(key)
@@ -265,17 +134,6 @@ func checkKey(ctx context.Context, c *cache.Cache, key cache.Key, data datasets.
 	}
 	return fmt.Errorf("%w: samples have changed since: %s; \"rkd precompute\" computes those that are missing", err,
 		changes)
-}
-
-// sayKept says of a plan that was there already in what it differs from what is asked for.
-func (r *Runner) sayKept(p *cache.PlanFile, dir string, rowsPerShard, tasks int) {
-	if p.RowsPerShard != rowsPerShard {
-		r.Progress.Say("precompute: the plan in %s stays, of %d rows a shard; cache.rows_per_shard %d is for further plans",
-			dir, p.RowsPerShard, rowsPerShard)
-	}
-	if tasks > 0 && p.Tasks != tasks {
-		r.Progress.Say("precompute: the plan in %s stays, of %d tasks, not %d: a plan never changes", dir, p.Tasks, tasks)
-	}
 }
 
 // refused adds what to do to the error of a cache that was made from something else.

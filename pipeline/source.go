@@ -32,11 +32,11 @@ func openSource(ctx context.Context, data datasets.Dataset, c *config.Config) (*
 	for _, t := range s.teachers {
 		opened, err := openCache(ctx, data, t.Config)
 		if err != nil {
-			return nil, s.named(t, err)
+			return nil, t.Named(err)
 		}
 		classes, err := cachedClasses(ctx, opened, t.Config.Teacher.Logits)
 		if err != nil {
-			return nil, s.named(t, err)
+			return nil, t.Named(err)
 		}
 		s.caches, s.classes = append(s.caches, opened), append(s.classes, classes)
 	}
@@ -76,14 +76,6 @@ func (s *source) check(t *cache.Table) error {
 	}
 	_, err := checkPacked(t.Logits, t.LogitsDim)
 	return err
-}
-
-// named says which of several teachers an error is about.
-func (s *source) named(t config.Taught, err error) error {
-	if t.Name == "" {
-		return err
-	}
-	return fmt.Errorf("teacher %s: %w", t.Name, err)
 }
 
 // Rows is the number of rows of the first teacher's cache; the others lack at most what they could not decode.
@@ -155,7 +147,7 @@ func (s *source) Load(ctx context.Context, most int64, dir string) (*cache.Table
 	for i, c := range s.caches {
 		var err error
 		if tables[i], err = c.Load(ctx); err != nil {
-			return nil, s.named(s.teachers[i], err)
+			return nil, s.teachers[i].Named(err)
 		}
 	}
 	all, err := s.join(tables)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"rkd/pipeline/batch"
@@ -18,8 +19,8 @@ import (
 // Status says how far an experiment is, by what lies in its folders: no scheduler is asked.
 type Status struct {
 	Name string `json:"name"`
-	// Cache is how far its newest plan is, nil where there is none.
-	Cache     *cache.Status    `json:"cache"`
+	// Caches say how far those of the teachers are, in the order of config.Config.EachTeacher.
+	Caches    []CacheStatus    `json:"caches"`
 	Trainings []TrainingStatus `json:"trainings"`
 	// Evaluated says that there are results; evaluation itself looks whether they are those of these students.
 	Evaluated bool `json:"evaluated"`
@@ -29,13 +30,21 @@ type Status struct {
 	Troubles []batch.Trouble `json:"troubles,omitempty"`
 }
 
+// CacheStatus says how far the cache of a teacher is.
+type CacheStatus struct {
+	Teacher string `json:"teacher,omitempty"` // empty where it is the only one
+	Dir     string `json:"dir"`
+	// Plan is how far its newest plan is, nil where there is none.
+	Plan *cache.Status `json:"plan"`
+}
+
 // TrainingStatus says how far a training is.
 type TrainingStatus struct {
 	Index   int    `json:"index"`
 	Variant string `json:"variant"`
 	Seed    uint64 `json:"seed"`
 	Step    int    `json:"step"`  // of the last checkpoint
-	Steps   int    `json:"steps"` // of the whole training; 0 where neither it nor its cache is there
+	Steps   int    `json:"steps"` // of the whole training; 0 where it depends on a number of rows that is not known yet
 	// Trained says that it is finished, Exported that its student is there as a model, too.
 	Trained  bool `json:"trained"`
 	Exported bool `json:"exported"`
@@ -116,13 +125,16 @@ func (r *Runner) Status(ctx context.Context) (*Status, error) {
 	if err := r.refresh(ctx); err != nil {
 		return nil, err
 	}
-	var err error
-	s.Cache, err = cache.ReadStatus(ctx, r.Experiment.Base.Cache.Dir)
-	if err != nil && !errors.Is(err, cache.ErrNoPlan) {
-		return nil, err
+	s.Caches = []CacheStatus{}
+	for _, t := range r.Experiment.Base.EachTeacher() {
+		p, err := cache.ReadStatus(ctx, t.Config.Cache.Dir)
+		if err != nil && !errors.Is(err, cache.ErrNoPlan) {
+			return nil, t.Named(err)
+		}
+		s.Caches = append(s.Caches, CacheStatus{t.Name, t.Config.Cache.Dir, p})
 	}
 	for i, t := range Tasks(r.Experiment) {
-		status, err := r.trainingStatus(t, s.Cache)
+		status, err := r.trainingStatus(t, s.rows())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
@@ -138,10 +150,18 @@ func (r *Runner) Status(ctx context.Context) (*Status, error) {
 	return s, err
 }
 
-func (r *Runner) trainingStatus(t Task, rows *cache.Status) (*TrainingStatus, error) {
+// rows is the number of rows that trainings are planned to read, 0 where no plan says it.
+func (s *Status) rows() int {
+	if len(s.Caches) == 0 || s.Caches[0].Plan == nil {
+		return 0
+	}
+	return s.Caches[0].Plan.AllRows
+}
+
+func (r *Runner) trainingStatus(t Task, rows int) (*TrainingStatus, error) {
 	s := &TrainingStatus{Variant: t.Variant, Seed: t.Seed}
-	if rows != nil {
-		o := t.Config.Train.WithDefaults(rows.Rows)
+	if rows > 0 || t.Config.Train.StepsPerEpoch > 0 {
+		o := t.Config.Train.WithDefaults(rows)
 		s.Steps = o.Epochs * o.StepsPerEpoch
 	}
 	c, err := train.ReadCheckpoint(t.Dir())
@@ -171,15 +191,20 @@ func (r *Runner) trainingStatus(t Task, rows *cache.Status) (*TrainingStatus, er
 // Work lists what a chain of batch jobs has to do: all of it, or what is missing.
 func (s *Status) Work(missing bool) batch.Work {
 	var w batch.Work
-	if s.Cache != nil && (!missing || !s.Cache.Complete) {
-		w.Finalize = true
-		w.Precompute = s.Cache.MissingTasks
-		if !missing {
-			w.Precompute = w.Precompute[:0:0]
-			for task := range s.Cache.Tasks {
-				w.Precompute = append(w.Precompute, task)
+	first := 0 // index of the first task of a cache
+	for _, c := range s.Caches {
+		if c.Plan == nil {
+			continue
+		}
+		if !missing || !c.Plan.Complete {
+			w.Finalize = append(w.Finalize, c.Dir)
+		}
+		for task := range c.Plan.Tasks {
+			if _, found := slices.BinarySearch(c.Plan.MissingTasks, task); found || !missing {
+				w.Precompute = append(w.Precompute, first+task)
 			}
 		}
+		first += c.Plan.Tasks
 	}
 	for _, t := range s.Trainings {
 		if !missing || !t.Trained {

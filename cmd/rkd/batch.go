@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -197,18 +198,10 @@ func troubles(ctx context.Context, r *pipeline.Runner) ([]batch.Trouble, error) 
 // printStatus prints a line for each stage, then what is the matter with single tasks.
 func printStatus(out *console, s *pipeline.Status) error {
 	w := out.table(0)
-	switch {
-	case s.Cache == nil:
-		fmt.Fprintln(w, "precompute\tno plan")
-	case len(s.Cache.MissingTasks) > 0:
-		fmt.Fprintf(w, "precompute\t%d of %d tasks\tmissing %s\n", s.Cache.Tasks-len(s.Cache.MissingTasks), s.Cache.Tasks,
-			batch.Ranges(s.Cache.MissingTasks))
-	default:
-		fmt.Fprintf(w, "precompute\t%d of %d tasks\n", s.Cache.Tasks, s.Cache.Tasks)
-	}
-	finalized := s.Cache != nil && s.Cache.Complete
-	fmt.Fprintf(w, "finalize\t%s\n", doneOrNot(finalized))
 	work := s.Work(true)
+	if len(s.Caches) > 0 {
+		printCaches(w, s.Caches, work.Precompute)
+	}
 	for _, stage := range []struct {
 		name    string
 		missing []int
@@ -238,6 +231,36 @@ func printStatus(out *console, s *pipeline.Status) error {
 		out.printf("kubernetes: %s\n", t)
 	}
 	return nil
+}
+
+// printCaches prints how far the caches are, all of them in two lines: a task's index counts those of all teachers.
+func printCaches(w io.Writer, caches []pipeline.CacheStatus, missing []int) {
+	tasks, unplanned, finalized := 0, 0, 0
+	for _, c := range caches {
+		switch {
+		case c.Plan == nil:
+			unplanned++
+			continue
+		case c.Plan.Complete:
+			finalized++
+		}
+		tasks += c.Plan.Tasks
+	}
+	switch {
+	case unplanned == len(caches):
+		fmt.Fprintln(w, "precompute\tno plan")
+	case unplanned > 0:
+		fmt.Fprintf(w, "precompute\tno plan of %d of %d teachers\n", unplanned, len(caches))
+	case len(missing) > 0:
+		fmt.Fprintf(w, "precompute\t%d of %d tasks\tmissing %s\n", tasks-len(missing), tasks, batch.Ranges(missing))
+	default:
+		fmt.Fprintf(w, "precompute\t%d of %d tasks\n", tasks, tasks)
+	}
+	if len(caches) == 1 || finalized == len(caches) {
+		fmt.Fprintf(w, "finalize\t%s\n", doneOrNot(finalized == len(caches)))
+		return
+	}
+	fmt.Fprintf(w, "finalize\t%d of %d caches\n", finalized, len(caches))
 }
 
 func doneOrNot(done bool) string {

@@ -106,8 +106,8 @@ func sameRun(t *testing.T, got, want string) {
 	t.Helper()
 	files := 0
 	for _, pattern := range []string{
-		"cache/*.parquet", "cache/manifest.json", "*/seed-*/*.safetensors",
-		"*/seed-*/student.onnx",
+		"cache/*.parquet", "cache/manifest.json", "cache/*/*.parquet", "cache/*/manifest.json",
+		"*/seed-*/*.safetensors", "*/seed-*/student.onnx",
 	} {
 		names, err := filepath.Glob(filepath.Join(want, pattern))
 		if err != nil {
@@ -140,6 +140,9 @@ func figures(t *testing.T, dir string) pipeline.Results {
 		t.Fatal(err)
 	}
 	res.Teacher.LatencyMillis = 0
+	for i := range res.Teachers {
+		res.Teachers[i].LatencyMillis = 0
+	}
 	if res.Baseline != nil {
 		res.Baseline.LatencyMillis = 0
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/urfave/cli/v2"
@@ -51,27 +52,34 @@ func cacheFinalizeCommand(out console) *cli.Command {
 	o := cacheOptions{console: out}
 	return command(cli.Command{
 		Name:      "finalize",
-		Usage:     "write the manifest of a cache whose tasks are done",
-		ArgsUsage: "DIR",
+		Usage:     "write the manifest of each cache whose tasks are done",
+		ArgsUsage: "DIR...",
 		Flags:     []cli.Flag{o.jsonFlag()},
 		Action:    func(c *cli.Context) error { return runCacheFinalize(c.Context, o, c.Args().Slice()) },
 	}, onWriters, "rkd cache finalize runs/mnist-unseen/cache")
 }
 
 func runCacheFinalize(ctx context.Context, o cacheOptions, args []string) error {
-	dir, err := one(args, "cache finalize", "DIR")
-	if err != nil {
-		return err
+	if len(args) == 0 {
+		return usage("DIR", "cache finalize takes at least one argument, DIR, but got none")
 	}
-	m, err := cache.Finalize(ctx, dir)
-	if err != nil {
-		return err
+	var all []*cache.Manifest
+	var errs []error
+	for _, dir := range args { // one that is not ready keeps no other from its manifest
+		m, err := cache.Finalize(ctx, dir)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		all = append(all, m)
+		if !o.JSON {
+			o.printf("%s: %d rows of %d dimensions in %d shards\n", dir, m.Rows, m.Dim, len(m.Shards))
+		}
 	}
-	if o.JSON {
-		return o.printJSON(m)
+	if len(errs) > 0 || !o.JSON {
+		return errors.Join(errs...)
 	}
-	o.printf("%s: %d rows of %d dimensions in %d shards\n", dir, m.Rows, m.Dim, len(m.Shards))
-	return nil
+	return o.printJSON(oneOrAll(all))
 }
 
 func cacheGCCommand(out console) *cli.Command {

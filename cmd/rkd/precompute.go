@@ -146,21 +146,20 @@ func writePlan(ctx context.Context, o precomputeOptions, r *pipeline.Runner) err
 }
 
 func runTask(ctx context.Context, o precomputeOptions, r *pipeline.Runner, task int) error {
-	p, err := r.PrecomputeTask(ctx, task)
+	t, err := r.PrecomputeTask(ctx, task)
 	if err != nil {
 		return err
 	}
-	from, to, err := p.TaskShards(task)
+	from, to, err := t.Plan.TaskShards(t.Task)
 	if err != nil {
 		return err
 	}
-	dir := r.Experiment.Base.Cache.Dir
 	if o.JSON {
 		return o.printJSON(map[string]any{
-			"dir": dir, "plan": p.Plan, "task": task, "tasks": p.Tasks, "first_shard": from,
+			"dir": t.Dir, "plan": t.Plan.Plan, "task": t.Task, "tasks": t.Plan.Tasks, "first_shard": from,
 			"shards": to - from,
 		})
 	}
-	o.printf("%s: task %d of %d is done, %d shards from %d on\n", dir, task, p.Tasks, to-from, from)
+	o.printf("%s: task %d of %d is done, %d shards from %d on\n", t.Dir, t.Task, t.Plan.Tasks, to-from, from)
 	return nil
 }

@@ -82,11 +82,8 @@ func TestLossesMustFitEachTeacher(t *testing.T) {
 	}
 }
 
-// A network that is trained without a teacher is the teacher of another.
-func TestTeacherMadeHere(t *testing.T) {
-	t.Parallel()
-	dir := workplace(t)
-	config := `
+// teacherMaker is an experiment without a teacher.
+const teacherMaker = `
 name: maker
 data:
   train: {source: sample, split: train, classes: [0, 1, 2, 3, 4]}
@@ -96,7 +93,12 @@ student: {arch: {conv: [8, 16]}, embedding_dim: 16, preprocess: {mean: [0.5]}, n
 loss: {task: [{kind: triplet, weight: 1}]}
 train: {batch: {classes: 5, per_class: 8}, epochs: 1, steps_per_epoch: 4}
 `
-	if err := os.WriteFile(filepath.Join(dir, "maker.yaml"), []byte(config), 0o644); err != nil {
+
+// A network that is trained without a teacher is the teacher of another.
+func TestTeacherMadeHere(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	if err := os.WriteFile(filepath.Join(dir, "maker.yaml"), []byte(teacherMaker), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	made := must(t, dir, "run", "maker.yaml")

@@ -172,7 +172,7 @@ complete -c rkd -n '__fish_seen_subcommand_from status' -f -l help -s h -d 'show
 complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'status' -d 'say how far the plan of a cache is, and what is missing'
 complete -c rkd -n '__fish_seen_subcommand_from status' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from finalize' -f -l help -s h -d 'show help'
-complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'finalize' -d 'write the manifest of a cache whose tasks are done'
+complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'finalize' -d 'write the manifest of each cache whose tasks are done'
 complete -c rkd -n '__fish_seen_subcommand_from finalize' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from gc' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_seen_subcommand_from cache' -a 'gc' -d 'remove the rows of samples that are gone'

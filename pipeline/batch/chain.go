@@ -21,17 +21,18 @@ var (
 
 // Chain is an experiment as a chain of jobs: what is submitted, and where it runs.
 type Chain struct {
-	Name     string   // of the experiment
-	Config   string   // the configuration's path, as jobs give it to rkd
-	Set      []string // values of --set that jobs give to rkd
-	CacheDir string   // the cache's folder
-	RunDir   string   // the run directory
-	Mark     string   // that tasks find in the run directory if it is the one of the chain
-	Program  string   // that runs as rkd, of this machine, where the configuration names none
-	WorkDir  string   // where jobs run; absolute
-	Dir      string   // where the rendered files and the logs lie; absolute
-	Batch    config.Batch
-	Work     Work
+	Name   string   // of the experiment
+	Config string   // the configuration's path, as jobs give it to rkd
+	Set    []string // values of --set that jobs give to rkd
+	// CacheDirs are the folders of the teachers' caches.
+	CacheDirs []string
+	RunDir    string // the run directory
+	Mark      string // that tasks find in the run directory if it is the one of the chain
+	Program   string // that runs as rkd, of this machine, where the configuration names none
+	WorkDir   string // where jobs run; absolute
+	Dir       string // where the rendered files and the logs lie; absolute
+	Batch     config.Batch
+	Work      Work
 	// ConfigText is the configuration, for engines whose tasks do not see its file.
 	ConfigText []byte
 }
@@ -64,11 +65,11 @@ func (c *Chain) Render(e Engine) ([]File, error) {
 	return c.Slurm()
 }
 
-// Work lists what is to be done: ascending indices of the plan's tasks and of the experiment's trainings. Evaluation is
+// Work lists what is to be done: ascending indices of the plans' tasks and of the experiment's trainings. Evaluation is
 // always part of it, and costs nothing if its results are up to date.
 type Work struct {
-	Precompute []int
-	Finalize   bool
+	Precompute []int    // tasks of all teachers' plans, counted behind each other
+	Finalize   []string // folders of the caches whose manifest is to be written
 	Distill    []int
 	Export     []int
 }
@@ -92,12 +93,12 @@ func (c *Chain) stages() []stage {
 	rkd := func(words ...string) []string { return append(words, set...) }
 	all := []stage{
 		{
-			"precompute", "runs the teacher over the shards of one task of the plan", c.Work.Precompute, true,
+			"precompute", "runs a teacher over the shards of one task of its plan", c.Work.Precompute, true,
 			rkd("precompute", c.Config, "--task-index", indexWord),
 		},
 		{
-			"finalize", "writes the manifest of the cache, all of whose shards are there", nil, false,
-			[]string{"cache", "finalize", c.CacheDir},
+			"finalize", "writes the manifest of each cache, all of whose shards are there", nil, false,
+			append([]string{"cache", "finalize"}, c.Work.Finalize...),
 		},
 		{
 			"distill", "trains one student against the cache, or goes on with it", c.Work.Distill, true,
@@ -112,7 +113,7 @@ func (c *Chain) stages() []stage {
 	}
 	var some []stage
 	for _, s := range all {
-		if s.array && len(s.indices) > 0 || !s.array && (s.name != "finalize" || c.Work.Finalize) {
+		if s.array && len(s.indices) > 0 || !s.array && (s.name != "finalize" || len(c.Work.Finalize) > 0) {
 			some = append(some, s)
 		}
 	}

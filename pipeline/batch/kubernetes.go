@@ -258,7 +258,12 @@ func (c *Chain) checkKubernetes() error {
 		return fmt.Errorf("%w: batch.image is missing: Kubernetes runs tasks in containers, e.g. of what \"make image\" "+
 			"makes", config.ErrConfig)
 	}
-	for _, dir := range []struct{ key, path string }{{"cache.dir", c.CacheDir}, {"dir", c.RunDir}} {
+	type folder struct{ key, path string }
+	folders := []folder{{"dir", c.RunDir}}
+	for _, dir := range c.CacheDirs {
+		folders = append(folders, folder{"cache.dir", dir})
+	}
+	for _, dir := range folders {
 		switch mount := c.Batch.Volume.Mount; {
 		case strings.Contains(dir.path, "://"):
 		case mount == "":

@@ -62,16 +62,17 @@ const everything = `
 func gaps() *batch.Chain {
 	c := plain()
 	c.Name, c.Batch.Environment = "Digits_of.all KINDS", map[string]string{"HOME": "/root", "A": "$(PATH) it's"}
-	c.Work = batch.Work{Precompute: []int{1, 4, 5}, Finalize: true, Distill: []int{2}, Export: []int{0, 1, 2}}
+	c.Work = batch.Work{Precompute: []int{1, 4, 5}, Finalize: []string{"runs/sample/cache"}, Distill: []int{2}, Export: []int{0, 1, 2}}
 	return c
 }
 
 func chains(t *testing.T) map[string]*batch.Chain {
 	t.Helper()
 	return map[string]*batch.Chain{
-		"full":  onKubernetes(t, full(), everything),
-		"plain": onKubernetes(t, plain(), `{image: rkd, volume: {claim: shared, mount: /data}}`),
-		"gaps":  onKubernetes(t, gaps(), `{image: rkd, volume: {host_path: /srv}}`),
+		"full":     onKubernetes(t, full(), everything),
+		"plain":    onKubernetes(t, plain(), `{image: rkd, volume: {claim: shared, mount: /data}}`),
+		"gaps":     onKubernetes(t, gaps(), `{image: rkd, volume: {host_path: /srv}}`),
+		"teachers": onKubernetes(t, teachers(), `{image: rkd, volume: {claim: shared, mount: /data}}`),
 	}
 }
 
@@ -122,9 +123,9 @@ func TestNames(t *testing.T) {
 func TestKubernetesRefusals(t *testing.T) {
 	for says, change := range map[string]func(*batch.Chain){
 		"batch.image is missing":       func(c *batch.Chain) { c.Batch.Image = "" },
-		`cache.dir is "runs/`:          func(c *batch.Chain) { c.Batch.Volume = config.Volume{} },
+		`dir is "runs/`:                func(c *batch.Chain) { c.Batch.Volume = config.Volume{} },
 		`dir is "/else/x", expected`:   func(c *batch.Chain) { c.RunDir = "/else/x" },
-		`cache.dir is "/home/ann/c", `: func(c *batch.Chain) { c.CacheDir = "/home/ann/c" },
+		`cache.dir is "/home/ann/c", `: func(c *batch.Chain) { c.CacheDirs[0] = "/home/ann/c" },
 	} {
 		c := onKubernetes(t, full(), everything)
 		change(c)
@@ -133,7 +134,7 @@ func TestKubernetesRefusals(t *testing.T) {
 		}
 	}
 	c := onKubernetes(t, full(), everything)
-	c.Batch.Volume, c.CacheDir, c.RunDir = config.Volume{}, "s3://bucket/cache", "s3://bucket/run"
+	c.Batch.Volume, c.CacheDirs, c.RunDir = config.Volume{}, []string{"s3://bucket/cache"}, "s3://bucket/run"
 	if err := c.Check(batch.Kubernetes); err != nil {
 		t.Errorf("with buckets alone: %v", err)
 	}

@@ -32,8 +32,8 @@ func full() *batch.Chain {
 	return &batch.Chain{
 		Name: "digits", Mark: "MARK", RunDir: "runs/digits", ConfigText: []byte("name: digits # and so on\n"),
 		Config: "plans/my digits.yaml", Set: []string{"train.epochs=2", "seeds=[1, 2]"},
-		CacheDir: "runs/digits/cache",
-		Program:  "/home/ann/bin/rkd", WorkDir: "/home/ann/digits", Dir: "/home/ann/digits/jobs",
+		CacheDirs: []string{"runs/digits/cache"},
+		Program:   "/home/ann/bin/rkd", WorkDir: "/home/ann/digits", Dir: "/home/ann/digits/jobs",
 		Batch: config.Batch{
 			Program: "rkd", Parallel: 3,
 			Resources: config.Resources{CPUs: 4, Memory: "16G", GPUs: 1, Time: "04:00:00"},
@@ -42,7 +42,7 @@ func full() *batch.Chain {
 			Environment: map[string]string{"OMP_NUM_THREADS": "4", "NOTE": "it's $here"},
 			Prologue:    "module load onnxruntime\n", Directives: []string{"--constraint=avx512"},
 		},
-		Work: batch.Work{Precompute: upTo(10), Finalize: true, Distill: upTo(4), Export: upTo(4)},
+		Work: batch.Work{Precompute: upTo(10), Finalize: []string{"runs/digits/cache"}, Distill: upTo(4), Export: upTo(4)},
 	}
 }
 
@@ -51,16 +51,26 @@ func plain() *batch.Chain {
 	retries := 2
 	return &batch.Chain{
 		Name: "sample", Mark: "MARK", RunDir: "runs/sample", Config: "sample.yaml",
-		CacheDir: "runs/sample/cache", Program: "/opt/rkd/bin/rkd",
+		CacheDirs: []string{"runs/sample/cache"}, Program: "/opt/rkd/bin/rkd",
 		WorkDir: "/data/with space",
 		Dir:     "/data/with space/jobs", Batch: config.Batch{Retries: &retries, MaxArraySize: 1001},
 		Work: batch.Work{Distill: []int{1}, Export: []int{0, 1, 2}},
 	}
 }
 
+// teachers has several of them, of whose caches one is finished.
+func teachers() *batch.Chain {
+	c := plain()
+	c.CacheDirs = []string{"runs/sample/cache/a", "runs/sample/cache/b", "runs/sample/cache/c"}
+	c.Work = batch.Work{
+		Precompute: []int{0, 1, 5, 6}, Finalize: []string{c.CacheDirs[0], c.CacheDirs[2]}, Distill: []int{0}, Export: []int{0},
+	}
+	return c
+}
+
 // Every document is compared with its golden file.
 func TestSlurm(t *testing.T) {
-	for name, chain := range map[string]*batch.Chain{"full": full(), "plain": plain()} {
+	for name, chain := range map[string]*batch.Chain{"full": full(), "plain": plain(), "teachers": teachers()} {
 		files, err := chain.Render(batch.Slurm)
 		if err != nil {
 			t.Fatal(err)

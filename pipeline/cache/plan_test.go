@@ -109,7 +109,7 @@ func TestTasksOfAPlan(t *testing.T) {
 	s, err := ReadStatus(t.Context(), dir)
 	must(t, err)
 	want := &Status{
-		Dir: dir, Rows: 50, Shards: 8, Tasks: 3, Plan: 1, MissingTasks: []int{0, 2},
+		Dir: dir, Rows: 50, AllRows: 50, Shards: 8, Tasks: 3, Plan: 1, MissingTasks: []int{0, 2},
 		Missing: []string{shardName(1, 0, 8), shardName(1, 1, 8), shardName(1, 5, 8), shardName(1, 6, 8), shardName(1, 7, 8)},
 	}
 	if diff := cmp.Diff(want, s); diff != "" {

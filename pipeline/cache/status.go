@@ -10,6 +10,7 @@ type Status struct {
 	Dir      string `json:"dir"`
 	Complete bool   `json:"complete"` // the newest plan has its manifest
 	Rows     int    `json:"rows"`     // that the newest plan computes
+	AllRows  int    `json:"all_rows"` // that the cache is planned to hold, those of earlier plans, too
 	Shards   int    `json:"shards"`
 	Tasks    int    `json:"tasks"`
 	// Missing lists the shards of the newest plan that are not there, MissingTasks the tasks that make them.
@@ -32,7 +33,7 @@ func ReadStatus(ctx context.Context, dir string) (*Status, error) {
 		return nil, fmt.Errorf("reading cache %q: %w", dir, err)
 	}
 	s := &Status{
-		Dir: dir, Rows: p.Rows, Shards: p.ShardCount, Tasks: p.Tasks, Missing: []string{},
+		Dir: dir, Rows: p.Rows, AllRows: p.Samples * p.Key.Views, Shards: p.ShardCount, Tasks: p.Tasks, Missing: []string{},
 		MissingTasks: []int{}, Plan: p.Plan,
 	}
 	present := make(map[string]bool, len(entries))

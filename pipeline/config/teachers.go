@@ -35,6 +35,14 @@ type Taught struct {
 	Config *Config
 }
 
+// Named says which of several teachers an error is about.
+func (t Taught) Named(err error) error {
+	if err == nil || t.Name == "" {
+		return err
+	}
+	return fmt.Errorf("teacher %s: %w", t.Name, err)
+}
+
 // Untaught says that there is no teacher: `teacher: none`.
 func (c *Config) Untaught() bool { return len(c.Teachers) == 0 && c.Teacher.Model == teacher.NoModel }
 

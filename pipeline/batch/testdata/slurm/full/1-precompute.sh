@@ -1,5 +1,5 @@
 #!/bin/bash
-# precompute of digits: runs the teacher over the shards of one task of the plan.
+# precompute of digits: runs a teacher over the shards of one task of its plan.
 # "rkd batch render" wrote this file, and writes it anew.
 #SBATCH --job-name=digits-precompute
 #SBATCH --chdir=/home/ann/digits

@@ -1,5 +1,5 @@
 #!/bin/bash
-# finalize of digits: writes the manifest of the cache, all of whose shards are there.
+# finalize of digits: writes the manifest of each cache, all of whose shards are there.
 # "rkd batch render" wrote this file, and writes it anew.
 #SBATCH --job-name=digits-finalize
 #SBATCH --chdir=/home/ann/digits
