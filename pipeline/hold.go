@@ -63,7 +63,11 @@ func (r *Runner) holdRun(ctx context.Context) (release func() error, err error) 
 	if release, err = r.holdAlone(ctx, dir, r.Experiment.Base.Dir, ""); err != nil {
 		return nil, err
 	}
-	if err := record.Sweep(dir, regexp.QuoteMeta(configFile), regexp.QuoteMeta(ResultsFile)); err != nil {
+	var ours []string
+	for _, name := range []string{configFile, ResultsFile, measuredFile, LedgerFile} {
+		ours = append(ours, regexp.QuoteMeta(name))
+	}
+	if err := record.Sweep(dir, ours...); err != nil {
 		return nil, errors.Join(err, release())
 	}
 	return release, nil

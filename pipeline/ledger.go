@@ -9,11 +9,15 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
 	"syscall"
 
 	"rkd/datasets"
 	"rkd/datasets/regular"
 	"rkd/pipeline/cache"
+	"rkd/pipeline/lock"
 	"rkd/student/train/record"
 )
 
@@ -77,20 +81,44 @@ func (r *Runner) accountOnce(ctx context.Context, data datasets.Dataset, s *sour
 	return nil
 }
 
-// writeAccount keeps the account; one that is there already is left alone, as is a folder that cannot be written.
+// writeAccount writes the ledger; one that is there and says the same is left alone, as is a folder that cannot be
+// written.
 func (r *Runner) writeAccount(a *Account) error {
 	data, err := json.MarshalIndent(a, "", "  ")
 	if err != nil {
 		return fmt.Errorf("writing the ledger: %w", err)
 	}
 	data = append(data, '\n')
-	path := filepath.Join(workDir(&r.Experiment.Base), LedgerFile)
+	dir := workDir(&r.Experiment.Base)
+	path := filepath.Join(dir, LedgerFile)
+	if err := sweepLedger(dir); err != nil {
+		return err
+	}
 	if there, err := regular.ReadFile(path); err == nil && bytes.Equal(there, data) {
 		return nil
 	}
-	err = record.WriteFile(path, data)
+	for range 3 { // another process may take a file that is being written for one that was left behind
+		if err = record.WriteFile(path, data); !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
 	if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.EROFS) {
 		return nil
 	}
 	return err
+}
+
+// sweepLedger removes what killed processes left of a ledger, unless the run directory is in use: whoever holds it
+// sweeps it, see holdRun. Precomputing holds no run directory, as several processes may fill one cache.
+func sweepLedger(dir string) error {
+	entries, _ := os.ReadDir(dir) // none where there is no folder yet
+	left := slices.ContainsFunc(entries, func(e fs.DirEntry) bool { return strings.HasPrefix(e.Name(), "."+LedgerFile) })
+	if !left {
+		return nil
+	}
+	l, err := lock.Hold(dir, lock.Exclusive)
+	if err != nil {
+		return nil
+	}
+	return errors.Join(record.Sweep(dir, regexp.QuoteMeta(LedgerFile)), l.Release())
 }

@@ -119,7 +119,8 @@ func (t Task) exportedModel() (string, error) {
 
 // sweepExports removes what killed exports left in a task's folder.
 func sweepExports(dir string) error {
-	err := record.Sweep(dir, `\.student(_images|_int8|_float16)?\.onnx`+regexp.QuoteMeta(unverifiedSuffix))
+	err := record.Sweep(dir, `\.student(_images|_int8|_float16)?\.onnx`+regexp.QuoteMeta(unverifiedSuffix),
+		`student_(int8|float16)\.json`)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -176,12 +176,12 @@ func TestOtherPeoplesFilesStayAndLeftoversGo(t *testing.T) {
 	kept := []string{"pretrained.safetensors", ".last-notes", "best-of-all.safetensors", ".student.onnx.unverified.bak"}
 	swept := []string{
 		".checkpoint.json123", ".metrics.jsonl7", ".last-00000010.safetensors55",
-		"..student.onnx.unverified12", ".student.onnx.unverified",
+		"..student.onnx.unverified12", ".student.onnx.unverified", ".student_int8.json4",
 	}
 	for _, name := range append(append([]string{}, kept...), swept...) {
 		write(t, filepath.Join(folder, name), []byte("x"))
 	}
-	for _, name := range []string{".config.yaml99", ".results.json1"} {
+	for _, name := range []string{".config.yaml99", ".results.json1", ".measured.json2", ".ledger.json3"} {
 		write(t, filepath.Join(dir, "runs/sample", name), []byte("x"))
 		swept = append(swept, filepath.Join("../..", name))
 	}
@@ -195,6 +195,19 @@ func TestOtherPeoplesFilesStayAndLeftoversGo(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
 			t.Errorf("%s is left behind", name)
 		}
+	}
+}
+
+// Precomputing holds no run directory, and sweeps up its ledger all the same where nobody works there.
+func TestPrecomputeSweepsItsLedger(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	must(t, dir, shortly("precompute")...)
+	left := filepath.Join(dir, "runs/sample/.ledger.json17")
+	write(t, left, []byte("x"))
+	must(t, dir, shortly("precompute")...)
+	if _, err := os.Stat(left); err == nil {
+		t.Error("a leftover of the ledger stays")
 	}
 }
 

@@ -32,8 +32,8 @@ func (o Options) provider() string {
 	return cmp.Or(short, "cpu")
 }
 
-// CheckProvider says whether a session with these options can have its provider: ErrProvider where the library lacks it,
-// or it does not take its options. No model is needed.
+// CheckProvider says whether a session with these options can have its provider, without a model: ErrProvider where the
+// library lacks it, or it does not take its options.
 func CheckProvider(o Options) error {
 	options, err := ort.NewSessionOptions()
 	if err != nil {

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
+
+	"rkd/datasets/regular"
 )
 
 // csvColumns says what the columns of a CSV file are.
@@ -40,7 +41,7 @@ func columnsOf(head []string) csvColumns {
 
 // readCSV reads a table with a head: an id or a path, and either a column with a list as JSON, or a number a column.
 func readCSV(path string) (*Set, error) {
-	f, err := os.Open(path)
+	f, err := regular.Open(path)
 	if err != nil {
 		return nil, err
 	}

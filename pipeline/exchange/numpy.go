@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"rkd/datasets"
+	"rkd/datasets/regular"
 )
 
 // readMatrix reads a matrix of NumPy's.
@@ -189,7 +189,7 @@ func (s *Set) name(file string) error {
 		s.IDs, s.Paths, s.Views = t.IDs, t.Paths, t.Views
 		return nil
 	}
-	data, err := os.ReadFile(file)
+	data, err := regular.ReadFile(file)
 	if err != nil {
 		return err
 	}
