@@ -60,7 +60,7 @@ func (r *Runner) basis(ctx context.Context, c *config.Config, model *teacher.Mod
 	if err != nil {
 		return nil, err
 	}
-	basis, kept, err := f.fit(c.Cache.PCA)
+	basis, kept, err := f.fit(c.Cache.PCA, c.Cache.Whiten)
 	if err == nil {
 		r.Progress.Say("precompute: %d principal components of %d dimensions hold %.2f %% of the variance",
 			c.Cache.PCA, model.Dim(), 100*kept)
@@ -102,8 +102,8 @@ func (c *components) add(rows []float32) {
 }
 
 // fit returns the first dim principal components, and the share of the variance that they hold. The sign of an axis is
-// that which makes its largest number positive.
-func (c *components) fit(dim int) (*cache.Basis, float64, error) {
+// that which makes its largest number positive. Components are scaled as whitening says.
+func (c *components) fit(dim int, whiten float64) (*cache.Basis, float64, error) {
 	width := len(c.sum)
 	basis := &cache.Basis{Mean: make([]float32, width), Axes: make([]float32, dim*width)}
 	covariance := mat.NewSymDense(width, nil)
@@ -126,6 +126,8 @@ func (c *components) fit(dim int) (*cache.Basis, float64, error) {
 			kept += max(0, v)
 		}
 	}
+	slices.Reverse(values)
+	factors := whitening(values[:dim], whiten)
 	for d := range dim {
 		axis := mat.Col(nil, width-1-d, &vectors)
 		largest := 0
@@ -136,11 +138,40 @@ func (c *components) fit(dim int) (*cache.Basis, float64, error) {
 		}
 		sign := math.Copysign(1, axis[largest])
 		for j, v := range axis {
-			basis.Axes[d*width+j] = float32(sign * v)
+			basis.Axes[d*width+j] = float32(factors[d] * sign * v)
 		}
 	}
 	if all == 0 {
 		return basis, 1, nil
 	}
 	return basis, kept / all, nil
+}
+
+// whitenFloor is the smallest variance, as a share of the largest, that a component is divided by the root of: below it
+// there is nothing but rounding, as where there are fewer samples than components.
+const whitenFloor = 1e-6
+
+// whitening returns what components of these variances v are multiplied by:
+//
+//	f_d = c / √v_d^power,  c so that Σ f_d² v_d = Σ v_d
+//
+// Power 0 is 1 for each, power 1 the same variance for each.
+func whitening(variances []float64, power float64) []float64 {
+	factors := make([]float64, len(variances))
+	floor := whitenFloor * variances[0]
+	before, after := 0.0, 0.0
+	for d, v := range variances {
+		factors[d] = 1
+		if power > 0 && floor > 0 {
+			factors[d] = math.Pow(max(v, floor), -power/2)
+		}
+		before += max(0, v)
+		after += factors[d] * factors[d] * max(0, v)
+	}
+	if after > 0 {
+		for d := range factors {
+			factors[d] *= math.Sqrt(before / after)
+		}
+	}
+	return factors
 }

@@ -202,7 +202,7 @@ func importBasis(ctx context.Context, c *config.Config, set *exchange.Set) (*cac
 	}
 	f := newComponents(set.Dim)
 	f.add(set.Values)
-	basis, _, err := f.fit(c.Cache.PCA)
+	basis, _, err := f.fit(c.Cache.PCA, c.Cache.Whiten)
 	return basis, err
 }
 

@@ -161,8 +161,8 @@ func (r *Runner) referTo(ctx context.Context, c *config.Config) error {
 	}
 	of := *c
 	of.Cache.Dir, of.Cache.Views = filepath.Join(workDir(c), testCache), 1
-	of.Cache.DType, of.Cache.PCA = "float32", 0 // students are compared with the embeddings themselves
-	of.Teacher.Logits.Top = 0                   // all of them are measured
+	of.Cache.DType, of.Cache.PCA, of.Cache.Whiten = "float32", 0, 0 // students are compared with the embeddings themselves
+	of.Teacher.Logits.Top = 0                                       // all of them are measured
 	of.Teachers = maps.Clone(c.Teachers)
 	for name, t := range of.Teachers {
 		t.Logits.Top = 0

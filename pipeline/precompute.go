@@ -154,7 +154,7 @@ func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
 	key := cache.Key{
 		Model: hash, Output: tap, Logits: logitsKey(c.Teacher.Logits), Preprocess: c.Teacher.Preprocess.Canonical(),
 		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType,
-		PCA: c.Cache.PCA, Dataset: dataset,
+		PCA: c.Cache.PCA, Whiten: c.Cache.Whiten, Dataset: dataset,
 	}
 	if c.Cache.Views > 1 {
 		key.ViewPolicy = c.Data.Augment.Canonical()

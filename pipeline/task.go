@@ -52,7 +52,7 @@ func next(tasks []Task) []Task {
 		c.Teacher = studentOptions(t.Model(), t.Config)
 		c.Teacher.Normalize = t.Config.Teacher.Normalize
 		following[i] = Task{Variant: t.Variant, Seed: t.Seed, Generation: t.Generation + 1, Config: &c}
-		c.Cache.PCA = 0 // a student's embedding is small, and its width its own
+		c.Cache.PCA, c.Cache.Whiten = 0, 0 // a student's embedding is small, and its width its own
 		c.Cache.Dir = storage.Join(following[i].location(), "cache")
 	}
 	return following

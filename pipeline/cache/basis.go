@@ -18,8 +18,8 @@ import (
 //
 //	y = A (x − m)
 //
-// with the mean m of the embeddings that it was fitted to and the rows of A, orthonormal, in the order of the variance
-// along them. Its file is a matrix in NumPy's format, (1+D,W) of float32: m, then A.
+// with the mean m of the embeddings that it was fitted to and the rows of A, orthogonal, in the order of the variance
+// along them, and of length 1 but for whitening. Its file is a matrix in NumPy's format, (1+D,W) of float32: m, then A.
 type Basis struct {
 	Mean []float32 // (W), W is the width of the teacher's embedding
 	Axes []float32 // (D,W)

@@ -29,8 +29,10 @@ type Key struct {
 	ViewSeed   uint64 `json:"view_seed"`   // seed of the augmentation
 	DType      string `json:"dtype"`       // type of the stored values
 	// PCA is the number of principal components that embeddings are reduced to, 0 for all of the embedding.
-	PCA     int    `json:"pca,omitempty"`
-	Dataset string `json:"dataset"` // content fingerprint of the samples and their order
+	PCA int `json:"pca,omitempty"`
+	// Whiten is the power of its standard deviation by which each of them is divided.
+	Whiten  float64 `json:"whiten,omitempty"`
+	Dataset string  `json:"dataset"` // content fingerprint of the samples and their order
 }
 
 // Hash returns the hexadecimal SHA-256 of the key's canonical JSON: an object of the key's fields and format_version,
@@ -46,7 +48,7 @@ func (k Key) canonical(version int) []byte {
 	fields := map[string]any{"format_version": version} // a map, because its JSON is sorted by name
 	v := reflect.ValueOf(k)
 	for i, name := range keyFields() {
-		if name != "pca" || k.PCA != 0 {
+		if added := name == "pca" || name == "whiten"; !added || !v.Field(i).IsZero() {
 			fields[name] = v.Field(i).Interface()
 		}
 	}
@@ -124,6 +126,8 @@ func (h Header) validate() error {
 		return fmt.Errorf("dtype is %q, expected %s", h.Key.DType, strings.Join(DTypes, ", "))
 	case h.Key.PCA < 0 || h.Key.PCA > 0 && h.Key.PCA != h.Dim || (h.Key.PCA > 0) != isDigest(h.Basis):
 		return fmt.Errorf("pca is %d and its basis %q for %d dimensions", h.Key.PCA, h.Basis, h.Dim)
+	case !(h.Key.Whiten >= 0 && h.Key.Whiten <= 1), h.Key.Whiten > 0 && h.Key.PCA == 0:
+		return fmt.Errorf("whiten is %g for %d principal components", h.Key.Whiten, h.Key.PCA)
 	case h.Dim > maxDim || h.LogitsDim > maxDim:
 		return fmt.Errorf("dim is %d and logits_dim %d, expected at most %d", h.Dim, h.LogitsDim, maxDim)
 	case h.Dim < 1 || h.LogitsDim < 0:

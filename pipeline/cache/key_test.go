@@ -34,6 +34,8 @@ func TestKeyEveryFieldCounts(t *testing.T) {
 			f.SetInt(f.Int() + 1)
 		case reflect.Uint64:
 			f.SetUint(f.Uint() + 1)
+		case reflect.Float64:
+			f.SetFloat(f.Float() + 0.5)
 		}
 		if other, ok := seen[changed.Hash()]; ok {
 			t.Errorf("a change of %s hashes like a change of %s", name, other)

@@ -82,6 +82,8 @@ type Cache struct {
 	DType string `yaml:"dtype,omitempty"`
 	// PCA stores so many principal components of the embeddings instead of the embeddings; 0 stores these.
 	PCA int `yaml:"pca,omitempty" within:"[0,65536]"`
+	// Whiten divides each of them by its standard deviation to this power: 0 leaves them as they are, 1 makes them equal.
+	Whiten float64 `yaml:"whiten,omitempty" within:"[0,1]"`
 	// Views is the number of views of every sample; the first is the sample itself.
 	Views        int `yaml:"views,omitempty" within:"[1,10000]"`
 	RowsPerShard int `yaml:"rows_per_shard,omitempty" within:"[1,16777216]"`
@@ -260,6 +262,9 @@ func (c *Config) checkKeys() error {
 		return fmt.Errorf("cache.dtype is %q, expected %s", c.Cache.DType, strings.Join(dtypes, ", "))
 	case c.Cache.PCA < 0:
 		return fmt.Errorf("cache.pca is %d, expected the number of principal components, or 0 for none", c.Cache.PCA)
+	case c.Cache.Whiten > 0 && c.Cache.PCA == 0:
+		return fmt.Errorf("cache.whiten is %g, but there are no principal components to scale: give their number in cache.pca",
+			c.Cache.Whiten)
 	case c.Cache.Views < 1:
 		return fmt.Errorf("cache.views is %d, expected 1 or more", c.Cache.Views)
 	case c.Cache.RowsPerShard < 1:

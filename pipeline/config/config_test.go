@@ -310,6 +310,9 @@ func TestConfigurationThatCannotBeUsed(t *testing.T) {
 		"unknown dtype": {
 			[2]string{"seeds: [1, 2]", "cache: {dtype: float8}"}, []string{"cache.dtype", `"float8"`, "float32"},
 		},
+		"whitening of nothing": {
+			[2]string{"seeds: [1, 2]", "cache: {whiten: 0.5}"}, []string{"cache.whiten", "0.5", "cache.pca"},
+		},
 		"unknown normalize": {[2]string{"normalize: l2", "normalize: l3"}, []string{"student.normalize", `"l3"`}},
 		"unknown optimiser": {[2]string{"seeds: [1, 2]", "train: {optimizer: lion}"}, []string{"train", `"lion"`, "adam"}},
 		"no teacher":        {[2]string{"model: t.onnx", "batch: 3"}, []string{"teacher", "model"}},
