@@ -34,6 +34,7 @@ func (r *Runner) baseline(
 			Metrics: means(v.Metrics), Parameters: v.Parameters, Bytes: v.Bytes, LatencyMillis: v.LatencyMillis,
 		}
 		b.Fidelity = means(v.Fidelity)
+		r.Progress.Add(2 * data.Len())
 		return b, nil
 	}
 	s, err := first.trained()
@@ -143,7 +144,7 @@ func (r *Runner) measurePixels(ctx context.Context, data datasets.Dataset, t Tas
 	if err := r.reference.beside(&out); err != nil {
 		return nil, out, err
 	}
-	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs)
+	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs, r.Progress, data.Len())
 	return &ModelResult{Metrics: figures.Values, CI95: figures.CI95}, out, err
 }
 

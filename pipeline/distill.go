@@ -287,7 +287,7 @@ func (r *Runner) watch(ctx context.Context, t *training, used int64) (*train.Wat
 				}
 				out.Classes = len(out.Logits) / len(labels)
 			}
-			figures, err := measure(ctx, c.Eval, out)
+			figures, err := measure(ctx, c.Eval, out, Quiet{}, 0)
 			return figures.Values, err
 		},
 	}, samples, nil

@@ -14,6 +14,10 @@ import (
 	"rkd/teacher"
 )
 
+// evaluated are the units of an evaluation's progress: each model embeds each sample once, and looks once for the
+// others that are near it.
+const evaluated = "embeddings and queries"
+
 // latencyRuns is the number of runs of one sample whose median is reported.
 const latencyRuns = 200
 
@@ -64,13 +68,17 @@ func (r *Runner) evaluate(ctx context.Context, tasks []Task) (*Results, error) {
 	if err := r.referTo(ctx, c); err != nil {
 		return nil, err
 	}
-	models := len(c.EachTeacher()) + 1 + len(tasks) // the teachers, the baseline, and the students
+	models := r.reference.models() + 1 + len(tasks) // the teachers, the baseline, and the students
 	for _, t := range tasks {
 		if q, _ := readQuantized(t.Model(), t.Config.Export.Quantize); q != nil && !q.Refused {
 			models++
 		}
 	}
-	r.Progress.Start("evaluate", "images", 0, models*data.Len())
+	steps := 2 * models
+	if r.reference.models() > 1 {
+		steps++ // what they say together
+	}
+	r.Progress.Start("evaluate", evaluated, 0, steps*data.Len())
 	defer r.Progress.Finish()
 	if err := r.measureTeachers(ctx, data, res); err != nil {
 		return nil, err
@@ -150,7 +158,7 @@ func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Exper
 			return nil, err
 		}
 	}
-	r.Progress.Start("evaluate", "images", 0, data.Len())
+	r.Progress.Start("evaluate", evaluated, 0, 2*data.Len())
 	defer r.Progress.Finish()
 	figures, out, err := r.measure(ctx, data, o)
 	if err != nil {
@@ -184,7 +192,7 @@ func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res
 		res.Teacher.Bytes += m.Bytes
 		res.Teacher.LatencyMillis += m.LatencyMillis
 	}
-	figures, err := measure(ctx, r.Experiment.Base.Eval, r.reference.joined.Outputs)
+	figures, err := measure(ctx, r.Experiment.Base.Eval, r.reference.joined.Outputs, r.Progress, data.Len())
 	res.Teacher.Metrics, res.Teacher.CI95 = figures.Values, figures.CI95
 	return err
 }
@@ -198,14 +206,14 @@ func (r *Runner) measureTeacher(ctx context.Context, data datasets.Dataset, t re
 			return nil, err
 		}
 		defer model.Close()
-		figures, err := measure(ctx, r.Experiment.Base.Eval, t.out.Outputs)
+		r.Progress.Add(data.Len())
+		figures, err := measure(ctx, r.Experiment.Base.Eval, t.out.Outputs, r.Progress, data.Len())
 		if err != nil {
 			return nil, err
 		}
 		m := &measuredModel{Samples: len(t.out.Labels), Skipped: data.Len() - len(t.out.Labels)}
 		m.Metrics, m.CI95, m.Parameters, m.Bytes = figures.Values, figures.CI95, model.Parameters(), model.Bytes()
 		m.LatencyMillis, err = model.Latency(ctx, sample, latencyRuns)
-		r.Progress.Add(data.Len())
 		return m, err
 	})
 }
@@ -293,7 +301,7 @@ func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.O
 	if err := r.reference.beside(&out); err != nil {
 		return nil, out, err
 	}
-	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs)
+	figures, err := measure(ctx, r.Experiment.Base.Eval, out.Outputs, r.Progress, data.Len())
 	if err != nil {
 		return nil, out, err
 	}
@@ -304,11 +312,17 @@ func (r *Runner) measure(ctx context.Context, data datasets.Dataset, o teacher.O
 	return m, out, err
 }
 
-// measure computes the metrics of the `eval` section.
-func measure(ctx context.Context, e config.Eval, out eval.Outputs) (eval.Figures, error) {
+// measure computes the metrics of the `eval` section and moves progress by so many units meanwhile.
+func measure(ctx context.Context, e config.Eval, out eval.Outputs, progress Progress, units int) (eval.Figures, error) {
 	metrics, err := eval.ParseMetrics(e.Metrics)
 	if err != nil {
 		return eval.Figures{}, err
 	}
-	return eval.Measure(ctx, metrics, out, metricOptions(e))
+	o, told := metricOptions(e), 0
+	o.Progress = func(share float64) {
+		now := int(share * float64(units))
+		progress.Add(now - told)
+		told = now
+	}
+	return eval.Measure(ctx, metrics, out, o)
 }

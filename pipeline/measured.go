@@ -94,7 +94,7 @@ func (r *Runner) onceBy(key string, data datasets.Dataset, measure func() (*meas
 	error,
 ) {
 	if m := r.measured.Models[key]; m != nil {
-		r.Progress.Add(data.Len())
+		r.Progress.Add(2 * data.Len())
 		return m, nil
 	}
 	m, err := measure()
@@ -232,6 +232,14 @@ func beside(a []float32, widthA int, b []float32, widthB int) []float32 {
 		both = append(both, b[i*widthB:(i+1)*widthB]...)
 	}
 	return both
+}
+
+// models is the number of teachers.
+func (f *reference) models() int {
+	if f == nil {
+		return 0
+	}
+	return len(f.teachers)
 }
 
 // outputs are what the teachers say, nothing where there is none.

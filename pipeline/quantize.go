@@ -214,7 +214,7 @@ func (g *gate) measure(ctx context.Context, path string) (map[string]float64, er
 	}
 	e := g.runner.Experiment.Base.Eval
 	e.Metrics = slices.Sorted(maps.Keys(g.options.MaxDrop))
-	figures, err := measure(ctx, e, out.Outputs)
+	figures, err := measure(ctx, e, out.Outputs, Quiet{}, 0)
 	return figures.Values, err
 }
 

@@ -3,10 +3,13 @@ package eval
 import (
 	"context"
 	"math"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 
 	"gonum.org/v1/gonum/floats"
+
+	"rkd/pipeline/eval/internal/gram"
 )
 
 const (
@@ -21,14 +24,14 @@ type clustering struct {
 }
 
 // kMeans returns the best of several runs of Lloyd's algorithm from k-means++ seeds.
-func kMeans(ctx context.Context, s *space, k int, seed uint64) (clustering, error) {
+func kMeans(ctx context.Context, s *space, k int, seed uint64, m *meter) (clustering, error) {
 	best := clustering{inertia: math.Inf(1)}
 	for start := range kMeansStarts {
 		run, err := newLloyd(ctx, s, k, rand.New(rand.NewPCG(seed, uint64(start))))
 		if err != nil {
 			return clustering{}, err
 		}
-		if err := run.iterate(ctx); err != nil {
+		if err := run.iterate(ctx, m); err != nil {
 			return clustering{}, err
 		}
 		inertia, err := run.inertia(ctx)
@@ -56,14 +59,16 @@ type lloyd struct {
 func newLloyd(ctx context.Context, s *space, k int, rng *rand.Rand) (*lloyd, error) {
 	l := &lloyd{s: s, assignment: slices.Repeat([]int32{-1}, s.n)}
 	distances := slices.Repeat([]float64{math.Inf(1)}, s.n) // squared, to the nearest centre
-	products := make([]float32, s.n)
+	panel := make([]float32, gram.PanelRows*s.d)
 	for next := rng.IntN(s.n); next >= 0 && l.k < k; l.k++ {
 		centre := s.row(next)
 		l.centres, l.norms = append(l.centres, centre...), append(l.norms, s.norms[next])
+		gram.Pack(panel, centre, 1, s.d)
 		err := eachBlock(ctx, s.n, referenceBlock, func(from, to int) {
-			gram(s.rows[from*s.d:to*s.d], centre, to-from, 1, s.d, products[from:to], 1)
+			var products [referenceBlock * gram.PanelRows]float32
+			gram.Products(products[:], panel, s.rows[from*s.d:], to-from, s.d)
 			for i := from; i < to; i++ {
-				distance := s.norms[i] - 2*products[i] + s.norms[next]
+				distance := s.norms[i] - 2*products[(i-from)*gram.PanelRows] + s.norms[next]
 				distances[i] = min(distances[i], max(float64(distance), 0))
 			}
 		})
@@ -90,12 +95,21 @@ func drawWeighted(rng *rand.Rand, weights []float64) int {
 	return drawn
 }
 
-func (l *lloyd) iterate(ctx context.Context) error {
-	for range kMeansIterations {
+// iterationWork is the work of an iteration, in multiplications.
+func iterationWork(n, d, k int) float64 { return float64(n) * float64(d) * float64(k) }
+
+func (l *lloyd) iterate(ctx context.Context, m *meter) error {
+	work := iterationWork(l.s.n, l.s.d, l.k)
+	for i := range kMeansIterations {
 		changed, err := l.assign(ctx)
-		if err != nil || !changed {
+		if err != nil {
 			return err
 		}
+		if !changed {
+			m.add(float64(kMeansIterations-i) * work) // the rest that was reckoned with
+			return nil
+		}
+		m.add(work)
 		if err := l.update(ctx); err != nil {
 			return err
 		}
@@ -108,23 +122,7 @@ func (l *lloyd) assign(ctx context.Context) (bool, error) {
 	s := l.s
 	moved := make([]bool, (s.n+queryBlock-1)/queryBlock)
 	err := eachBlock(ctx, s.n, queryBlock, func(from, to int) {
-		var products [queryBlock * referenceBlock]float32
-		var nearest [queryBlock]int32
-		var least [queryBlock]float32
-		for i := range least {
-			least[i] = math.MaxFloat32
-		}
-		for c := 0; c < l.k; c += referenceBlock {
-			m, k := to-from, min(referenceBlock, l.k-c)
-			gram(s.rows[from*s.d:to*s.d], l.centres[c*s.d:(c+k)*s.d], m, k, s.d, products[:], referenceBlock)
-			for i := range m {
-				for j, product := range products[i*referenceBlock : i*referenceBlock+k] {
-					if x := l.norms[c+j] - 2*product; x < least[i] {
-						nearest[i], least[i] = int32(c+j), x
-					}
-				}
-			}
-		}
+		nearest := l.nearest(from, to)
 		for i := from; i < to; i++ {
 			if l.assignment[i] != nearest[i-from] {
 				l.assignment[i], moved[from/queryBlock] = nearest[i-from], true
@@ -132,6 +130,37 @@ func (l *lloyd) assign(ctx context.Context) (bool, error) {
 		}
 	})
 	return slices.Contains(moved, true), err
+}
+
+// nearest returns the nearest centre of each of the rows [from, to), at most queryBlock.
+func (l *lloyd) nearest(from, to int) (nearest [queryBlock]int32) {
+	s := l.s
+	panel := make([]float32, gram.PanelRows*s.d)
+	var products [referenceBlock * gram.PanelRows]float32
+	for i := from; i < to; i += gram.PanelRows {
+		gram.Pack(panel, s.rows[i*s.d:], min(gram.PanelRows, to-i), s.d)
+		var least [gram.PanelRows]float32
+		for q := range least {
+			least[q] = math.MaxFloat32
+		}
+		for c := 0; c < l.k; c += referenceBlock {
+			k := min(referenceBlock, l.k-c)
+			gram.Products(products[:], panel, l.centres[c*s.d:], k, s.d)
+			for j := 0; ; j++ {
+				var nearer uint8
+				j, nearer = gram.Below(products[:k*gram.PanelRows], l.norms[c:c+k], &least, j)
+				if nearer == 0 {
+					break
+				}
+				for ; nearer != 0; nearer &= nearer - 1 {
+					q := bits.TrailingZeros8(nearer)
+					least[q] = products[j*gram.PanelRows+q]
+					nearest[i-from+q] = int32(c + j)
+				}
+			}
+		}
+	}
+	return nearest
 }
 
 // update moves each centre to the mean of its rows, which are added up in their order.
@@ -155,7 +184,7 @@ func (l *lloyd) update(ctx context.Context) error {
 		for j, v := range sum {
 			centre[j] = float32(v / float64(len(rows[c])))
 		}
-		gram(centre, centre, 1, 1, s.d, l.norms[c:], 1)
+		l.norms[c] = gram.SquaredLength(centre)
 	})
 }
 

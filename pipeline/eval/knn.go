@@ -26,25 +26,14 @@ func KNN(ctx context.Context, embeddings []float32, n, d int, labels []int32, ks
 	if err := checkKNN(embeddings, n, d, labels, ks); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	accuracy := make(map[int]float64, len(ks))
 	if len(ks) == 0 {
-		return accuracy, nil
+		return map[int]float64{}, nil
 	}
-	v := &vote{labels: labels, ks: slices.Compact(slices.Sorted(slices.Values(ks)))}
-	v.right = make([]bool, n*len(v.ks))
-	if err := newSpace(embeddings, n, d).eachQuery(ctx, v.score); err != nil {
+	v := newVote(labels, ks)
+	if err := newSpace(embeddings, n, d).eachQuery(ctx, nil, v.need, v.score); err != nil {
 		return nil, err
 	}
-	for i, k := range v.ks {
-		right := 0
-		for q := range n {
-			if v.right[q*len(v.ks)+i] {
-				right++
-			}
-		}
-		accuracy[k] = float64(right) / float64(n)
-	}
-	return accuracy, nil
+	return v.accuracy(), nil
 }
 
 func checkKNN(embeddings []float32, n, d int, labels []int32, ks []int) error {
@@ -69,13 +58,23 @@ type vote struct {
 	right  []bool  // (N,len(ks))
 }
 
-func (v *vote) score(q *query) {
+func newVote(labels []int32, ks []int) *vote {
+	v := &vote{labels: labels, ks: slices.Compact(slices.Sorted(slices.Values(ks)))}
+	v.right = make([]bool, len(labels)*len(v.ks))
+	return v
+}
+
+// need is how many of the nearest of a query vote.
+func (v *vote) need(int) int { return v.ks[len(v.ks)-1] }
+
+// score has the need(row) nearest of a query vote.
+func (v *vote) score(row int, near []uint64) {
 	type tally struct{ votes, nearest int } // nearest is the rank of the class's nearest member
 	tallies := map[int32]tally{}
 	var winner int32
 	var most tally
 	next := 0 // of ks
-	for i, key := range q.nearest(v.ks[len(v.ks)-1]) {
+	for i, key := range near[:v.need(row)] {
 		label := v.labels[rowOf(key)]
 		t, seen := tallies[label]
 		if !seen {
@@ -87,8 +86,23 @@ func (v *vote) score(q *query) {
 			winner, most = label, t
 		}
 		if i+1 == v.ks[next] {
-			v.right[q.row*len(v.ks)+next] = winner == v.labels[q.row]
+			v.right[row*len(v.ks)+next] = winner == v.labels[row]
 			next++
 		}
 	}
+}
+
+// accuracy is the share of right votes by K.
+func (v *vote) accuracy() map[int]float64 {
+	accuracy := make(map[int]float64, len(v.ks))
+	for i, k := range v.ks {
+		right := 0
+		for q := range v.labels {
+			if v.right[q*len(v.ks)+i] {
+				right++
+			}
+		}
+		accuracy[k] = float64(right) / float64(len(v.labels))
+	}
+	return accuracy
 }

@@ -43,6 +43,37 @@ func TestMeasureNamesFiguresAsTheyWereAskedFor(t *testing.T) {
 	}
 }
 
+// One search for neighbours gives what two give, and tells how far it is.
+func TestMeasureTellsProgressAndSearchesOnce(t *testing.T) {
+	const n, d = 700, 9
+	x, y := clusters(n, d, 20, 3)
+	teacher, _ := clusters(n, 5, 20, 3)
+	metrics, err := ParseMetrics([]string{"recall@40", "map@r", "knn@3", "nmi", "overlap@4", "top-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shares []float64
+	f, err := Measure(t.Context(), metrics, Outputs{Embeddings: x, Dim: d, Labels: y, Teacher: teacher, TeacherDim: 5},
+		MetricOptions{Progress: func(share float64) { shares = append(shares, share) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	scores, err := Retrieval(t.Context(), x, n, d, y, []int{40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	votes, err := KNN(t.Context(), x, n, d, y, []int{3})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := f.Values; got["recall@40"] != scores.Recall[40] || got[MAPAtR] != scores.MAPAtR || got["knn@3"] != votes[3] {
+		t.Errorf("figures are %v, by themselves %v and %v", got, scores, votes)
+	}
+	if len(shares) < 20 || !slices.IsSorted(shares) || shares[0] > 0.1 || shares[len(shares)-1] != 1 {
+		t.Errorf("the shares told are %v, expected many that ascend to 1", shares)
+	}
+}
+
 func TestMeasureLeavesOutMetricsOfLogitsForAModelWithout(t *testing.T) {
 	metrics, err := ParseMetrics([]string{"top-1", "knn@1"})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+
+	"rkd/pipeline/eval/internal/gram"
 )
 
 func TestNearestIsTheStartOfAFullSort(t *testing.T) {
@@ -27,36 +29,49 @@ func TestNearestIsTheStartOfAFullSort(t *testing.T) {
 		{"tiny", func(int) float64 { return 1e-38 * rng.Float64() }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			for _, n := range []int{2, 3, 4, 9, 257} {
+			for _, n := range []int{2, 3, 4, 9, 257, 600} {
 				x := make([]float32, n)
 				for i := range x {
 					x[i] = float32(tt.at(i))
 				}
-				visited := make([]bool, n)
-				err := newSpace(x, n, 1).eachQuery(t.Context(), func(q *query) {
-					visited[q.row] = true
-					var all []uint64
-					for j, distance := range q.distances {
-						if j != q.row {
-							all = append(all, rankKey(distance, j))
-						}
+				s := newSpace(x, n, 1)
+				for _, k := range []int{0, 1, 2, n / 3, n / 2, n - 1} {
+					if k >= n || n == 600 && k != n/2 { // as many as are sorted in buckets
+						continue
 					}
-					slices.Sort(all)
-					for _, k := range []int{0, 1, 2, n / 3, n / 2, n - 1} {
-						if k >= n {
-							continue
+					visited := make([]bool, n)
+					err := s.eachQuery(t.Context(), nil, func(int) int { return k }, func(row int, near []uint64) {
+						visited[row] = true
+						var all []uint64
+						for j, distance := range distances(s, row) {
+							if j != row {
+								all = append(all, rankKey(distance, j))
+							}
 						}
-						if got := q.nearest(k); !slices.Equal(got, all[:k]) {
-							t.Errorf("row %d of %d: the %d nearest are %x, want %x", q.row, n, k, got, all[:k])
+						slices.Sort(all)
+						if !slices.Equal(near, all[:k]) {
+							t.Errorf("row %d of %d: the %d nearest are %x, want %x", row, n, k, near, all[:k])
 						}
+					})
+					if err != nil || slices.Contains(visited, false) {
+						t.Errorf("%v, rows visited: %v", err, visited)
 					}
-				})
-				if err != nil || slices.Contains(visited, false) {
-					t.Errorf("%v, rows visited: %v", err, visited)
 				}
 			}
 		})
 	}
+}
+
+// distances are the squared distances of all rows of a space from one, without its own squared length.
+func distances(s *space, row int) []float32 {
+	panel, products := make([]float32, gram.PanelRows*s.d), make([]float32, gram.PanelRows*s.n)
+	gram.Pack(panel, s.row(row), 1, s.d)
+	gram.Products(products, panel, s.rows, s.n, s.d)
+	out := make([]float32, s.n)
+	for j := range out {
+		out[j] = s.norms[j] - 2*products[j*gram.PanelRows]
+	}
+	return out
 }
 
 func TestDistancesOfValuesOfFewBitsAreExact(t *testing.T) {
@@ -68,36 +83,51 @@ func TestDistancesOfValuesOfFewBitsAreExact(t *testing.T) {
 			x[i] = offset + float32(rng.IntN(9))/8
 		}
 		s := newSpace(x, n, d)
-		err := s.eachQuery(t.Context(), func(q *query) {
-			for j := range n {
+		for row := range n {
+			for j, distance := range distances(s, row) {
 				var want float64
 				for c := range d {
-					diff := float64(x[q.row*d+c]) - float64(x[j*d+c])
+					diff := float64(x[row*d+c]) - float64(x[j*d+c])
 					want += diff * diff
 				}
-				got := math.Ldexp(float64(q.distances[j])+float64(s.norms[q.row]), 2*s.exponent)
-				if j != q.row && got != want {
-					t.Errorf("offset %v: rows %d and %d are at %v, want %v", offset, q.row, j, got, want)
+				if got := math.Ldexp(float64(distance)+float64(s.norms[row]), 2*s.exponent); got != want {
+					t.Errorf("offset %v: rows %d and %d are at %v, want %v", offset, row, j, got, want)
 				}
 			}
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
 	}
 }
 
-// Many threads make smaller blocks of queries.
-func TestProductsDoNotDependOnTheBlockOfQueries(t *testing.T) {
-	const n, d = 300, 150
+// Large K and many threads make smaller blocks of queries.
+func TestNeighboursDoNotDependOnTheBlockOfQueries(t *testing.T) {
+	const n, d, k = 300, 150, 20
 	x, _ := clusters(n, d, 3, 1)
 	s := newSpace(x, n, d)
-	whole, part := make([]float32, queryBlock*n), make([]float32, queryBlockMin*n)
-	s.products(0, queryBlock, whole)
-	for from := 0; from < queryBlock; from += queryBlockMin {
-		s.products(from, queryBlockMin, part)
-		if !slices.Equal(part, whole[from*n:(from+queryBlockMin)*n]) {
-			t.Errorf("products of rows %d to %d differ by themselves and among %d", from, from+queryBlockMin, queryBlock)
+	run := func(size int) (all []uint64) {
+		scan := newScanner(size, s.d)
+		for from := 0; from < n; from += size {
+			m := min(size, n-from)
+			for i := range m {
+				scan.candidates[i].reset(from+i, k, n)
+			}
+			scan.run(s, s.rows[from*s.d:], m)
+			for i := range m {
+				all = append(all, scan.nearest(i)...)
+			}
+		}
+		return all
+	}
+	if one, eight := run(gram.PanelRows), run(queryBlock); len(one) != n*k || !slices.Equal(one, eight) {
+		t.Error("neighbours differ in blocks of one panel and of many")
+	}
+}
+
+func TestBlocksOfQueriesKeepToTheirMemory(t *testing.T) {
+	for _, tt := range []struct{ k, n int }{{1, 2}, {100, 100_000}, {50_000, 100_000}, {900_000, 1_000_000}} {
+		queries := queriesAtOnce(tt.k, tt.n)
+		bytes := 8 * queries * capacity(tt.k, tt.n) * runtime.GOMAXPROCS(0)
+		if queries%gram.PanelRows != 0 || queries > gram.PanelRows && bytes > scratchBytes || queries < gram.PanelRows {
+			t.Errorf("the %d nearest of %d: %d queries with candidates of %d bytes", tt.k, tt.n, queries, bytes)
 		}
 	}
 }
@@ -106,8 +136,8 @@ func TestProductsDoNotDependOnTheBlockOfQueries(t *testing.T) {
 func TestMemoryStaysBounded(t *testing.T) {
 	const n, d = 5000, 2
 	x, y := clusters(n, d, n/2, 1)
-	rows, scratch := 4*n*lanes, (4*queryBlock+64)*n*runtime.GOMAXPROCS(0)
-	most := uint64(rows + scratch + 512*n)
+	rows, keys := 4*n*gram.Lanes, 8*capacity(1, n)*queryBlock*runtime.GOMAXPROCS(0)
+	most := uint64(rows + rows/sampleShare + keys + keys/4 + 512*n) // a quarter for the candidates of the sample
 	for name, measure := range map[string]func() error{
 		"Retrieval": func() error { _, err := Retrieval(t.Context(), x, n, d, y, []int{1}); return err },
 		"KNN":       func() error { _, err := KNN(t.Context(), x, n, d, y, []int{1}); return err },
@@ -127,6 +157,30 @@ func allocated() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.TotalAlloc
+}
+
+func TestSorterSortsManyKeysAsFew(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 3))
+	var sorter sorter
+	for name, at := range map[string]func() float32{
+		"random":      func() float32 { return float32(rng.NormFloat64()) },
+		"few":         func() float32 { return float32(rng.IntN(3)) },
+		"the same":    func() float32 { return 2 },
+		"tiny":        func() float32 { return float32(1e-44 * rng.Float64()) },
+		"an outlier":  func() float32 { return float32(math.Pow(rng.Float64(), 200)) },
+		"all numbers": func() float32 { return float32(math.Ldexp(rng.NormFloat64(), rng.IntN(240)-120)) },
+	} {
+		for _, n := range []int{1, fewKeys - 1, fewKeys, 5000} {
+			keys := make([]uint64, n)
+			for i, row := range rng.Perm(n) {
+				keys[i] = rankKey(at(), row)
+			}
+			want := slices.Sorted(slices.Values(keys))
+			if got := sorter.sort(keys); !slices.Equal(got, want) {
+				t.Errorf("%s, %d keys: not in order", name, n)
+			}
+		}
+	}
 }
 
 func TestSelectSmallest(t *testing.T) {
@@ -166,10 +220,15 @@ func TestRankKeyOrdersByDistanceThenRow(t *testing.T) {
 	if !slices.IsSorted(order) {
 		t.Errorf("keys %x do not ascend", order)
 	}
+	for _, distance := range []float32{-2, -1e-40, 0, 1e-40, 1, math.MaxFloat32} {
+		if got := distanceOf(rankKey(distance, 77)); got != distance {
+			t.Errorf("the distance of the key of %v is %v", distance, got)
+		}
+	}
 }
 
-// benchShapes are N and D.
-var benchShapes = [][2]int{{5000, 128}, {20000, 512}}
+// benchShapes are N and D. The largest takes most of a minute.
+var benchShapes = [][2]int{{5000, 128}, {20_000, 128}, {20_000, 512}, {100_000, 128}}
 
 func benchmark(b *testing.B, measure func(b *testing.B, x []float32, n, d int, y []int32)) {
 	for _, shape := range benchShapes {
@@ -199,15 +258,19 @@ func BenchmarkKNN(b *testing.B) {
 	})
 }
 
-// BenchmarkProduct is the bare product of all rows with all, by the blocks and on the threads of BenchmarkRetrieval and
-// BenchmarkKNN: their lower bound.
+// BenchmarkProduct is the bare product of all rows with all, on the threads of BenchmarkRetrieval and BenchmarkKNN:
+// their lower bound.
 func BenchmarkProduct(b *testing.B) {
 	benchmark(b, func(b *testing.B, x []float32, n, d int, _ []int32) {
 		err := eachBlock(b.Context(), n, queryBlock, func(from, to int) {
-			var out [queryBlock * referenceBlock]float32
+			panels, out := make([]float32, queryBlock*d), make([]float32, referenceBlock*gram.PanelRows)
+			for i := from; i < to; i += gram.PanelRows {
+				gram.Pack(panels[(i-from)*d:], x[i*d:], min(gram.PanelRows, to-i), d)
+			}
 			for ref := 0; ref < n; ref += referenceBlock {
-				k := min(referenceBlock, n-ref)
-				gram(x[from*d:to*d], x[ref*d:(ref+k)*d], to-from, k, d, out[:], referenceBlock)
+				for i := from; i < to; i += gram.PanelRows {
+					gram.Products(out, panels[(i-from)*d:], x[ref*d:], min(referenceBlock, n-ref), d)
+				}
 			}
 		})
 		if err != nil {

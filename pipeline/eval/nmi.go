@@ -28,11 +28,15 @@ import (
 // Source: Sohn, NIPS 2016, section 4.2; Arthur and Vassilvitskii, SODA 2007 (k-means++). The mean in the denominator is
 // the arithmetic one, as in scikit-learn.
 func NMI(ctx context.Context, embeddings []float32, n, d int, labels []int32, seed uint64) (float64, error) {
+	return nmi(ctx, embeddings, n, d, labels, seed, nil)
+}
+
+func nmi(ctx context.Context, embeddings []float32, n, d int, labels []int32, seed uint64, m *meter) (float64, error) {
 	sizes, err := checkNMI(embeddings, n, d, labels)
 	if err != nil {
 		return 0, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	clustering, err := kMeans(ctx, newSpace(embeddings, n, d), len(sizes), seed)
+	clustering, err := kMeans(ctx, newSpace(embeddings, n, d), len(sizes), seed, m)
 	if err != nil {
 		return 0, err
 	}

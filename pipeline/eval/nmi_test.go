@@ -102,7 +102,7 @@ func TestKMeansFindsTheOptimumOfScikitLearn(t *testing.T) {
 	for i, tt := range readClassificationGolden(t).KMeans {
 		s := newSpace(tt.Embeddings, tt.N, tt.D)
 		for seed := range uint64(3) {
-			got, err := kMeans(t.Context(), s, len(classSizes(tt.Labels)), seed)
+			got, err := kMeans(t.Context(), s, len(classSizes(tt.Labels)), seed, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,7 +118,7 @@ func TestKMeansEndsInAFixedPoint(t *testing.T) {
 	const n, d, k = 700, 9, 220 // more clusters than a block of references
 	x, _ := clusters(n, d, 30, 1)
 	s := newSpace(x, n, d)
-	got, err := kMeans(t.Context(), s, k, 8)
+	got, err := kMeans(t.Context(), s, k, 8, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,12 +153,12 @@ func TestKMeansEndsInAFixedPoint(t *testing.T) {
 func TestKMeansIgnoresThreads(t *testing.T) {
 	x, _ := clusters(900, 12, 6, 2)
 	s := newSpace(x, 900, 12)
-	many, err := kMeans(t.Context(), s, 20, 4)
+	many, err := kMeans(t.Context(), s, 20, 4, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	one, err := kMeans(t.Context(), s, 20, 4)
+	one, err := kMeans(t.Context(), s, 20, 4, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -31,8 +31,9 @@ type Scores struct {
 // has two samples or more; each K of ks is in [1, N−1]. Distances are Euclidean, on the embeddings as given. They are
 // ranked by a Gram matrix of centred rows in float32, so that distances which differ by less than about 1e-6 of the
 // spread of the data may change places; identical rows are at exactly equal distances. Of equal distances the lower row
-// comes first. Results do not depend on the number of threads. Memory is a copy of embeddings, N keys of 8 bytes a
-// thread, and distances of at most 256 MiB for all threads together as long as they are enough for 8 queries a thread.
+// comes first. Results do not depend on the number of threads. Memory is a copy of embeddings and twice the largest of
+// R_q and K, or N if that is less, in keys of 8 bytes for each of at most 64 queries a thread: 256 MiB for all threads
+// together as long as they are enough for 8 queries a thread.
 //
 // It returns ErrInput for shapes and values that break these rules, naming the row in the case of a NaN or an infinity.
 //
@@ -41,11 +42,11 @@ func Retrieval(ctx context.Context, embeddings []float32, n, d int, labels []int
 	if err := checkRetrieval(embeddings, n, d, labels, ks); err != nil {
 		return Scores{}, fmt.Errorf("%w: %w", ErrInput, err)
 	}
-	r := newRetrieval(labels)
-	if err := newSpace(embeddings, n, d).eachQuery(ctx, r.score); err != nil {
+	r := newRetrieval(labels, ks)
+	if err := newSpace(embeddings, n, d).eachQuery(ctx, nil, r.need, r.score); err != nil {
 		return Scores{}, err
 	}
-	return r.scores(ks), nil
+	return r.scores(), nil
 }
 
 func checkRetrieval(embeddings []float32, n, d int, labels []int32, ks []int) error {
@@ -71,15 +72,21 @@ func checkRetrieval(embeddings []float32, n, d int, labels []int32, ks []int) er
 type retrieval struct {
 	labels  []int32   // (N)
 	others  []int     // (N) samples of the same class but for the row itself
-	first   []int     // (N) rank of the nearest sample of the same class, from 1
+	ks      []int     // the K of recall@K
+	most    int       // the largest of ks
+	first   []int     // (N) rank of the nearest sample of the same class, from 1; 0 beyond most and R
 	found   []int     // (N) samples of the same class among the R nearest
 	average []float64 // (N) 1/R Σ rel·P
 }
 
-func newRetrieval(labels []int32) *retrieval {
+func newRetrieval(labels []int32, ks []int) *retrieval {
 	n := len(labels)
 	r := &retrieval{
-		labels: labels, others: make([]int, n), first: make([]int, n), found: make([]int, n), average: make([]float64, n),
+		labels: labels, ks: ks, others: make([]int, n), first: make([]int, n), found: make([]int, n),
+		average: make([]float64, n),
+	}
+	for _, k := range ks {
+		r.most = max(r.most, k)
 	}
 	sizes := classSizes(labels)
 	for i, label := range labels {
@@ -88,31 +95,42 @@ func newRetrieval(labels []int32) *retrieval {
 	return r
 }
 
-// score fills first, found and average of a query.
-func (r *retrieval) score(q *query) {
-	label, others := r.labels[q.row], r.others[q.row]
+// need is how many of the nearest of a query decide its scores.
+func (r *retrieval) need(row int) int {
+	if r.others[row] == 0 {
+		return 0
+	}
+	return max(r.others[row], r.most)
+}
+
+// score fills first, found and average of a query from its need(row) nearest.
+func (r *retrieval) score(row int, near []uint64) {
+	label, others := r.labels[row], r.others[row]
 	if others == 0 {
 		return
 	}
 	found, sum := 0, 0.0
-	for i, key := range q.nearest(others) {
-		if r.labels[rowOf(key)] == label {
-			if found == 0 {
-				r.first[q.row] = i + 1
-			}
+	for i, key := range near[:max(others, r.most)] {
+		if i >= others && r.first[row] > 0 {
+			break
+		}
+		if r.labels[rowOf(key)] != label {
+			continue
+		}
+		if r.first[row] == 0 {
+			r.first[row] = i + 1
+		}
+		if i < others {
 			found++
 			sum += float64(found) / float64(i+1)
 		}
 	}
-	r.found[q.row], r.average[q.row] = found, sum/float64(others)
-	if found == 0 {
-		r.first[q.row] = q.rank(func(row int) bool { return r.labels[row] == label })
-	}
+	r.found[row], r.average[row] = found, sum/float64(others)
 }
 
 // scores averages over the queries in order, so that the sum does not depend on threads.
-func (r *retrieval) scores(ks []int) Scores {
-	s := Scores{Recall: make(map[int]float64, len(ks))}
+func (r *retrieval) scores() Scores {
+	s := Scores{Recall: make(map[int]float64, len(r.ks))}
 	for i, others := range r.others {
 		if others == 0 {
 			s.Lone++
@@ -124,10 +142,10 @@ func (r *retrieval) scores(ks []int) Scores {
 	}
 	s.RPrecision /= float64(s.Queries)
 	s.MAPAtR /= float64(s.Queries)
-	for _, k := range ks {
+	for _, k := range r.ks {
 		hits := 0
-		for i, others := range r.others {
-			if others > 0 && r.first[i] <= k {
+		for i := range r.others {
+			if r.first[i] > 0 && r.first[i] <= k {
 				hits++
 			}
 		}

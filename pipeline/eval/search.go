@@ -17,7 +17,7 @@ type Hit struct {
 //
 // queries is (Q,D), gallery (N,D), row-major, with D = d ≥ 1, Q ≥ 1 and 1 ≤ k ≤ N. The search is exact: candidates are
 // found by products of matrices in float32, as in [Retrieval], and the distances of the hits are computed, and ordered
-// again, in float64. Memory is a copy of both, and products of at most 256 MiB.
+// again, in float64. Memory is a copy of both, and keys of 8 bytes as for [Retrieval].
 //
 // It returns ErrInput for shapes and values that break these rules.
 func Nearest(ctx context.Context, queries, gallery []float32, d, k int) ([][]Hit, error) {
@@ -25,21 +25,22 @@ func Nearest(ctx context.Context, queries, gallery []float32, d, k int) ([][]Hit
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
 	n, q := len(gallery)/d, len(queries)/d
-	s := newSpace(slices.Concat(gallery, queries), n+q, d)
+	all := newSpace(slices.Concat(gallery, queries), n+q, d) // at one scale
+	s := &space{n: n, d: all.d, rows: all.rows[:n*all.d], norms: all.norms[:n], exponent: all.exponent}
+	s.draw()
 	hits := make([][]Hit, q)
-	size := min(max(scratchBytes/(4*n), 1), queryBlock)
+	size := queriesAtOnce(k, n)
 	err := eachBlock(ctx, q, size, func(from, to int) {
-		products := make([]float32, (to-from)*n)
-		for ref := 0; ref < n; ref += referenceBlock {
-			rows := min(referenceBlock, n-ref)
-			gram(s.rows[(n+from)*s.d:(n+to)*s.d], s.rows[ref*s.d:(ref+rows)*s.d], to-from, rows, s.d, products[ref:], n)
+		scan := newScanner(size, s.d)
+		for i := range to - from {
+			scan.candidates[i].reset(-1, k, n)
 		}
+		scan.run(s, all.rows[(n+from)*s.d:(n+to)*s.d], to-from)
 		for i := from; i < to; i++ {
-			hits[i] = nearestOf(products[(i-from)*n:(i-from+1)*n], s.norms, k)
 			query := queries[i*d : (i+1)*d]
-			for j := range hits[i] {
-				row := hits[i][j].Row
-				hits[i][j].Distance = distance(query, gallery[row*d:(row+1)*d])
+			for _, key := range scan.nearest(i - from) {
+				row := rowOf(key)
+				hits[i] = append(hits[i], Hit{Row: row, Distance: distance(query, gallery[row*d:(row+1)*d])})
 			}
 			slices.SortFunc(hits[i], func(a, b Hit) int {
 				switch {
@@ -68,29 +69,6 @@ func checkNearest(queries, gallery []float32, d, k int) error {
 		return err
 	}
 	return checkFinite(gallery, d, "gallery")
-}
-
-// nearestOf finds the rows with the k smallest of norm − 2·product, in no order.
-func nearestOf(products, norms []float32, k int) []Hit {
-	keys := make([]uint64, 0, 2*k+64)
-	most := uint64(math.MaxUint64)
-	for j, p := range products {
-		key := rankKey(norms[j]-2*p, j)
-		if key >= most {
-			continue
-		}
-		if keys = append(keys, key); len(keys) == cap(keys) {
-			selectSmallest(keys, k)
-			keys = keys[:k]
-			most = slices.Max(keys)
-		}
-	}
-	selectSmallest(keys, k)
-	hits := make([]Hit, k)
-	for i := range hits {
-		hits[i].Row = rowOf(keys[i])
-	}
-	return hits
 }
 
 func distance(a, b []float32) float64 {

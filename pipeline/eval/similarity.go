@@ -158,6 +158,10 @@ func sumOfSquares(m blas64.General) float64 {
 //
 // Source: mutual k-nearest neighbours in Huh et al., The Platonic Representation Hypothesis, ICML 2024, appendix A.
 func NeighbourOverlap(ctx context.Context, p Pair, k int) (float64, error) {
+	return neighbourOverlap(ctx, p, k, nil)
+}
+
+func neighbourOverlap(ctx context.Context, p Pair, k int, m *meter) (float64, error) {
 	if err := p.check(2); err != nil {
 		return 0, err
 	}
@@ -165,9 +169,10 @@ func NeighbourOverlap(ctx context.Context, p Pair, k int) (float64, error) {
 		return 0, fmt.Errorf("%w: %d nearest of %d samples, expected K between 1 and %d", ErrInput, k, p.N, p.N-1)
 	}
 	near := memory.Make[int32](p.N * k) // (N,K) of A, each row ascending
-	err := newSpace(p.A, p.N, p.DA).eachQuery(ctx, func(q *query) {
-		rows := near[q.row*k : (q.row+1)*k]
-		for i, key := range q.nearest(k) {
+	all := func(int) int { return k }
+	err := newSpace(p.A, p.N, p.DA).eachQuery(ctx, m, all, func(row int, nearest []uint64) {
+		rows := near[row*k : (row+1)*k]
+		for i, key := range nearest {
 			rows[i] = int32(rowOf(key))
 		}
 		slices.Sort(rows)
@@ -176,11 +181,11 @@ func NeighbourOverlap(ctx context.Context, p Pair, k int) (float64, error) {
 		return 0, err
 	}
 	common := make([]int, p.N)
-	err = newSpace(p.B, p.N, p.DB).eachQuery(ctx, func(q *query) {
-		rows := near[q.row*k : (q.row+1)*k]
-		for _, key := range q.nearest(k) {
+	err = newSpace(p.B, p.N, p.DB).eachQuery(ctx, m, all, func(row int, nearest []uint64) {
+		rows := near[row*k : (row+1)*k]
+		for _, key := range nearest {
 			if _, found := slices.BinarySearch(rows, int32(rowOf(key))); found {
-				common[q.row]++
+				common[row]++
 			}
 		}
 	})
