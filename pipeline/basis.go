@@ -35,10 +35,6 @@ func (r *Runner) basis(ctx context.Context, c *config.Config, model *teacher.Mod
 	if basis, err := cache.ReadBasis(ctx, c.Cache.Dir); basis != nil || err != nil {
 		return basis, err
 	}
-	if c.Cache.PCA > model.Dim() {
-		return nil, fmt.Errorf("%w: cache.pca is %d, but the teacher's embedding has %d dimensions", config.ErrConfig,
-			c.Cache.PCA, model.Dim())
-	}
 	rows := make([]datasets.Row, data.Len())
 	for i := range rows {
 		rows[i].Sample = i
@@ -60,10 +56,10 @@ func (r *Runner) basis(ctx context.Context, c *config.Config, model *teacher.Mod
 	if err != nil {
 		return nil, err
 	}
-	basis, kept, err := f.fit(c.Cache.PCA, c.Cache.Whiten)
+	basis, kept, err := f.fit(min(c.Cache.PCA, model.Dim()), c.Cache.Whiten)
 	if err == nil {
 		r.Progress.Say("precompute: %d principal components of %d dimensions hold %.2f %% of the variance",
-			c.Cache.PCA, model.Dim(), 100*kept)
+			basis.Dim(), model.Dim(), 100*kept)
 	}
 	return basis, err
 }

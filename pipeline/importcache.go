@@ -196,13 +196,9 @@ func importBasis(ctx context.Context, c *config.Config, set *exchange.Set) (*cac
 	if basis, err := cache.ReadBasis(ctx, c.Cache.Dir); basis != nil || err != nil {
 		return basis, err
 	}
-	if c.Cache.PCA > set.Dim {
-		return nil, fmt.Errorf("%w: cache.pca is %d, but the vectors have %d dimensions", config.ErrConfig, c.Cache.PCA,
-			set.Dim)
-	}
 	f := newComponents(set.Dim)
 	f.add(set.Values)
-	basis, _, err := f.fit(c.Cache.PCA, c.Cache.Whiten)
+	basis, _, err := f.fit(min(c.Cache.PCA, set.Dim), c.Cache.Whiten)
 	return basis, err
 }
 

@@ -79,7 +79,7 @@ func (r *Runner) outputWidths(ctx context.Context, c *config.Config, data datase
 // modelWidths are those of a cache that a model fills.
 func modelWidths(c *config.Config, dim, classes int) outputWidths {
 	if c.Cache.PCA > 0 {
-		dim = c.Cache.PCA
+		dim = min(dim, c.Cache.PCA)
 	}
 	return outputWidths{dim, classes}
 }

@@ -28,7 +28,7 @@ type Key struct {
 	ViewPolicy string `json:"view_policy"` // canonical description of the augmentation, empty without
 	ViewSeed   uint64 `json:"view_seed"`   // seed of the augmentation
 	DType      string `json:"dtype"`       // type of the stored values
-	// PCA is the number of principal components that embeddings are reduced to, 0 for all of the embedding.
+	// PCA is the number of principal components that wider embeddings are reduced to, 0 for the embeddings as they are.
 	PCA int `json:"pca,omitempty"`
 	// Whiten is the power of its standard deviation by which each of them is divided.
 	Whiten  float64 `json:"whiten,omitempty"`
@@ -124,7 +124,7 @@ func (h Header) validate() error {
 		return fmt.Errorf("samples is %q, expected a SHA-256", h.Samples)
 	case !slices.Contains(DTypes, h.Key.DType):
 		return fmt.Errorf("dtype is %q, expected %s", h.Key.DType, strings.Join(DTypes, ", "))
-	case h.Key.PCA < 0 || h.Key.PCA > 0 && h.Key.PCA != h.Dim || (h.Key.PCA > 0) != isDigest(h.Basis):
+	case h.Key.PCA < 0 || h.Key.PCA > 0 && h.Key.PCA < h.Dim || (h.Key.PCA > 0) != isDigest(h.Basis):
 		return fmt.Errorf("pca is %d and its basis %q for %d dimensions", h.Key.PCA, h.Basis, h.Dim)
 	case !(h.Key.Whiten >= 0 && h.Key.Whiten <= 1), h.Key.Whiten > 0 && h.Key.PCA == 0:
 		return fmt.Errorf("whiten is %g for %d principal components", h.Key.Whiten, h.Key.PCA)

@@ -124,6 +124,17 @@ func TestBasis(t *testing.T) {
 	}
 }
 
+// A teacher whose embedding is narrower than cache.pca keeps all of its components.
+func TestPCAIsAnUpperBound(t *testing.T) {
+	plan := reduced(testPlan(25, 1, 8, 4, 0), Float32, true)
+	plan.Key.PCA = plan.Dim + 5
+	must(t, Verify(t.Context(), build(t, plan)))
+	plan.Key.PCA = plan.Dim - 1
+	if _, err := Create(t.Context(), t.TempDir(), plan); err == nil {
+		t.Error("a plan of more dimensions than components was taken")
+	}
+}
+
 // TestReduce holds the components of rows against y = A (x − m).
 func TestReduce(t *testing.T) {
 	b := &Basis{Mean: []float32{1, 2, 3}, Axes: []float32{0, 1, 0, 0.6, 0, 0.8}}

@@ -51,7 +51,7 @@ func (p Plan) resolved() (Plan, error) {
 		return fail("logits_dim is %d, but the key's logits is %q", p.LogitsDim, p.Key.Logits)
 	case !slices.Contains(DTypes, p.Key.DType):
 		return fail("dtype is %q, expected %s", p.Key.DType, strings.Join(DTypes, ", "))
-	case p.Key.PCA != 0 && p.Key.PCA != p.Dim:
+	case p.Key.PCA != 0 && p.Key.PCA < p.Dim:
 		return fail("pca is %d, but dim is %d", p.Key.PCA, p.Dim)
 	case p.Key.PCA != 0 && p.Basis.validate() != nil:
 		return fail("basis: %v", p.Basis.validate())

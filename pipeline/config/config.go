@@ -80,7 +80,8 @@ type Cache struct {
 	Dir string `yaml:"dir,omitempty" path:"true"`
 	// DType is the type that embeddings are stored in: float32 (default), float16, bfloat16 or int8.
 	DType string `yaml:"dtype,omitempty"`
-	// PCA stores so many principal components of the embeddings instead of the embeddings; 0 stores these.
+	// PCA stores so many principal components of the embeddings, all of them where they are narrower, instead of the
+	// embeddings; 0 stores these.
 	PCA int `yaml:"pca,omitempty" within:"[0,65536]"`
 	// Whiten divides each of them by its standard deviation to this power: 0 leaves them as they are, 1 makes them equal.
 	Whiten float64 `yaml:"whiten,omitempty" within:"[0,1]"`
@@ -189,7 +190,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 					ErrConfig, doc.at(change.Content[j]), name, key, variable)
 			}
 		}
-		merged := &document{name: doc.name, root: merge(&base, change), kind: doc.kind, sets: doc.sets}
+		merged := &document{name: doc.name, root: merge(clearFor(change, &base), change), kind: doc.kind, sets: doc.sets}
 		v := Variant{Name: name}
 		err := merged.decode(&v.Config)
 		if err == nil {
@@ -263,8 +264,8 @@ func (c *Config) checkKeys() error {
 	case c.Cache.PCA < 0:
 		return fmt.Errorf("cache.pca is %d, expected the number of principal components, or 0 for none", c.Cache.PCA)
 	case c.Cache.Whiten > 0 && c.Cache.PCA == 0:
-		return fmt.Errorf("cache.whiten is %g, but there are no principal components to scale: give their number in cache.pca",
-			c.Cache.Whiten)
+		return fmt.Errorf("cache.whiten is %g, but there are no principal components to scale: give their number in "+
+			"cache.pca", c.Cache.Whiten)
 	case c.Cache.Views < 1:
 		return fmt.Errorf("cache.views is %d, expected 1 or more", c.Cache.Views)
 	case c.Cache.RowsPerShard < 1:

@@ -119,6 +119,43 @@ func merge(base, change *yaml.Node) *yaml.Node {
 	return &merged
 }
 
+// architectures are the keys of student.arch of which there is one.
+var architectures = []string{"conv", "mlp", "layers", "preset", "onnx"}
+
+// clearFor returns base without its student.arch where the change names another kind of architecture: the keys of one
+// kind mean nothing to another. base is not changed.
+func clearFor(change, base *yaml.Node) *yaml.Node {
+	was, becomes := named(base, "student", "arch"), named(change, "student", "arch")
+	for _, kind := range architectures {
+		if becomes != nil && lookup(becomes, kind) != nil {
+			if was == nil || lookup(was, kind) != nil {
+				return base
+			}
+			return merge(base, mapping("student", mapping("arch", &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null"})))
+		}
+	}
+	return base
+}
+
+// named returns the section of these names, one below the other, or nil where one of them is none.
+func named(node *yaml.Node, names ...string) *yaml.Node {
+	for _, name := range names {
+		if node == nil || node.Kind != yaml.MappingNode {
+			return nil
+		}
+		node = lookup(node, name)
+	}
+	if node == nil || node.Kind != yaml.MappingNode {
+		return nil
+	}
+	return node
+}
+
+// mapping is a section of one key.
+func mapping(key string, value *yaml.Node) *yaml.Node {
+	return &yaml.Node{Kind: yaml.MappingNode, Content: []*yaml.Node{{Kind: yaml.ScalarNode, Value: key}, value}}
+}
+
 // decode fills v, a pointer to a struct, strictly: an unknown key is an error that names the nearest known one, and a
 // value of the wrong kind one that names what was expected.
 func (d *document) decode(v any) error {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rkd/student/arch"
 )
 
 const photographs = `
@@ -39,7 +41,7 @@ func TestRecipe(t *testing.T) {
 	}
 	plain := resolved(photographs)
 	for _, part := range []string{
-		"views: 4", "preset: mobilenet-small", "info_nce:", "rkd_angle:", "kind: shuffled", "kind: cosine", "epochs: 20",
+		"views: 4", "pca: 256", "whiten: 0.5", "preset: mobilenet-small", "info_nce:", "rkd_angle:", "kind: shuffled", "kind: cosine", "epochs: 20",
 	} {
 		if !strings.Contains(plain, part) {
 			t.Errorf("the resolved configuration lacks %q:\n%s", part, plain)
@@ -79,5 +81,30 @@ func TestRecipe(t *testing.T) {
 	_, err := Parse("c.yaml", []byte(photographs), []string{"recipe=photos"})
 	if err == nil || !strings.Contains(err.Error(), "photographs") || !strings.Contains(err.Error(), "recipe") {
 		t.Errorf("error is %v, expected the names of recipes", err)
+	}
+}
+
+// A variant's architecture of another kind replaces the file's; one of the same kind is laid over it.
+func TestVariantReplacesTheArchitecture(t *testing.T) {
+	e, err := Parse("c.yaml", []byte(photographs+`
+variants:
+  wider: {student: {arch: {width: 48}}}
+  resnet: {student: {arch: {preset: resnet8}}}
+  pretrained: {student: {arch: {onnx: teacher.onnx, output: block}}}
+  own: {student: {arch: {conv: [8]}}}
+`), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []arch.Config{
+		{Preset: "mobilenet-small", Width: 48},
+		{Preset: "resnet8", Width: 32},
+		{ONNX: "teacher.onnx", Output: "block"},
+		{Conv: []int{8}},
+	}
+	for i, v := range e.Variants {
+		if diff := cmp.Diff(want[i], v.Config.Student.Arch); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", v.Name, diff)
+		}
 	}
 }
