@@ -20,8 +20,9 @@ type Architecture struct {
 	MultiplyAdds int64          `json:"multiply_adds"` // for one sample
 }
 
-// Architectures describes the students of tasks, in their order. It needs neither teacher nor cache, and no data where
-// student.preprocess alone decides what a sample's shape is: by crop, or by height and width in resize, and by color.
+// Architectures describes the students of tasks, in their order. It needs neither teacher nor cache, but for drop-in
+// students, and no data where student.preprocess alone decides what a sample's shape is: by crop, or by height and width
+// in resize, and by color.
 func (r *Runner) Architectures(ctx context.Context, tasks []Task) ([]Architecture, error) {
 	var all []Architecture
 	for _, t := range tasks {
@@ -58,7 +59,11 @@ func (r *Runner) architecture(ctx context.Context, c *config.Config) (a Architec
 	if a.Input, err = studentInput(c, img); err != nil {
 		return a, err
 	}
-	network, _, err := newNetwork(c, a.Input)
+	width, err := r.widthFor(ctx, c)
+	if err != nil {
+		return a, err
+	}
+	network, _, err := newNetwork(c, a.Input, width)
 	if err != nil {
 		return a, err
 	}

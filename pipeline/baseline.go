@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"gorgonia.org/tensor"
 
@@ -151,14 +152,20 @@ func (r *Runner) measurePixels(ctx context.Context, data datasets.Dataset, t Tas
 // closeGaps fills in how far students have come from the baseline to the teacher.
 func (res *Results) closeGaps() {
 	for name, v := range res.Models {
-		v.Gap = map[string]float64{}
-		for metric, s := range v.Metrics {
-			if gap, ok := gapClosed(res.Baseline.Metrics, res.Teacher.Metrics, metric, s.Mean); ok {
-				v.Gap[metric] = gap
-			}
-		}
+		v.Gap = gapsClosed(res.Baseline.Metrics, res.Teacher.Metrics, means(v.Metrics))
 		res.Models[name] = v
 	}
+}
+
+// gapsClosed is gapClosed of every metric.
+func gapsClosed(baseline, teacher, values map[string]float64) map[string]float64 {
+	gaps := map[string]float64{}
+	for metric, value := range values {
+		if gap, ok := gapClosed(baseline, teacher, metric, value); ok {
+			gaps[metric] = gap
+		}
+	}
+	return gaps
 }
 
 // gapClosed is (value − baseline)/(teacher − baseline), where the teacher is ahead of the baseline.
@@ -173,14 +180,14 @@ func gapClosed(baseline, teacher map[string]float64, metric string, value float6
 
 // GapMetric is the metric whose gap tables show: MAP@R where it was measured, as it judges the order of a whole class,
 // else the first.
-func (res *Results) GapMetric() string {
-	for _, m := range res.Metrics {
-		if m == eval.MAPAtR {
-			return m
-		}
-	}
-	if len(res.Metrics) == 0 {
+func (res *Results) GapMetric() string { return gapMetric(res.Metrics) }
+
+func gapMetric(metrics []string) string {
+	switch {
+	case slices.Contains(metrics, eval.MAPAtR):
+		return eval.MAPAtR
+	case len(metrics) == 0:
 		return ""
 	}
-	return res.Metrics[0]
+	return metrics[0]
 }

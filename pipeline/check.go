@@ -46,8 +46,12 @@ func (r *Runner) checkAll(ctx context.Context) ([]*checked, error) {
 	for _, t := range Tasks(r.Experiment) {
 		c := &checked{Task: t, options: trainingOptions(t.Config, len(labels), mixes(data))}
 		err := r.checkEngine(t.Config.Engine)
+		var width int
 		if err == nil {
-			err = c.check(data, size, labels, groups)
+			width, err = r.widthFor(ctx, t.Config)
+		}
+		if err == nil {
+			err = c.check(data, size, labels, groups, width)
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
@@ -70,7 +74,7 @@ func rowsOf(d datasets.Dataset, views int) (labels []int32, samples []int64) {
 	return labels, samples
 }
 
-func (c *checked) check(data datasets.Dataset, size datasets.Image, labels []int32, groups []int64) error {
+func (c *checked) check(data datasets.Dataset, size datasets.Image, labels []int32, groups []int64, width int) error {
 	if with, _ := labelCounts(data); with == 0 {
 		for _, l := range c.Config.Loss.Labels {
 			if l.Weight > 0 {
@@ -94,7 +98,7 @@ func (c *checked) check(data datasets.Dataset, size datasets.Image, labels []int
 	if err != nil {
 		return err
 	}
-	if c.network, _, err = newNetwork(c.Config, input); err != nil {
+	if c.network, _, err = newNetwork(c.Config, input, width); err != nil {
 		return err
 	}
 	return checkMemory(c.network, c.options, c.options.Batch.Rows())

@@ -67,7 +67,11 @@ func (r *Runner) Checkup(ctx context.Context) (checks []Check, err error) {
 			if err != nil {
 				return "", err
 			}
-			n, _, err := newNetwork(&v.Config, input)
+			width, err := r.widthFor(ctx, &v.Config)
+			if err != nil {
+				return "", err
+			}
+			n, _, err := newNetwork(&v.Config, input, width)
 			if err != nil {
 				return "", err
 			}

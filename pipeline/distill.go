@@ -189,16 +189,19 @@ func (t *training) describe(ctx context.Context, data datasets.Dataset) error {
 	if err != nil {
 		return fmt.Errorf("writing out the configuration: %w", err)
 	}
+	widths, width := t.source.widths(), 0
+	if c.Student.DropIn {
+		width = widths.Teacher
+	}
 	var start string
-	if t.network, start, err = newNetwork(c, input); err != nil {
+	if t.network, start, err = newNetwork(c, input, width); err != nil {
 		return err
 	}
 	cacheKey, model := t.source.identity()
 	t.about = &about{
 		Variant: t.Variant, Seed: t.Seed, Start: start, Input: input, Pixels: [3]int{img.Height, img.Width, img.Channels},
-		Teacher: model, Cache: cacheKey, Config: string(resolved),
+		Teacher: model, Cache: cacheKey, Config: string(resolved), Width: width,
 	}
-	widths := t.source.widths()
 	if c.Loss.OnLogits() {
 		t.about.Classes = c.Loss.Classes(len(data.Classes()), widths.Logits)
 	}

@@ -140,37 +140,6 @@ func byRow(tasks []Task) (groups [][]Task) {
 	return groups
 }
 
-// EvaluateModel measures one ONNX model on the test data of e, opened as modelOptions says.
-func (m Machine) EvaluateModel(ctx context.Context, path string, e *config.Experiment) (*ModelResults, error) {
-	o, err := modelOptions(e, path)
-	if err != nil {
-		return nil, err
-	}
-	r := &Runner{Machine: m, Experiment: e}
-	data, err := r.testData(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if metrics, err := eval.ParseMetrics(e.Base.Eval.Metrics); err != nil {
-		return nil, err
-	} else if slices.ContainsFunc(metrics, eval.Metric.OnTeacher) {
-		if err := r.referTo(ctx, &e.Base); err != nil {
-			return nil, err
-		}
-	}
-	r.Progress.Start("evaluate", evaluated, 0, 2*data.Len())
-	defer r.Progress.Finish()
-	figures, out, err := r.measure(ctx, data, o)
-	if err != nil {
-		return nil, err
-	}
-	saySkipped(r.Progress, "evaluate", out.skipped, data.Len())
-	return &ModelResults{
-		Models: []NamedResult{{Name: path, ModelResult: *figures}}, Samples: len(out.Labels), Skipped: len(out.skipped),
-		Metrics: e.Base.Eval.Metrics,
-	}, nil
-}
-
 // measureTeachers measures the teacher, or each of several and their embeddings, times the teachers' weights, behind
 // each other. Without a teacher there is nothing to measure.
 func (r *Runner) measureTeachers(ctx context.Context, data datasets.Dataset, res *Results) error {

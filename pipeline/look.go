@@ -44,10 +44,12 @@ type looked struct {
 
 // lookedModel are the embeddings of one model.
 type lookedModel struct {
-	name   string
-	colour int
-	dim    int
-	values [][]float64 // one row a sample
+	name    string
+	colour  int
+	dim     int
+	values  [][]float64 // one row a sample
+	gallery [][]float64 // that they search: values, of a drop-in student the teacher's
+	dropIn  bool
 }
 
 // look runs the teacher and the students that are shown on test samples. It returns nil where no student is exported.
@@ -74,20 +76,23 @@ func (r *runReport) look(ctx context.Context) (*looked, error) {
 	}
 	r.Progress.Start("report", "images", 0, (1+len(students))*len(rows))
 	defer r.Progress.Finish()
-	if err := l.add(ctx, "teacher", maxShown-1, r.Experiment.Base.Teacher, rows); err != nil {
+	if err := l.add(ctx, "teacher", maxShown-1, r.Experiment.Base.Teacher, false, rows); err != nil {
 		return nil, err
 	}
 	for _, row := range students {
 		t := row.tasks[0]
-		if err := l.add(ctx, row.name, row.colour, studentOptions(t.Model(), t.Config), rows); err != nil {
+		err := l.add(ctx, row.name, row.colour, studentOptions(t.Model(), t.Config), t.Config.Student.DropIn, rows)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", t, err)
 		}
 	}
 	return l, nil
 }
 
-// add runs a model.
-func (l *looked) add(ctx context.Context, name string, colour int, o teacher.Options, rows []datasets.Row) error {
+// add runs a model; dropIn says that it searches the vectors of the first one, the teacher.
+func (l *looked) add(ctx context.Context, name string, colour int, o teacher.Options, dropIn bool,
+	rows []datasets.Row,
+) error {
 	model, _, err := l.report.openModel(ctx, o, l.data)
 	if err != nil {
 		return err
@@ -106,9 +111,13 @@ func (l *looked) add(ctx context.Context, name string, colour int, o teacher.Opt
 	} else if len(out.ids) != len(l.rows) {
 		return fmt.Errorf("%d samples decode, expected %d as for the teacher", len(out.ids), len(l.rows))
 	}
-	m := lookedModel{name: name, colour: colour, dim: out.Dim}
+	m := lookedModel{name: name, colour: colour, dim: out.Dim, dropIn: dropIn}
 	for i := range out.ids {
 		m.values = append(m.values, widened(out.Embeddings[i*out.Dim:(i+1)*out.Dim]))
+	}
+	m.gallery = m.values
+	if dropIn {
+		m.gallery = l.models[0].values
 	}
 	l.models = append(l.models, m)
 	return nil
@@ -116,10 +125,10 @@ func (l *looked) add(ctx context.Context, name string, colour int, o teacher.Opt
 
 // nearest lists the k samples nearest to sample i, itself left out.
 func (m *lookedModel) nearest(i, k int) []int {
-	distances := make([]float64, len(m.values))
-	order := make([]int, len(m.values))
-	for j := range m.values {
-		distances[j] = floats.Distance(m.values[i], m.values[j], 2)
+	distances := make([]float64, len(m.gallery))
+	order := make([]int, len(m.gallery))
+	for j := range m.gallery {
+		distances[j] = floats.Distance(m.values[i], m.gallery[j], 2)
 	}
 	distances[i] = -1 // before all others
 	floats.ArgsortStable(distances, order)
@@ -142,6 +151,9 @@ func (l *looked) neighbours(ctx context.Context) ([]report.Block, error) {
 		for i := range l.models[:min(len(l.models), 1+maxPictured)] {
 			m := &l.models[i]
 			row := report.PictureRow{Head: m.name}
+			if m.dropIn {
+				row.Head += ", among the teacher's vectors"
+			}
 			if i == 0 {
 				row.Query = query
 			}

@@ -54,6 +54,8 @@ type studentCard struct {
 	Classes int    `yaml:"classes,omitempty"` // that logits tell apart
 	// ClassNames are the training data's, in the order of the logits.
 	ClassNames []string `yaml:"class_names,flow,omitempty"`
+	// DropIn says that embeddings search those of the teacher.
+	DropIn bool `yaml:"drop_in,omitempty"`
 	// Hashes of the teacher's model, of the cache's key and of the weights.
 	Teacher string `yaml:"teacher_sha256,omitempty"`
 	Cache   string `yaml:"cache_key,omitempty"`
@@ -67,7 +69,7 @@ func (s *student) card(o config.Export, version string) studentCard {
 		Input: floatInput, Type: onnx.Float32.String(), Shape: s.about.Input, Baked: o.Preprocess,
 		Preprocess: s.config.Student.Preprocess.Resolved(), Embedding: embeddingOutput, Dim: s.network.Dim,
 		Normalize: s.config.Student.Normalize, Metric: metricEuclidean, Classes: s.about.Classes,
-		Teacher: s.about.Teacher, Cache: s.about.Cache, Weights: s.file.SHA256,
+		DropIn: s.config.Student.DropIn, Teacher: s.about.Teacher, Cache: s.about.Cache, Weights: s.file.SHA256,
 	}
 	if c.Baked {
 		c.Input, c.Type = pixelInput, onnx.Uint8.String()

@@ -54,12 +54,24 @@ type ModelResult struct {
 	LatencyMillis float64            `json:"latency_ms"` // median time of one sample alone
 }
 
-// ModelResults are the figures of models that belong to no experiment.
+// ModelResults are the figures of single models, and what they are held against.
 type ModelResults struct {
-	Models  []NamedResult `json:"models"`
-	Samples int           `json:"samples"`
-	Skipped int           `json:"skipped,omitempty"`
-	Metrics []string      `json:"metrics"`
+	Models []ComparedModel `json:"models"`
+	// Teacher is nil where there is none, or it is not there to be asked.
+	Teacher *ModelResult `json:"teacher,omitempty"`
+	// Baseline is nil before the training that it belongs to, and without a teacher.
+	Baseline        *Baseline `json:"baseline,omitempty"`
+	FidelitySamples int       `json:"fidelity_samples,omitempty"`
+	Samples         int       `json:"samples"`
+	Skipped         int       `json:"skipped,omitempty"`
+	Metrics         []string  `json:"metrics"`
+}
+
+// ComparedModel are a model's figures beside those of teacher and baseline.
+type ComparedModel struct {
+	NamedResult
+	Gap      map[string]float64 `json:"gap_closed,omitempty"` // see VariantResult
+	Fidelity map[string]float64 `json:"fidelity,omitempty"`
 }
 
 // NamedResult are the figures of the model in a file.

@@ -39,6 +39,7 @@ type Runner struct {
 	budget *datasets.Budget            // of decoding, for all data sets
 	leases map[string]*lease           // of run directories in buckets, by location
 
+	width     int             // of the teacher's vectors, once a drop-in student has asked
 	checks    []*checked      // of the trainings, once the experiment has been checked
 	measured  *measuredModels // models of the run directory that were evaluated before
 	reference *reference      // what the teacher says of the test data, nil where no metric asks

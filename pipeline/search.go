@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"rkd/datasets"
+	"rkd/models/onnx"
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/eval"
@@ -210,6 +211,9 @@ func (m Machine) embedQueries(ctx context.Context, gallery *vectors.Set, picture
 	if err != nil {
 		return nil, err
 	}
+	if err := checkSpaces(model.Model, set, gallery, o.Vectors); err != nil {
+		return nil, err
+	}
 	switch {
 	case !named && set.Hash != gallery.Hash:
 		return nil, fmt.Errorf("%w: %q was made by another model than %q is now: name the one to search with, --model",
@@ -223,6 +227,21 @@ func (m Machine) embedQueries(ctx context.Context, gallery *vectors.Set, picture
 		return nil, fmt.Errorf("%w: %s", datasets.ErrDecode, strings.Join(missing, ", "))
 	}
 	return set, nil
+}
+
+// checkSpaces refuses, with cache.ErrMismatch, a student whose vectors are known to be in another space than the
+// gallery's: one that searches the vectors of its teacher, and was not trained to, or those of another teacher.
+func checkSpaces(path string, set, gallery *vectors.Set, name string) error {
+	m, err := onnx.Load(path)
+	if err != nil || m.Metadata()[studentEntry] == "" || gallery.Hash == "" || gallery.Hash == set.Hash {
+		return err
+	}
+	c, err := readCard(m)
+	if err != nil || gallery.Hash != c.Teacher || c.DropIn {
+		return err
+	}
+	return fmt.Errorf("%w: %q has the vectors of the teacher of %q, which was not trained to search them: "+
+		"student.drop_in: true trains one that is", cache.ErrMismatch, name, path)
 }
 
 func width(what string, has, wanted int, path string) error {

@@ -27,7 +27,8 @@ type score struct {
 // By MAP@R, as a rule: on classes that training has seen, Recall@1 is near 1 from the first epoch on, and noise would
 // decide. A classification with a head is chosen by its accuracy. Where fewer than half of the split's samples have
 // labels, or their labels are too few for a figure, it is the agreement with the teacher: the rank correlation of
-// distances.
+// distances. A drop-in student is chosen by what it is for: that it finds among the teacher's embeddings what the teacher
+// finds.
 func (r *Runner) newScore(t *training, table *cache.Table, classes []string) (score, error) {
 	train, held, err := sampler.Split(table.Labels, table.IDs, *t.options.Selection, t.Seed)
 	if err != nil {
@@ -47,6 +48,8 @@ func (r *Runner) newScore(t *training, table *cache.Table, classes []string) (sc
 	onLabels := labelled > 0 && (2*labelled >= len(held) || table.Dim == 0)
 	head := t.objective.Head
 	switch {
+	case t.Config.Student.DropIn && len(held) > dropInK:
+		return dropInScore(t.network.Dim, table, held), nil
 	case t.Config.Goal == config.Classification && head != nil && onLabels:
 		return accuracyScore(t.network.Dim, head), nil
 	case onLabels && len(sizes) > 1 && len(sizes) < labelled:
@@ -117,6 +120,23 @@ func agreementScore(dim int, table *cache.Table, held []int) score {
 	}}
 }
 
+// dropInK is the number of neighbours by which drop-in students are chosen.
+const dropInK = 10
+
+// dropInScore searches the teacher's embeddings of the rows held out.
+func dropInScore(dim int, table *cache.Table, held []int) score {
+	held = held[:min(len(held), eval.MaxPairwiseRows)]
+	gallery := make([]float32, 0, len(held)*dim)
+	for _, row := range held {
+		gallery = append(gallery, table.Embeddings[row*dim:(row+1)*dim]...)
+	}
+	return score{dropInScoreName, func(ctx context.Context, embeddings []float32, _ []int32) (float64, error) {
+		return eval.CrossOverlap(ctx, embeddings[:len(gallery)], gallery, len(held), dim, dropInK)
+	}}
+}
+
+const dropInScoreName = "asymmetric-overlap@10"
+
 // constant says that all rows of a matrix are equal.
 func constant(values []float32, dim int) bool {
 	for i := dim; i < len(values); i++ {
@@ -183,6 +203,8 @@ func labelCounts(d datasets.Dataset) (with, without int) {
 // scoreName is what a report calls the score of a training's selection split: the rule, whatever the data made of it.
 func scoreName(c *config.Config) string {
 	switch {
+	case c.Student.DropIn:
+		return dropInScoreName
 	case c.Data.Train.Unlabelled():
 		return eval.Spearman + " with the teacher"
 	case c.Goal == config.Classification && c.Loss.OnLogits():

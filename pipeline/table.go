@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"rkd/pipeline/config"
+	"rkd/pipeline/eval"
 	"rkd/pipeline/report"
 )
 
@@ -15,21 +16,46 @@ const absent = "–"
 // Table is the results as people read them: a row for the teacher, for the baseline and for each student, and below
 // what the columns mean.
 func (res *Results) Table() report.Table {
-	t := resultTable{
-		metrics: res.Metrics, gap: res.Baseline != nil && res.Teacher.Metrics != nil, fidelity: res.FidelitySamples > 0,
+	t := resultTable{metrics: res.Metrics}
+	t.references(res.Teachers, res.Teacher, res.Baseline, res.FidelitySamples, res.Order)
+	for _, name := range res.Order {
+		t.add(studentRow(name, res.Models[name], res.GapMetric()))
 	}
-	for _, one := range res.Teachers {
+	return t.table()
+}
+
+// Table is the figures of single models, below those of the teacher and the baseline.
+func (res *ModelResults) Table() report.Table {
+	t := resultTable{metrics: res.Metrics}
+	var teacher ModelResult
+	if res.Teacher != nil {
+		teacher = *res.Teacher
+	}
+	t.references(nil, teacher, res.Baseline, res.FidelitySamples, nil)
+	for _, m := range res.Models {
+		row := modelRow(m.Name, m.ModelResult)
+		row.compare(m.Fidelity, m.Gap, gapMetric(res.Metrics))
+		t.add(row)
+	}
+	return t.table()
+}
+
+// references adds the rows that students are held against, and says below the table what that is. A baseline that is
+// one of the students has a row there.
+func (t *resultTable) references(teachers []NamedResult, teacher ModelResult, b *Baseline, samples int,
+	students []string,
+) {
+	t.gap, t.fidelity = b != nil && teacher.Metrics != nil, samples > 0
+	for _, one := range teachers {
 		t.add(modelRow("teacher "+one.Name, one.ModelResult))
 	}
-	if res.Teacher.Metrics != nil { // there is one
-		t.add(modelRow("teacher", res.Teacher))
+	if teacher.Metrics != nil { // there is one
+		t.add(modelRow("teacher", teacher))
 	}
 	baseline := ""
-	if b := res.Baseline; b != nil {
+	if b != nil {
 		row := modelRow(b.Kind, b.ModelResult)
-		for name, value := range b.Fidelity {
-			row.fidelity[name] = estimate(value, 0)
-		}
+		row.compare(b.Fidelity, nil, "")
 		switch b.Kind {
 		case config.BaselineUntrained:
 			baseline = "the untrained net"
@@ -38,31 +64,33 @@ func (res *Results) Table() report.Table {
 		default:
 			baseline = b.Kind
 		}
-		if !slices.Contains(res.Order, b.Kind) {
+		if !slices.Contains(students, b.Kind) {
 			t.add(row)
 		}
 	}
-	for _, name := range res.Order {
-		t.add(studentRow(name, res.Models[name], res.GapMetric()))
-	}
 	if t.gap {
 		t.notes = append(t.notes, fmt.Sprintf("gap closed: share of the way from %s to the teacher in %s",
-			baseline, res.GapMetric()))
+			baseline, gapMetric(t.metrics)))
 	}
 	if t.fidelity {
 		t.notes = append(t.notes, fmt.Sprintf("%s, rank corr.: agreement with the teacher in the 10 nearest neighbours "+
-			"and in the order of distances, on %d test samples", Overlap, res.FidelitySamples))
+			"and in the order of distances, on %d test samples", Overlap, samples))
 	}
-	return t.table()
+	t.notes = append(t.notes, asymmetricNotes(t.metrics)...)
 }
 
-// Table is the figures of models that belong to no experiment.
-func (res *ModelResults) Table() report.Table {
-	t := resultTable{metrics: res.Metrics}
-	for _, m := range res.Models {
-		t.add(modelRow(m.Name, m.ModelResult))
+// asymmetricNotes says what the metrics of drop-in students are.
+func asymmetricNotes(names []string) (notes []string) {
+	metrics, err := eval.ParseMetrics(names)
+	if err != nil {
+		return nil
 	}
-	return t.table()
+	for _, m := range metrics {
+		if m.Asymmetric() {
+			notes = append(notes, m.Name+": the model's vectors search the teacher's, as a drop-in student is to")
+		}
+	}
+	return notes
 }
 
 // tableRow is a row of a table of results, its figures written out.
@@ -94,13 +122,21 @@ func studentRow(name string, v VariantResult, gapMetric string) tableRow {
 		row.metrics[metric] = estimate(s.Mean, s.Interval)
 		row.interval = row.interval || s.Interval > 0
 	}
+	row.compare(nil, v.Gap, gapMetric)
 	for name, s := range v.Fidelity {
 		row.fidelity[name] = estimate(s.Mean, s.Interval)
 	}
-	if gap, ok := v.Gap[gapMetric]; ok {
+	return row
+}
+
+// compare fills in how a model stands to teacher and baseline.
+func (row *tableRow) compare(fidelity, gaps map[string]float64, gapMetric string) {
+	for name, value := range fidelity {
+		row.fidelity[name] = estimate(value, 0)
+	}
+	if gap, ok := gaps[gapMetric]; ok {
 		row.gap = fmt.Sprintf("%.0f %%", 100*gap)
 	}
-	return row
 }
 
 // weigh fills in the size of a model, if it is one.

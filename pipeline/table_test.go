@@ -92,7 +92,9 @@ func TestTable(t *testing.T) {
 		{"of an earlier version", earlier.Table()},
 		{"of a file", (&ModelResults{
 			Metrics: []string{"recall@1"},
-			Models:  []NamedResult{{Name: "a.onnx", ModelResult: ModelResult{Metrics: map[string]float64{"recall@1": 1}}}},
+			Models: []ComparedModel{{NamedResult: NamedResult{
+				Name: "a.onnx", ModelResult: ModelResult{Metrics: map[string]float64{"recall@1": 1}},
+			}}},
 		}).Table()},
 	} {
 		page := report.Page{

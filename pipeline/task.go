@@ -19,6 +19,7 @@ import (
 	"rkd/student/loss"
 	"rkd/student/sampler"
 	"rkd/student/train"
+	"rkd/teacher"
 )
 
 // Task is one training of an experiment: a variant with a seed, in a generation.
@@ -122,9 +123,10 @@ type about struct {
 	Pixels  [3]int `json:"pixels"` // height, width and channels of a sample before preprocessing
 	Teacher string `json:"teacher_sha256"`
 	Cache   string `json:"cache_key"`
-	Classes int    `json:"classes,omitempty"`      // that the head tells apart; 0 without one
-	Start   string `json:"start_sha256,omitempty"` // of the ONNX file that the network was imported from
-	Config  string `json:"config"`                 // the variant's resolved configuration, YAML
+	Classes int    `json:"classes,omitempty"`       // that the head tells apart; 0 without one
+	Start   string `json:"start_sha256,omitempty"`  // of the ONNX file that the network was imported from
+	Width   int    `json:"teacher_width,omitempty"` // of the vectors that a drop-in student searches; 0 for others
+	Config  string `json:"config"`                  // the variant's resolved configuration, YAML
 }
 
 // key identifies the training of the student with configuration c on a cache of so many rows.
@@ -170,10 +172,27 @@ type student struct {
 	classes []string // of the training data; known to exports
 }
 
-// newNetwork fits a configuration's student to its input. hash identifies the ONNX file that it starts from; it is
-// empty without one.
-func newNetwork(c *config.Config, input []int) (n *arch.Network, hash string, err error) {
+// newNetwork fits a configuration's student to its input; a drop-in one to the width of its teacher's vectors, too. hash
+// identifies the ONNX file that it starts from; it is empty without one.
+func newNetwork(c *config.Config, input []int, width int) (n *arch.Network, hash string, err error) {
+	if !c.Student.DropIn {
+		return networkOf(c.Student, input)
+	}
 	o := c.Student
+	o.Normalize = teacher.NormalizeNone // of what the map gives, not of what it is given
+	if o.EmbeddingDim == 0 && o.Arch.Head != arch.NoHead {
+		o.EmbeddingDim = width
+	}
+	if n, hash, err = networkOf(o, input); err != nil {
+		return nil, "", err
+	}
+	if err := n.MapTo(width, c.Student.Normalize == teacher.NormalizeL2); err != nil {
+		return nil, "", fmt.Errorf("%w: student.drop_in: %w", config.ErrConfig, err)
+	}
+	return n, hash, nil
+}
+
+func networkOf(o config.Student, input []int) (n *arch.Network, hash string, err error) {
 	if o.Arch.ONNX == "" {
 		if n, err = arch.New(o.Arch, input, o.EmbeddingDim, o.Normalize == "l2"); err != nil {
 			return nil, "", fmt.Errorf("%w: student.arch: %w", config.ErrConfig, err)
@@ -219,7 +238,7 @@ func readStudent(dir string) (*student, error) {
 		return nil, err
 	}
 	var start string
-	if s.network, start, err = newNetwork(s.config, s.about.Input); err != nil {
+	if s.network, start, err = newNetwork(s.config, s.about.Input, s.about.Width); err != nil {
 		return nil, err
 	}
 	if start != s.about.Start {

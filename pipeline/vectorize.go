@@ -130,7 +130,11 @@ func (m Machine) vectorize(ctx context.Context, o teacher.Options, data datasets
 	for i, id := range out.ids {
 		at, _ := data.Find(id)
 		set.Paths = append(set.Paths, data.Path(at))
-		set.Classes = append(set.Classes, classes[out.Labels[i]])
+		class := ""
+		if label := out.Labels[i]; label != datasets.NoLabel {
+			class = classes[label]
+		}
+		set.Classes = append(set.Classes, class)
 	}
 	return set, len(out.skipped), nil
 }

@@ -93,10 +93,13 @@ type Cache struct {
 // Student is the `student` section.
 type Student struct {
 	Arch         arch.Config `yaml:"arch"`
-	EmbeddingDim int         `yaml:"embedding_dim" within:"[1,65536]"`
+	EmbeddingDim int         `yaml:"embedding_dim,omitempty" within:"[1,65536]"`
+	// DropIn makes embeddings that search the teacher's own: as wide, by a linear map behind EmbeddingDim where that is
+	// another width, and at the same length.
+	DropIn bool `yaml:"drop_in,omitempty"`
 	// Freeze lists patterns of names of weights or nodes of Arch.ONNX that are not trained.
 	Freeze []string `yaml:"freeze,flow,omitempty"`
-	// Normalize is none (default) or l2: unit rows.
+	// Normalize is none (default) or l2: unit rows. The default of a drop-in student is the teacher's.
 	Normalize string `yaml:"normalize,omitempty"`
 	// Head turns embeddings into logits; it is present when a loss needs them.
 	Head objective.Head `yaml:"head,omitempty"`
@@ -160,7 +163,11 @@ func Parse(file string, data []byte, overrides []string) (*Experiment, error) {
 		return nil, doc.incomplete(err)
 	}
 	e.Batch, e.Base.Batch = e.Base.Batch, Batch{}
-	return e, e.expand(doc, changes)
+	if err := e.expand(doc, changes); err != nil {
+		return e, err
+	}
+	e.measureDropIn()
+	return e, nil
 }
 
 // expand decodes every variant: the file with the variant's keys laid over it.
@@ -170,7 +177,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 			return doc.wrong(changes, "variants", "a section with a name for every variant")
 		}
 		e.Variants = []Variant{{Name: "student", Config: e.Base}}
-		if err := e.Base.Loss.CheckWeights(); err != nil {
+		if err := e.Base.checkLosses(); err != nil {
 			return fmt.Errorf("%w: %s: %w", ErrConfig, e.File, err)
 		}
 		return e.checkBaseline()
@@ -201,7 +208,7 @@ func (e *Experiment) expand(doc *document, changes *yaml.Node) error {
 			v.Config.Batch = Batch{}
 		}
 		if err == nil {
-			err = v.Config.Loss.CheckWeights()
+			err = v.Config.checkLosses()
 		}
 		if err != nil {
 			return fmt.Errorf("%w: variant %q: %w", ErrConfig, name, err)
@@ -270,8 +277,7 @@ func (c *Config) checkKeys() error {
 		return fmt.Errorf("cache.views is %d, expected 1 or more", c.Cache.Views)
 	case c.Cache.RowsPerShard < 1:
 		return fmt.Errorf("cache.rows_per_shard is %d, expected 1 or more", c.Cache.RowsPerShard)
-	case c.Student.EmbeddingDim < 1 && (c.Student.EmbeddingDim < 0 || c.Student.Arch.ONNX == "" ||
-		c.Student.Arch.Head != arch.NoHead):
+	case c.Student.EmbeddingDim < 1 && !c.widthFollows():
 		return fmt.Errorf("student.embedding_dim is %d, expected 1 or more", c.Student.EmbeddingDim)
 	case c.Student.Normalize != "none" && c.Student.Normalize != "l2":
 		return fmt.Errorf("student.normalize is %q, expected none or l2", c.Student.Normalize)
@@ -280,7 +286,16 @@ func (c *Config) checkKeys() error {
 	case len(c.Seeds) != len(slices.Compact(slices.Sorted(slices.Values(c.Seeds)))):
 		return fmt.Errorf("seeds are %v, expected different numbers", c.Seeds)
 	}
-	return c.checkTeachers()
+	if err := c.checkTeachers(); err != nil {
+		return err
+	}
+	return c.checkDropIn()
+}
+
+// widthFollows says that the embedding's width need not be given: it is the teacher's, or that of a tensor.
+func (c *Config) widthFollows() bool {
+	return c.Student.EmbeddingDim == 0 &&
+		(c.Student.DropIn || c.Student.Arch.ONNX != "" && c.Student.Arch.Head == arch.NoHead)
 }
 
 // checkSections lets each section check itself.
@@ -340,6 +355,9 @@ func (c *Config) fillIn() error {
 	}
 	if c.Student.Normalize == "" {
 		c.Student.Normalize = "none"
+		if c.Student.DropIn {
+			c.Student.Normalize = c.teacherNormalize()
+		}
 	}
 	if c.Student.Preprocess == nil {
 		of, err := c.commonPreprocess()

@@ -41,7 +41,7 @@ func (c *Config) checkEvalLabels() error {
 		return errors.New("curve follows the test data, and there are none: name data.test or data.split")
 	}
 	for _, m := range metrics {
-		if m.OnTeacher() && c.Untaught() {
+		if m.NeedsTeacher() && c.Untaught() {
 			return fmt.Errorf("metrics has %s, which compares with a teacher, but teacher is none: expected metrics on labels",
 				m.Name)
 		}

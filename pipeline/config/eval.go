@@ -8,8 +8,7 @@ import (
 
 // Eval is the `eval` section.
 type Eval struct {
-	// Metrics lists recall@K, r-precision, map@r, nmi, knn@K, top-K and N-way-K-shot, for any N and K; the defaults are
-	// the goal's.
+	// Metrics lists metrics as package eval names them; the defaults are the goal's.
 	Metrics []string `yaml:"metrics,flow,omitempty"`
 	// Queries and Episodes of N-way-K-shot: queries of a class in an episode, default 15, and episodes, default 600.
 	Queries  int `yaml:"queries,omitempty" within:"[1,1000000]"`

@@ -22,6 +22,7 @@ var notes = []struct {
 	path *regexp.Regexp
 	text string
 }{
+	{regexp.MustCompile(`^student\.embedding_dim$`), "that of the teacher, or of the model's tensor"},
 	{regexp.MustCompile(`^train\.steps_per_epoch$`), "one visit to every row on average"},
 	{regexp.MustCompile(`^loss\..*normalize$`), "none"},
 	{regexp.MustCompile(`^loss\..*decay$`), "none"},

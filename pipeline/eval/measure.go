@@ -18,15 +18,18 @@ type family struct {
 }
 
 var families = []family{
-	{[]string{"recall@K", RPrecision, MAPAtR, knnForm}, measureNeighbours, neighboursWork, fitsNeighbours},
+	{[]string{recallAtK, RPrecision, MAPAtR, knnForm}, measureNeighbours, neighboursWork, fitsNeighbours},
 	{[]string{"top-K"}, measureTopK, nil, nil},
 	{[]string{NMIName}, measureNMI, nmiWork, fitsNMI},
 	{[]string{"N-way-K-shot"}, measureFewShot, nil, fitsFewShot},
 	{onTeacher, measureAgreement, agreementWork, nil},
+	{[]string{asymmetricRecall}, measureCrossRecall, crossWork, fitsNeighbours},
+	{[]string{asymmetricOverlap}, measureCrossOverlap, crossWork, nil},
 }
 
 // Measure computes metrics of what a model says of samples, those on labels of the samples that have one. Metrics of
-// logits are left out for a model without, and those that compare with the teacher where there is none.
+// logits are left out for a model without, those that compare with the teacher where there is none, and asymmetric ones
+// of a model that is not as wide as the teacher.
 //
 // It returns the errors of the functions that it calls, ErrInput among them.
 func Measure(ctx context.Context, metrics []Metric, out Outputs, o MetricOptions) (Figures, error) {

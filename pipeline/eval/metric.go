@@ -18,8 +18,13 @@ const (
 )
 
 const (
-	overlap = "overlap@K" // of neighbours with the teacher's
-	knnForm = "knn@K"
+	overlap   = "overlap@K" // of neighbours with the teacher's
+	recallAtK = "recall@K"
+	knnForm   = "knn@K"
+
+	// Student's queries, teacher's gallery: CrossRecall and CrossOverlap.
+	asymmetricRecall  = "asymmetric-recall@K"
+	asymmetricOverlap = "asymmetric-overlap@K"
 )
 
 // Metric is a metric by its name, such as recall@5.
@@ -30,14 +35,22 @@ type Metric struct {
 }
 
 // OnTeacher says that the metric compares embeddings with the teacher's, and needs no labels.
-func (m Metric) OnTeacher() bool { return slices.Contains(onTeacher, m.form) }
+func (m Metric) OnTeacher() bool {
+	return slices.Contains(onTeacher, m.form) || m.form == asymmetricOverlap
+}
+
+// NeedsTeacher says that the metric looks at the teacher's embeddings.
+func (m Metric) NeedsTeacher() bool { return m.OnTeacher() || m.Asymmetric() }
+
+// Asymmetric says that the metric searches the teacher's embeddings with the model's, which has none of another width.
+func (m Metric) Asymmetric() bool { return m.form == asymmetricRecall || m.form == asymmetricOverlap }
 
 // OnLogits says that the metric is one of logits.
 func (m Metric) OnLogits() bool { return m.form == "top-K" }
 
 // Ranks says that the metric looks at the nearest others of a sample, Number of them where that is not 0.
 func (m Metric) Ranks() bool {
-	return slices.Contains([]string{"recall@K", RPrecision, MAPAtR, knnForm}, m.form)
+	return slices.Contains([]string{recallAtK, RPrecision, MAPAtR, knnForm, asymmetricRecall}, m.form)
 }
 
 // Number is the metric's first number, 0 without one.
@@ -75,13 +88,16 @@ func (out Outputs) labelled() Outputs {
 	if !slices.ContainsFunc(out.Labels, func(label int32) bool { return label < 0 }) {
 		return out
 	}
-	some := Outputs{Dim: out.Dim, Classes: out.Classes}
+	some := Outputs{Dim: out.Dim, Classes: out.Classes, TeacherDim: out.TeacherDim}
 	for i, label := range out.Labels {
 		if label >= 0 {
 			some.Labels = append(some.Labels, label)
 			some.Embeddings = append(some.Embeddings, out.Embeddings[i*out.Dim:(i+1)*out.Dim]...)
 			if out.Classes > 0 {
 				some.Logits = append(some.Logits, out.Logits[i*out.Classes:(i+1)*out.Classes]...)
+			}
+			if len(out.Teacher) > 0 {
+				some.Teacher = append(some.Teacher, out.Teacher[i*out.TeacherDim:(i+1)*out.TeacherDim]...)
 			}
 		}
 	}

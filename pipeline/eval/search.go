@@ -21,6 +21,11 @@ type Hit struct {
 //
 // It returns ErrInput for shapes and values that break these rules.
 func Nearest(ctx context.Context, queries, gallery []float32, d, k int) ([][]Hit, error) {
+	return nearest(ctx, queries, gallery, d, k, nil)
+}
+
+// nearest is Nearest that tells how far it is.
+func nearest(ctx context.Context, queries, gallery []float32, d, k int, m *meter) ([][]Hit, error) {
 	if err := checkNearest(queries, gallery, d, k); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrInput, err)
 	}
@@ -52,6 +57,7 @@ func Nearest(ctx context.Context, queries, gallery []float32, d, k int) ([][]Hit
 				return a.Row - b.Row
 			})
 		}
+		m.add(float64(to-from) * float64(n) * float64(d))
 	})
 	return hits, err
 }
@@ -90,6 +96,13 @@ func distance(a, b []float32) float64 {
 func CrossRecall(ctx context.Context, queries, gallery []float32, n, d int, labels []int32,
 	ks []int,
 ) (map[int]float64, error) {
+	return crossRecall(ctx, queries, gallery, n, d, labels, ks, nil)
+}
+
+// crossRecall is CrossRecall that tells how far it is.
+func crossRecall(ctx context.Context, queries, gallery []float32, n, d int, labels []int32, ks []int,
+	m *meter,
+) (map[int]float64, error) {
 	if err := checkRetrieval(gallery, n, d, labels, ks); err != nil {
 		return nil, fmt.Errorf("%w: gallery: %w", ErrInput, err)
 	}
@@ -100,7 +113,7 @@ func CrossRecall(ctx context.Context, queries, gallery []float32, n, d int, labe
 	if len(ks) == 0 {
 		return recall, nil
 	}
-	hits, err := Nearest(ctx, queries, gallery, d, slices.Max(ks)+1)
+	hits, err := nearest(ctx, queries, gallery, d, slices.Max(ks)+1, m)
 	if err != nil {
 		return nil, err
 	}

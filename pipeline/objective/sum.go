@@ -239,6 +239,18 @@ func (l Losses) OnTeacher() string {
 	return ""
 }
 
+// Ties says whether some loss pulls each of the student's rows to the teacher's row of the sample, without a map between
+// them that learns to: places, if in direction, lengths, if in length too.
+func (l Losses) Ties() (places, lengths bool) {
+	direct := func(t Term, project *bool) bool { return t.Weight > 0 && (project == nil || !*project) }
+	regression := direct(l.Regression.Term, l.Regression.Project)
+	places = regression || direct(l.InfoNCE.Term, l.InfoNCE.Project)
+	sides := l.Regression.sides()
+	lengths = regression && l.Regression.Options.WithDefaults().Kind == loss.RegressionMSE && !sides.student &&
+		!sides.teacher
+	return places, lengths
+}
+
 // uses returns the name of the first loss with a weight that is computed on in.
 func (l Losses) uses(in input) string {
 	for _, t := range l.terms(Widths{}) {

@@ -3,7 +3,6 @@ package arch
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"gorgonia.org/gorgonia"
 	"gorgonia.org/tensor"
@@ -55,12 +54,8 @@ func FromBody(body Body, input []int, head Head) (*Network, error) {
 			ErrConfig, head.Dim, out[0])
 	}
 	n := &Network{Input: slices.Clone(input), Dim: head.Dim, body: body}
-	prefix := "head"
 	for _, t := range body.Tensors() {
 		n.add(spec{name: t.Name, shape: t.Shape, buffer: t.Buffer, values: t.Values})
-	}
-	for slices.ContainsFunc(n.specs, func(s spec) bool { return strings.HasPrefix(s.name, prefix+".") }) {
-		prefix += "_"
 	}
 	var layers []Layer
 	if len(out) == 3 {
@@ -75,7 +70,7 @@ func FromBody(body Body, input []int, head Head) (*Network, error) {
 		layers = append(layers, Layer{Kind: L2Normalize})
 	}
 	var err error
-	n.layers, _, err = n.fit(layers, prefix+".", out)
+	n.layers, _, err = n.fit(layers, n.free("head")+".", out)
 	return n, err
 }
 

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 
 	"gorgonia.org/tensor"
 
@@ -60,21 +61,61 @@ func New(c Config, input []int, embeddingDim int, normalize bool) (*Network, err
 	if n.layers, out, err = n.fit(list, "", input); err != nil {
 		return nil, err
 	}
-	weights := 0
-	for _, s := range n.specs {
-		if tooLarge(s.shape) {
-			return nil, fmt.Errorf("%w: %s has shape %v, expected at most %d numbers", ErrConfig, s.name, s.shape, maxElements)
-		}
-		if weights += tensor.Shape(s.shape).TotalSize(); weights > maxElements {
-			return nil, fmt.Errorf("%w: the weights are more than %d numbers, which is where %s ends", ErrConfig,
-				maxElements, s.name)
-		}
+	if err := n.checkWeights(); err != nil {
+		return nil, err
 	}
 	if len(out) != 1 {
 		return nil, fmt.Errorf("%w: the embedding layer needs (features), but %v reaches it: flatten or pool globally first",
 			ErrConfig, n.layers[len(n.layers)-1].in)
 	}
 	return n, nil
+}
+
+// checkWeights returns ErrConfig for weights that no memory is for.
+func (n *Network) checkWeights() error {
+	weights := 0
+	for _, s := range n.specs {
+		if tooLarge(s.shape) {
+			return fmt.Errorf("%w: %s has shape %v, expected at most %d numbers", ErrConfig, s.name, s.shape, maxElements)
+		}
+		if weights += tensor.Shape(s.shape).TotalSize(); weights > maxElements {
+			return fmt.Errorf("%w: the weights are more than %d numbers, which is where %s ends", ErrConfig,
+				maxElements, s.name)
+		}
+	}
+	return nil
+}
+
+// MapTo puts the embedding into a space of another width: a linear layer to so many features follows where they are not
+// as many already, and L2 normalisation if normalize is set. The layer's tensors are called "map.…", with as many
+// underscores behind "map" as keep them apart from the others.
+//
+// It returns ErrConfig for a width below 1, or one that makes too many weights.
+func (n *Network) MapTo(width int, normalize bool) error {
+	if width < 1 {
+		return fmt.Errorf("%w: a map to %d features, expected 1 or more", ErrConfig, width)
+	}
+	var list []Layer
+	if width != n.Dim {
+		list = append(list, Layer{Kind: Linear, Out: width})
+	}
+	if normalize {
+		list = append(list, Layer{Kind: L2Normalize})
+	}
+	mapped, _, err := n.fit(list, n.free("map")+".", []int{n.Dim})
+	if err != nil {
+		return err
+	}
+	n.layers, n.Dim = append(n.layers, mapped...), width
+	return n.checkWeights()
+}
+
+// free is a beginning for names of tensors that none of the network's has: prefix with underscores, if need be.
+func (n *Network) free(prefix string) string {
+	for slices.ContainsFunc(n.specs, func(s spec) bool { return strings.HasPrefix(s.name, prefix+".") }) {
+		prefix += "_"
+	}
+	return prefix
 }
 
 // Tensor is one named tensor of a student.
