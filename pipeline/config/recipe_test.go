@@ -1,6 +1,8 @@
 package config
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -41,7 +43,7 @@ func TestRecipe(t *testing.T) {
 	}
 	plain := resolved(photographs)
 	for _, part := range []string{
-		"views: 4", "pca: 256", "whiten: 0.5", "preset: mobilenet-small", "info_nce:", "rkd_angle:", "kind: shuffled", "kind: cosine", "epochs: 20",
+		"views: 4", "pca: 256", "whiten: 0.5", "preset: mobilenet-small", "info_nce:", "rkd_angle:", "kind: shuffled", "kind: cosine", "epochs: 8",
 	} {
 		if !strings.Contains(plain, part) {
 			t.Errorf("the resolved configuration lacks %q:\n%s", part, plain)
@@ -105,6 +107,23 @@ variants:
 	for i, v := range e.Variants {
 		if diff := cmp.Diff(want[i], v.Config.Student.Arch); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", v.Name, diff)
+		}
+	}
+}
+
+// Every configuration that docs/tuning.md shows is one.
+func TestTuningShowsConfigurations(t *testing.T) {
+	page, err := os.ReadFile("../../docs/tuning.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1)
+	if len(blocks) < 3 {
+		t.Fatalf("the page shows %d configurations, expected 3 or more", len(blocks))
+	}
+	for _, block := range blocks {
+		if _, err := Parse("docs/tuning.md", block[1], nil); err != nil {
+			t.Errorf("%v, in\n%s", err, block[1])
 		}
 	}
 }
