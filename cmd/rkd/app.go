@@ -102,22 +102,23 @@ func command(c cli.Command, exits []int, examples ...string) *cli.Command {
 
 // Exit codes that several commands have.
 var (
-	onCaches = []int{exitDone, exitFailed, exitUsage, exitInput, exitInterrupted}
-	onStages = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitUnequipped, exitInterrupted}
+	onCaches = []int{exitDone, exitFailed, exitUsage, exitInput, exitFull, exitInterrupted}
+	onStages = []int{exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitUnequipped, exitFull, exitInterrupted}
 	// onWriters adds what can happen to a command that fills a cache.
 	onWriters = []int{
-		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitUnequipped, exitInterrupted,
+		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitUnequipped, exitFull, exitInterrupted,
 	}
 	// onJobs adds jobs that do not end well.
 	onJobs = onWriters
 	// onFolders adds what can happen to a command that writes into a run directory; onRuns is both.
 	onFolders = []int{
-		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitHeld, exitUnequipped, exitInterrupted,
+		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitHeld, exitUnequipped, exitFull, exitInterrupted,
 	}
 	onRuns = []int{
-		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitHeld, exitUnequipped, exitInterrupted,
+		exitDone, exitFailed, exitUsage, exitInput, exitMismatch, exitPartial, exitHeld, exitUnequipped, exitFull,
+		exitInterrupted,
 	}
-	onNothing = []int{exitDone, exitFailed, exitUsage}
+	onNothing = []int{exitDone, exitFailed, exitUsage, exitFull}
 )
 
 // group is a command that is made of others.

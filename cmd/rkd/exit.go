@@ -50,6 +50,7 @@ const (
 	exitPartial     = 5
 	exitHeld        = 6
 	exitUnequipped  = 7
+	exitFull        = 8
 	exitInterrupted = 130
 )
 
@@ -59,13 +60,14 @@ var exitMeanings = []struct {
 	meaning string
 }{
 	{exitDone, "done"},
-	{exitFailed, "the machine or the training failed: disk full, quota exceeded, diverged loss"},
+	{exitFailed, "the machine or the training failed: too little memory, no connection, diverged loss"},
 	{exitUsage, "wrong usage or configuration"},
 	{exitInput, "bad input: data, model, cache or checkpoint that is missing, damaged or does not fit"},
 	{exitMismatch, "a cache or run folder was made from another model, preprocessing, data set or configuration"},
 	{exitPartial, "partly done: some parts of a cache, or some trainings, are missing"},
 	{exitHeld, "the folder is held by another process"},
 	{exitUnequipped, "this machine lacks a library or program that the command needs: ONNX Runtime, sbatch, kubectl"},
+	{exitFull, "no room to write: the disk is full, or a quota is used up"},
 	{exitInterrupted, "interrupted"},
 }
 
@@ -76,8 +78,11 @@ var sentinels = []struct {
 	hint string
 	errs []error
 }{
+	{exitFull, "free space there, or raise the quota; the same command goes on", []error{
+		syscall.ENOSPC, syscall.EDQUOT, storage.ErrFull,
+	}},
 	{exitInput, "docs/storage.md says what a bucket needs", []error{storage.ErrRefused}},
-	{exitFailed, "", []error{storage.ErrFull, storage.ErrUnreachable}},
+	{exitFailed, "", []error{storage.ErrUnreachable}},
 	{exitUsage, "docs/configuration.md explains every key", []error{config.ErrConfig}},
 	{exitUsage, "", []error{
 		datasets.ErrSource, datasets.ErrViews, datasets.ErrLimits, datasets.ErrPreprocess, onnx.ErrUnknownTensor,
@@ -106,10 +111,6 @@ var sentinels = []struct {
 	{exitUnequipped, "", []error{ort.ErrLibraryMissing, ort.ErrLibraryTooOld, batch.ErrNoEngine}},
 	{exitPartial, "'rkd batch status CONFIG' says why, 'rkd batch submit CONFIG --missing' makes what is missing", []error{
 		batch.ErrStage,
-	}},
-	{exitFailed, "free space there, or raise the quota; the same command goes on", []error{
-		syscall.ENOSPC,
-		syscall.EDQUOT,
 	}},
 	{exitFailed, "", []error{memory.ErrShort}},
 	{exitFailed, "", []error{

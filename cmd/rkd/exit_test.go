@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"rkd/pipeline/cache"
 )
 
 // Every exported sentinel error of the module's packages is mapped to an exit code in exit.go, and so is every exported
@@ -61,7 +63,7 @@ func TestExitCodes(t *testing.T) {
 		{t.Context(), nil, exitDone},
 		{t.Context(), usage("--k", "--k is 0"), exitUsage},
 		{t.Context(), errors.New("disk full"), exitFailed},
-		{t.Context(), fmt.Errorf("writing: %w", syscall.EDQUOT), exitFailed},
+		{t.Context(), fmt.Errorf("%w: writing: %w", cache.ErrIncomplete, syscall.EDQUOT), exitFull},
 		{t.Context(), context.Canceled, exitInterrupted},
 		{cancelled, errors.New("whatever came of it"), exitInterrupted},
 	} {

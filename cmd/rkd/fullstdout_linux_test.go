@@ -29,7 +29,7 @@ func TestFullStdout(t *testing.T) {
 		var stderr strings.Builder
 		c.Stderr = &stderr
 		_ = c.Run() // its exit code is looked at below
-		if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "no space left") {
+		if code := c.ProcessState.ExitCode(); code != exitFull || !strings.Contains(stderr.String(), "no space left") {
 			t.Errorf("%v on a full disk: exit code %d, stderr %q", args, code, stderr.String())
 		}
 	}

@@ -124,9 +124,9 @@ func (c *Chain) stages() []stage {
 const indexWord = "$index"
 
 // permanent are the exit codes after which another try ends in the same way: wrong usage or configuration, bad input, a
-// cache or folder of something else, a machine without ONNX Runtime's library; and those of a shell for a program that
-// cannot be run, or is not there.
-var permanent = []int{2, 3, 4, 7, 126, 127}
+// cache or folder of something else, a machine without ONNX Runtime's library, a full disk or a used-up quota; and
+// those of a shell for a program that cannot be run, or is not there.
+var permanent = []int{2, 3, 4, 7, 8, 126, 127}
 
 // File is a rendered document.
 type File struct {

@@ -50,7 +50,7 @@ while [ -z "$stopped" ]; do
 	child=
 	case $code in
 	0) exit 0 ;;
-	2 | 3 | 4 | 7 | 126 | 127)
+	2 | 3 | 4 | 7 | 8 | 126 | 127)
 		echo "export: exit code $code, which another try would not change" >&2
 		exit "$code"
 		;;
