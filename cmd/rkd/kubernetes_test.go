@@ -16,6 +16,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"rkd/pipeline/storage"
+	"rkd/pipeline/storage/storagetest"
 )
 
 // podUser is who tasks run as, and with them who submits: what both write lies in one folder.
@@ -71,6 +74,10 @@ func startKubernetes(t *testing.T) *kubernetes {
 	}
 	copyFile(t, built(t), filepath.Join(dir, "rkd"), 0o755)
 	copyFile(t, about.Library, filepath.Join(dir, "libonnxruntime.so.1"), 0o644)
+	copies := filepath.Join(dir, "copies")
+	if err := errors.Join(os.Mkdir(copies, 0o755), os.Chown(copies, podUser, podUser)); err != nil {
+		t.Fatal(err)
+	}
 	return k
 }
 
@@ -84,12 +91,14 @@ func built(t *testing.T) string {
 	return path
 }
 
-func (k *kubernetes) script(t *testing.T, args ...string) {
+func (k *kubernetes) script(t *testing.T, args ...string) string {
 	t.Helper()
 	c := exec.Command(filepath.Join("..", "..", ".ci", "kubernetes", "cluster"), args...) // also when the test is over
-	if out, err := c.CombinedOutput(); err != nil {
+	out, err := c.CombinedOutput()
+	if err != nil {
 		t.Fatalf("cluster %v: %v\n%s", args, err, out)
 	}
+	return strings.TrimSpace(string(out))
 }
 
 func output(t *testing.T, name string, args ...string) string {
@@ -183,12 +192,43 @@ func (k *kubernetes) place(t *testing.T, name, script string, set ...string) (di
 	return dir, args
 }
 
+// bucketPlace is a place whose experiment lies in a bucket with all that it needs, for tasks that see no volume. They
+// read the keys of the bucket, with a secret word as given, from a secret.
+func (k *kubernetes) bucketPlace(t *testing.T, server *storagetest.Server, name, word string, set ...string) (dir string,
+	args []string,
+) {
+	t.Helper()
+	dir, _ = k.place(t, name, "")
+	for from, to := range map[string]string{".": "models", "mnist": "mnist"} {
+		tree := storage.Tree{
+			Location: server.URL(name + "/" + to), Dir: filepath.Join(dir, from),
+			Only: func(name string) bool { return !strings.Contains(name, "/") },
+		}
+		if err := tree.Push(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	output(t, "kubectl", "create", "secret", "generic", "bucket", "-n", name, "--from-literal=AWS_ACCESS_KEY_ID="+
+		os.Getenv("AWS_ACCESS_KEY_ID"), "--from-literal=AWS_SECRET_ACCESS_KEY="+word, "--from-literal=AWS_REGION="+
+		os.Getenv("AWS_REGION"))
+	args = []string{"jobs.yaml"}
+	for _, s := range append([]string{
+		"batch.volume={}", "batch.program=rkd", "batch.secrets=[bucket]", "dir=" + server.URL(name+"/run"),
+		"teacher.model=" + server.URL(name+"/models/mnist-teacher.onnx"), "data.train.dir=" + server.URL(name+"/mnist"),
+		"data.test.dir=" + server.URL(name+"/mnist"),
+	}, set...) {
+		args = append(args, "--set", s)
+	}
+	return dir, args
+}
+
 // rkd runs the program as the user of pods.
 func (k *kubernetes) rkd(t *testing.T, dir string, args ...string) result {
 	t.Helper()
 	c := exec.CommandContext(t.Context(), filepath.Join(k.dir, "rkd"), args...)
 	c.Dir = dir
-	c.Env = append(os.Environ(), "HOME=/tmp", "ONNXRUNTIME_LIB="+filepath.Join(k.dir, "libonnxruntime.so.1"))
+	c.Env = append(os.Environ(), "HOME=/tmp", "ONNXRUNTIME_LIB="+filepath.Join(k.dir, "libonnxruntime.so.1"),
+		"RKD_CACHE_DIR="+filepath.Join(k.dir, "copies"))
 	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: podUser, Gid: podUser}}
 	return finish(t, c)
 }
@@ -246,6 +286,7 @@ func eventually(t *testing.T, what string, holds func() bool) {
 // What pods make of a chain, whatever happens to them, equals what one process makes.
 func TestKubernetes(t *testing.T) {
 	k := startKubernetes(t)
+	server := storagetest.S3On(t, k.script(t, "address"))
 	whole, args := k.place(t, "whole", "")
 	k.must(t, whole, append([]string{"run"}, args...)...)
 	same := func(t *testing.T, dir string) {
@@ -336,6 +377,49 @@ func TestKubernetes(t *testing.T) {
 				t.Errorf("exit code %d\n%s", r.code, r.stderr)
 			}
 			if got := pods(t, "empty", "precompute", 0); len(got) != 1 {
+				t.Errorf("the task had %d pods", len(got))
+			}
+		})
+
+		t.Run("bucket", func(t *testing.T) {
+			t.Parallel()
+			longer := []string{"train.steps_per_epoch=400", "train.checkpoint_steps=100"}
+			undisturbed, args := k.place(t, "longer", "", longer...)
+			k.must(t, undisturbed, append([]string{"run"}, args...)...)
+			dir, args := k.bucketPlace(t, server, "bucket", os.Getenv("AWS_SECRET_ACCESS_KEY"), longer...)
+			done := make(chan result, 1)
+			go func() {
+				done <- k.rkd(t, dir, append([]string{"batch", "submit", "--engine", "kubernetes", "--wait"}, args...)...)
+			}()
+			eventually(t, "a checkpoint", func() bool {
+				_, err := os.Stat(filepath.Join(server.Dir, "bucket/run/plain/seed-1/checkpoint.json"))
+				return err == nil || len(done) > 0
+			})
+			for _, p := range pods(t, "bucket", "distill", 0) { // whose work goes on in another
+				output(t, "kubectl", "delete", "pod", p.Metadata.Name, "-n", "bucket", "--wait=false")
+			}
+			if r := <-done; r.code != exitDone {
+				t.Fatalf("exit code %d\n%s\n%s", r.code, r.stderr, output(t, "kubectl", "get", "jobs,pods", "-n", "bucket"))
+			}
+			sameRun(t, filepath.Join(server.Dir, "bucket/run"), filepath.Join(undisturbed, "runs/digits"))
+			if status := k.must(t, dir, append([]string{"batch", "status"}, args...)...).stdout; !strings.Contains(status,
+				"evaluate    done") {
+				t.Errorf("status is\n%s", status)
+			}
+			if entries, err := os.ReadDir(filepath.Join(dir, "runs")); err != nil || len(entries) != 1 {
+				t.Errorf("beside the jobs, on this machine there are %v (%v)", entries, err)
+			}
+		})
+
+		t.Run("bucket without permission", func(t *testing.T) {
+			t.Parallel()
+			dir, args := k.bucketPlace(t, server, "refused", "another word")
+			r := k.rkd(t, dir, append([]string{"batch", "submit", "--engine", "kubernetes", "--wait"}, args...)...)
+			if r.code != exitPartial || !strings.Contains(r.stderr, "exit code 3 (Error): rkd: ") ||
+				!strings.Contains(r.stderr, "the bucket refuses") {
+				t.Errorf("exit code %d\n%s", r.code, r.stderr)
+			}
+			if got := pods(t, "refused", "precompute", 0); len(got) != 1 {
 				t.Errorf("the task had %d pods", len(got))
 			}
 		})

@@ -32,9 +32,12 @@ type Server struct {
 func (s *Server) URL(folder string) string { return S3URL(s.Address, folder) }
 
 // S3 starts an S3 server on the loopback interface, which ends with the test, and sets the environment of its clients.
-func S3(t testing.TB) *Server {
+func S3(t testing.TB) *Server { return S3On(t, "127.0.0.1") }
+
+// S3On is S3 on an address of this machine that others reach, too.
+func S3On(t testing.TB, host string) *Server {
 	t.Helper()
-	address, dir := FreeAddress(t), t.TempDir()
+	address, dir := freeAddress(t, host), t.TempDir()
 	s := &Server{Address: address, Dir: filepath.Join(dir, "test")}
 	must(t, os.Mkdir(s.Dir, 0o755))
 	var output bytes.Buffer
@@ -66,9 +69,11 @@ func S3URL(address, folder string) string {
 }
 
 // FreeAddress is one on the loopback interface that nobody listens on.
-func FreeAddress(t testing.TB) string {
+func FreeAddress(t testing.TB) string { return freeAddress(t, "127.0.0.1") }
+
+func freeAddress(t testing.TB, host string) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	must(t, err)
 	defer l.Close()
 	return l.Addr().String()
