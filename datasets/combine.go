@@ -92,6 +92,7 @@ func join(members []member, fingerprinted bool) *joined {
 			d.places = append(d.places, place{k, i})
 		}
 		d.sums = append(d.sums, of.sums...)
+		d.gray, d.color = d.gray || of.gray, d.color || of.color
 		d.total += of.total
 		d.ledger = d.ledger.Add(m.Ledger())
 	}
@@ -113,6 +114,9 @@ func (d *joined) Sample(i int) Sample {
 	p := d.places[i]
 	s := d.members[p.member].Sample(p.i)
 	s.ID, s.Label = d.ids[i], d.labels[i]
+	if picture, ok := s.Content.(Picture); ok && d.Mixed() {
+		s.Content = amongColor{picture} // though not among those of its own source, perhaps
+	}
 	return s
 }
 
@@ -131,7 +135,7 @@ func (d *joined) Rel(i int) string {
 // part is the samples of d at the given positions, ascending, under a name. The others are left out by key.
 func (d *joined) part(name, key string, at []int) *joined {
 	p := &joined{members: d.members}
-	p.name, p.classes, p.total = name, d.classes, d.total
+	p.name, p.classes, p.total, p.gray, p.color = name, d.classes, d.total, d.gray, d.color
 	p.ledger = d.Ledger()
 	p.ledger.leaveOut(key, len(d.ids)-len(at))
 	for _, i := range at {

@@ -41,6 +41,9 @@ type Dataset interface {
 	Skips(i int, err error) bool
 	// Classes is the full list of the source's classes; filters do not renumber it.
 	Classes() []string
+	// Mixed says that some pictures are gray and others have colour, by their files. The gray ones of such a data set
+	// become colour before anything else is done to them.
+	Mixed() bool
 	// Ledger accounts for all that the source has.
 	Ledger() Ledger
 	// Fingerprint is a hexadecimal SHA-256 of what is in the selected samples: id, label, name of the class and content
@@ -58,6 +61,8 @@ type Resources struct {
 	// Fingerprint is empty, and samples that are not in Sums are left out. A file that has changed since fails when it is
 	// read.
 	Sums map[string][sha256.Size]byte
+	// Mixed is what Dataset.Mixed says, if Sums are known: from a plan, too.
+	Mixed bool
 }
 
 // Open opens src.

@@ -148,6 +148,38 @@ func decode(data []byte) (Image, error) {
 	return img, nil
 }
 
+// channelsOf is the number of channels, 1 or 3, that decoding a file will give; 0 where its header does not say.
+func channelsOf(data []byte) int {
+	f, err := formatOf(data)
+	if err != nil {
+		return 0
+	}
+	switch f.name {
+	case "PNG":
+		if len(data) <= pngColorType {
+			return 0
+		}
+		if kind := data[pngColorType]; kind == pngGray || kind == pngGrayAlpha {
+			return 1
+		}
+	case "JPEG":
+		c, err := jpeg.DecodeConfig(data)
+		if err != nil {
+			return 0
+		}
+		return c.Channels
+	default:
+		c, err := f.config(data)
+		if err != nil {
+			return 0
+		}
+		if c.ColorModel == color.GrayModel || c.ColorModel == color.Gray16Model {
+			return 1
+		}
+	}
+	return 3
+}
+
 // header reads the dimensions of an image, and what its decoder takes, out of the start of its file, as much of it as
 // that takes.
 func header(r io.Reader) (c image.Config, decoder int64, err error) {

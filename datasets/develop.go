@@ -3,13 +3,17 @@ package datasets
 import "math"
 
 // Develop applies what a file has beside 8-bit pixels: 16-bit channels become 8 bits as Range says, transparency is
-// dropped or laid over Alpha, and the picture is turned upright unless Orientation is ignore. The result has 8-bit
-// pixels alone; an image that has nothing else is returned as it is. Views come after it, and the methods of Preprocess
-// begin with it themselves.
+// dropped or laid over Alpha, and the picture is turned upright unless Orientation is ignore. A gray picture of a mixed
+// data set becomes colour unless Color says otherwise. The result has 8-bit pixels alone; an image that has nothing else is
+// returned as it is. Views come after it, and the methods of Preprocess begin with it themselves.
 func (p Preprocess) Develop(img Image) Image {
 	if img.plain() {
 		return img
 	}
+	if p.colors(img) {
+		img = img.colored()
+	}
+	img.AmongColor = false
 	if img.Deep != nil && len(p.Range) == 2 {
 		img.Pixels = narrow(img.Deep, p.Range[0], p.Range[1])
 	}
@@ -39,7 +43,21 @@ func (p Preprocess) developed(img Image) Image {
 	if p.Orientation != orientationIgnore && img.Orientation.swaps() {
 		img.Height, img.Width = img.Width, img.Height
 	}
+	if p.colors(img) {
+		img.Channels = 3
+	}
 	return Image{Height: img.Height, Width: img.Width, Channels: img.Channels}
+}
+
+// colors says that an image becomes colour because others of its data set have it.
+func (p Preprocess) colors(img Image) bool { return img.AmongColor && p.Color == "" }
+
+// CanonicalOf is Canonical for the images of a data set, which may be mixed.
+func (p Preprocess) CanonicalOf(mixed bool) string {
+	if mixed && p.Color == "" {
+		p.Color = "mixed"
+	}
+	return p.Canonical()
 }
 
 // narrow maps low to 0 and high to 255, linearly, rounded to nearest, and clips the rest.

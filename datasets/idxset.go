@@ -162,7 +162,7 @@ func (d *idxSet) readImages(p idxPair) (int, error) {
 }
 
 // sum hashes the shape and the pixels of the sample with an id.
-func (d *idxSet) sum(id int64) (sum [sha256.Size]byte, err error) {
+func (d *idxSet) sum(id int64) (sum [sha256.Size]byte, channels int, err error) {
 	h := sha256.New()
 	var shape []byte
 	for _, n := range []int{d.height, d.width, d.channels} {
@@ -171,7 +171,7 @@ func (d *idxSet) sum(id int64) (sum [sha256.Size]byte, err error) {
 	h.Write(shape)
 	h.Write(d.image(id).Pixels)
 	h.Sum(sum[:0])
-	return sum, nil
+	return sum, d.channels, nil
 }
 
 func (d *idxSet) image(id int64) Image {

@@ -15,6 +15,7 @@ type Image struct {
 	Alpha       []uint8     // (Height,Width) opacity, 255 is opaque; nil where the file has none
 	Deep        []uint16    // (Height,Width,Channels) of a file with 16-bit channels; nil otherwise
 	Orientation Orientation // how the file wants its pixels turned
+	AmongColor  bool        // some pictures of the data set have colour, and some do not
 }
 
 // maxPixels bounds Height × Width of a decoded or resized image, so that a header of a few bytes cannot claim all
@@ -50,8 +51,10 @@ func (m Image) check() error {
 	return nil
 }
 
-// plain reports whether a file carried nothing but 8-bit pixels.
-func (m Image) plain() bool { return m.Alpha == nil && m.Deep == nil && !m.Orientation.turns() }
+// plain reports whether there is nothing to an image but its 8-bit pixels.
+func (m Image) plain() bool {
+	return m.Alpha == nil && m.Deep == nil && !m.Orientation.turns() && !m.AmongColor
+}
 
 // colored is m with three channels.
 func (m Image) colored() Image {

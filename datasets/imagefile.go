@@ -97,29 +97,29 @@ func (f imageFile) reserve(ctx context.Context, file io.ReadSeeker, bytes int64)
 }
 
 // sumBlob is contentSum of bytes, within the budget. Of those that are more than that, which do not decode, it is the
-// plain SHA-256. path is for messages.
-func sumBlob(ctx context.Context, path string, of blob, b *Budget) (sum [sha256.Size]byte, err error) {
+// plain SHA-256. path is for messages. channels are those of channelsOf.
+func sumBlob(ctx context.Context, path string, of blob, b *Budget) (sum [sha256.Size]byte, channels int, err error) {
 	f, size, err := of.open()
 	if err != nil {
-		return sum, err
+		return sum, 0, err
 	}
 	defer f.Close()
 	if size > int64(b.limits.DecodeMemory) {
 		h := sha256.New()
 		if _, err := io.Copy(h, f); err != nil {
-			return sum, fmt.Errorf("reading %q: %w", path, err)
+			return sum, 0, fmt.Errorf("reading %q: %w", path, err)
 		}
 		h.Sum(sum[:0])
-		return sum, nil
+		return sum, 0, nil
 	}
 	release, err := b.take(ctx, size)
 	if err != nil {
-		return sum, err
+		return sum, 0, err
 	}
 	defer release()
 	data := make([]byte, size)
 	if _, err := io.ReadFull(f, data); err != nil {
-		return sum, fmt.Errorf("reading %q: %w", path, err)
+		return sum, 0, fmt.Errorf("reading %q: %w", path, err)
 	}
-	return contentSum(data), nil
+	return contentSum(data), channelsOf(data), nil
 }

@@ -33,7 +33,9 @@ func openImages(ctx context.Context, src Source, r Resources, of images) (Datase
 		return nil, err
 	}
 	err = d.finish(ctx, r, "files", func(id int64) string { return of.rel[id] },
-		func(id int64) ([sha256.Size]byte, error) { return sumBlob(ctx, of.path(id), of.bytes(id), r.Budget) })
+		func(id int64) ([sha256.Size]byte, int, error) {
+			return sumBlob(ctx, of.path(id), of.bytes(id), r.Budget)
+		})
 	if err != nil {
 		return nil, err
 	}

@@ -37,6 +37,17 @@ func (Image) Kind() string { return "an image" }
 // Image calls use with the image itself.
 func (m Image) Image(_ context.Context, use func(Image) error) error { return use(m) }
 
+// amongColor is a picture of a data set that is mixed, see Dataset.Mixed.
+type amongColor struct{ Picture }
+
+// Image calls use with the picture, which knows that others have colour.
+func (c amongColor) Image(ctx context.Context, use func(Image) error) error {
+	return c.Picture.Image(ctx, func(img Image) error {
+		img.AmongColor = true
+		return use(img)
+	})
+}
+
 // picture returns a sample's content as a picture. Its error wraps ErrShape.
 func (s Sample) picture() (Picture, error) {
 	p, ok := s.Content.(Picture)
@@ -56,7 +67,10 @@ func (s Sample) Size(ctx context.Context) (size Image, err error) {
 		return size, err
 	}
 	err = p.Image(ctx, func(img Image) error {
-		size = Image{Height: img.Height, Width: img.Width, Channels: img.Channels, Orientation: img.Orientation}
+		size = Image{
+			Height: img.Height, Width: img.Width, Channels: img.Channels, Orientation: img.Orientation,
+			AmongColor: img.AmongColor,
+		}
 		if img.Alpha != nil {
 			size.Alpha = []uint8{}
 		}

@@ -25,6 +25,8 @@ type selection struct {
 	sums        [][sha256.Size]byte // of the contents of the selected samples
 	fingerprint string
 	ledger      Ledger
+	// Some pictures are gray, some have colour; both where the data set is mixed.
+	gray, color bool
 }
 
 func (s *selection) Name() string        { return s.name }
@@ -33,6 +35,7 @@ func (s *selection) ID(i int) int64      { return s.ids[i] }
 func (s *selection) Label(i int) int32   { return s.labels[i] }
 func (s *selection) Classes() []string   { return s.classes }
 func (s *selection) Fingerprint() string { return s.fingerprint }
+func (s *selection) Mixed() bool         { return s.gray && s.color }
 
 func (s *selection) Skips(_ int, err error) bool { return s.source.skips(err) }
 
@@ -53,6 +56,9 @@ func (s *selection) all() *selection { return s }
 // sample is sample i of the given path and content.
 func (s *selection) sample(i int, path string, c Content) Sample {
 	draw := int64(binary.LittleEndian.Uint64(s.sums[i][:]))
+	if picture, ok := c.(Picture); ok && s.Mixed() {
+		c = amongColor{picture}
+	}
 	return Sample{
 		ID: s.ids[i], Label: s.labels[i], Class: ClassName(s.classes, s.labels[i]), Path: path, Draw: draw, Content: c,
 	}
@@ -67,12 +73,14 @@ func ClassName(classes []string, label int32) string {
 }
 
 // finish sets the sums and the fingerprint that is made of them. content gives the SHA-256 of the content of the sample
-// with an id and is called from several goroutines; kind says what it hashes, so that no two kinds of content can be
-// taken for each other. Where r has sums, they are taken, and samples without one left out; rel names a sample there.
+// with an id, and the channels of a picture, 0 where that is unknown; it is called from several goroutines. kind says
+// what it hashes, so that no two kinds of content can be taken for each other. Where r has sums, they are taken, and
+// samples without one left out; rel names a sample there.
 func (s *selection) finish(ctx context.Context, r Resources, kind string, rel func(id int64) string,
-	content func(id int64) ([sha256.Size]byte, error),
+	content func(id int64) (sum [sha256.Size]byte, channels int, err error),
 ) error {
 	if r.Sums != nil {
+		s.gray, s.color = r.Mixed, r.Mixed
 		kept := 0
 		for i, id := range s.ids {
 			if sum, ok := r.Sums[rel(id)]; ok {
@@ -84,7 +92,7 @@ func (s *selection) finish(ctx context.Context, r Resources, kind string, rel fu
 		return nil
 	}
 	const chunk = 256 // samples to a goroutine
-	sums := make([][sha256.Size]byte, len(s.ids))
+	sums, channels := make([][sha256.Size]byte, len(s.ids)), make([]int8, len(s.ids))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	for start := 0; start < len(sums); start += chunk {
@@ -93,10 +101,11 @@ func (s *selection) finish(ctx context.Context, r Resources, kind string, rel fu
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				var err error
-				if sums[i], err = content(s.ids[i]); err != nil {
+				sum, of, err := content(s.ids[i])
+				if err != nil {
 					return err
 				}
+				sums[i], channels[i] = sum, int8(of)
 			}
 			return nil
 		}))
@@ -105,6 +114,7 @@ func (s *selection) finish(ctx context.Context, r Resources, kind string, rel fu
 		return fmt.Errorf("fingerprinting %s: %w", s.name, err)
 	}
 	s.sums = sums
+	s.gray, s.color = slices.Contains(channels, 1), slices.Contains(channels, 3)
 	if s.source.OnDuplicate == onDuplicateDrop {
 		s.dropDuplicates()
 	}

@@ -75,6 +75,7 @@ type Pictures struct {
 	shape                   []int
 	height, width, channels int
 	tables                  [][256]float32 // of a channel: its value for each of a pixel; nil for Uint8
+	depth                   *depth         // of all copies with other views
 }
 
 // Developed is the size of Develop's result, without pixels; those of size are not read.
@@ -88,7 +89,9 @@ func NewPictures(p Preprocess, e Elem, size Image) (*Pictures, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := &Pictures{preprocess: p, elem: e, shape: shape, channels: shape[0], height: shape[1], width: shape[2]}
+	t := &Pictures{
+		preprocess: p, elem: e, shape: shape, channels: shape[0], height: shape[1], width: shape[2], depth: new(depth),
+	}
 	if p.Layout == layoutNHWC {
 		t.height, t.width, t.channels = shape[0], shape[1], shape[2]
 	}
@@ -134,6 +137,7 @@ func (t *Pictures) Compact(ctx context.Context, s Sample, view int32, dst []byte
 		draw = s.ID
 	}
 	return picture.Image(ctx, func(img Image) error {
+		t.depth.see(img)
 		img, err := t.preprocess.Pixels(t.views.Apply(t.preprocess.Develop(img), t.seed, draw, view))
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.Path, err)

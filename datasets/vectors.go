@@ -310,13 +310,13 @@ func number(v parquet.Value) (float32, error) {
 }
 
 // sum hashes the length and the numbers of the sample with an id.
-func (d *vectorSet) sum(id int64) (sum [sha256.Size]byte, err error) {
+func (d *vectorSet) sum(id int64) (sum [sha256.Size]byte, channels int, err error) {
 	v := d.vector(id)
 	data := binary.LittleEndian.AppendUint32(make([]byte, 0, 4+4*len(v)), uint32(len(v)))
 	for _, x := range v {
 		data = binary.LittleEndian.AppendUint32(data, math.Float32bits(x))
 	}
-	return sha256.Sum256(data), nil
+	return sha256.Sum256(data), 0, nil
 }
 
 func (d *vectorSet) vector(id int64) Vector {

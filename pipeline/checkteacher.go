@@ -70,7 +70,7 @@ func (r *Runner) CheckTeacher(ctx context.Context, n int, seed uint64) (*Teacher
 		return nil, fmt.Errorf("%w: teacher %q is declared: it is not here to be asked again", config.ErrConfig,
 			c.Teacher.Declared)
 	}
-	key, err := cacheKey(m.Key.Dataset, c)
+	key, mixed, err := plannedKey(m.Key, c)
 	if err != nil {
 		return nil, err
 	}
@@ -83,15 +83,16 @@ func (r *Runner) CheckTeacher(ctx context.Context, n int, seed uint64) (*Teacher
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := r.embedAgain(ctx, c, source, stored)
+	fresh, err := r.embedAgain(ctx, c, source, stored, mixed)
 	if err != nil {
 		return nil, changed(err)
 	}
 	return compareRows(stored, fresh, leastCosines[m.Key.DType], seed)
 }
 
-// embedAgain computes the rows of a table anew.
+// embedAgain computes the rows of a table anew, of data that are mixed or not.
 func (r *Runner) embedAgain(ctx context.Context, c *config.Config, source *cache.Cache, stored *cache.Table,
+	mixed bool,
 ) ([]float32, error) {
 	var sums map[string][32]byte
 	if !source.DrawsByID() {
@@ -100,7 +101,7 @@ func (r *Runner) embedAgain(ctx context.Context, c *config.Config, source *cache
 			sums[a.Path] = a.Content
 		}
 	}
-	data, err := r.openData(ctx, "train", sums)
+	data, err := r.openData(ctx, "train", sums, mixed)
 	if err != nil {
 		return nil, err
 	}

@@ -165,7 +165,7 @@ func openCache(ctx context.Context, data datasets.Dataset, c *config.Config) (*c
 	if err != nil {
 		return nil, err
 	}
-	key, err := cacheKey(data.Fingerprint(), c)
+	key, err := cacheKey(data, c)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (t *training) describe(ctx context.Context, data datasets.Dataset) error {
 	cacheKey, model := t.source.identity()
 	t.about = &about{
 		Variant: t.Variant, Seed: t.Seed, Start: start, Input: input, Pixels: [3]int{img.Height, img.Width, img.Channels},
-		Teacher: model, Cache: cacheKey, Config: string(resolved), Width: width,
+		Teacher: model, Cache: cacheKey, Config: string(resolved), Width: width, Mixed: data.Mixed(),
 	}
 	if c.Loss.OnLogits() {
 		t.about.Classes = c.Loss.Classes(len(data.Classes()), widths.Logits)

@@ -110,7 +110,7 @@ func (r *Runner) forecastTeacher(ctx context.Context, of config.Taught, data dat
 	err error,
 ) {
 	c := of.Config
-	key, err := cacheKey(data.Fingerprint(), c)
+	key, err := cacheKey(data, c)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func (r *Runner) Import(ctx context.Context, set *exchange.Set, o ImportOptions)
 	if err != nil {
 		return nil, err
 	}
-	key, err := cacheKey(data.Fingerprint(), c)
+	key, err := cacheKey(data, c)
 	if err != nil {
 		return nil, err
 	}

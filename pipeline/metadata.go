@@ -71,6 +71,9 @@ func (s *student) card(o config.Export, version string) studentCard {
 		Normalize: s.config.Student.Normalize, Metric: metricEuclidean, Classes: s.about.Classes,
 		DropIn: s.config.Student.DropIn, Teacher: s.about.Teacher, Cache: s.about.Cache, Weights: s.file.SHA256,
 	}
+	if s.about.Mixed && c.Preprocess.Color == "" {
+		c.Preprocess.Color = "rgb" // a picture by itself is not known to be one among others
+	}
 	if c.Baked {
 		c.Input, c.Type = pixelInput, onnx.Uint8.String()
 		c.Shape = []int{c.Shape[1], c.Shape[2], c.Shape[0]}

@@ -75,7 +75,7 @@ func (r *Runner) precompute(ctx context.Context, of config.Taught, data datasets
 // fillCache makes the cache, or what it lacks.
 func (r *Runner) fillCache(ctx context.Context, c *config.Config, data datasets.Dataset) (*cache.Cache, error) {
 	dir := c.Cache.Dir
-	key, err := cacheKey(data.Fingerprint(), c)
+	key, err := cacheKey(data, c)
 	if err != nil {
 		return nil, err
 	}
@@ -145,14 +145,25 @@ func refused(err error) error {
 	return err
 }
 
-// cacheKey is what decides the embeddings that a cache of a data set, by its fingerprint, holds.
-func cacheKey(dataset string, c *config.Config) (cache.Key, error) {
+// cacheKey is what decides the embeddings that a cache of a data set holds.
+func cacheKey(data datasets.Dataset, c *config.Config) (cache.Key, error) {
+	return cacheKeyOf(data.Fingerprint(), data.Mixed(), c)
+}
+
+// plannedKey is cacheKey of the data that a key is of, which need not be looked at for it.
+func plannedKey(have cache.Key, c *config.Config) (key cache.Key, mixed bool, err error) {
+	mixed = c.Teacher.Preprocess.Color == "" && have.Preprocess == c.Teacher.Preprocess.CanonicalOf(true)
+	key, err = cacheKeyOf(have.Dataset, mixed, c)
+	return key, mixed, err
+}
+
+func cacheKeyOf(dataset string, mixed bool, c *config.Config) (cache.Key, error) {
 	hash, tap, err := teacherKey(c.Teacher)
 	if err != nil {
 		return cache.Key{}, err
 	}
 	key := cache.Key{
-		Model: hash, Output: tap, Logits: logitsKey(c.Teacher.Logits), Preprocess: c.Teacher.Preprocess.Canonical(),
+		Model: hash, Output: tap, Logits: logitsKey(c.Teacher.Logits), Preprocess: c.Teacher.Preprocess.CanonicalOf(mixed),
 		Normalize: cmp.Or(c.Teacher.Normalize, teacher.NormalizeNone), Views: c.Cache.Views, DType: c.Cache.DType,
 		PCA: c.Cache.PCA, Whiten: c.Cache.Whiten, Dataset: dataset,
 	}
@@ -282,6 +293,11 @@ func (r *Runner) fill(ctx context.Context, c *config.Config, w *cache.Writer, mo
 		}
 	}
 	saySkipped(r.Progress, "precompute", f.skipped, rows)
+	if p, ok := transform.(*datasets.Pictures); ok {
+		if warning := p.Warning(); warning != "" {
+			r.Progress.Say("precompute: warning: %s", warning)
+		}
+	}
 	return nil
 }
 

@@ -39,7 +39,7 @@ func (r *Runner) Plan(ctx context.Context, tasks int) (plans []*cache.PlanFile, 
 
 func (r *Runner) planTeacher(ctx context.Context, data datasets.Dataset, c *config.Config, tasks int,
 ) (*cache.PlanFile, error) {
-	key, err := cacheKey(data.Fingerprint(), c)
+	key, err := cacheKey(data, c)
 	if err != nil {
 		return nil, err
 	}
@@ -122,7 +122,11 @@ func (r *Runner) precomputeTask(ctx context.Context, t *PlannedTask) error {
 		r.Progress.Say("precompute: task %d of %s is up to date", t.Task, t.Dir)
 		return nil
 	}
-	data, err := r.plannedData(ctx, w)
+	_, mixed, err := plannedKey(t.Plan.Key, c)
+	if err != nil {
+		return err
+	}
+	data, err := r.plannedData(ctx, w, mixed)
 	if err != nil {
 		return err
 	}
@@ -142,7 +146,7 @@ func (r *Runner) precomputeTask(ctx context.Context, t *PlannedTask) error {
 // checkPlan refuses, with cache.ErrMismatch, a plan for another teacher or other settings than those of c. The data are
 // not looked at: of them the plan's samples are the details.
 func checkPlan(p *cache.PlanFile, c *config.Config) error {
-	key, err := cacheKey(p.Key.Dataset, c)
+	key, _, err := plannedKey(p.Key, c)
 	if err != nil {
 		return err
 	}
@@ -153,15 +157,16 @@ func checkPlan(p *cache.PlanFile, c *config.Config) error {
 	return nil
 }
 
-// plannedData opens the training data with the sums that the plan knows of the samples that a task reads.
-func (r *Runner) plannedData(ctx context.Context, w *cache.Writer) (datasets.Dataset, error) {
+// plannedData opens the training data with the sums that the plan knows of the samples that a task reads, and with what
+// it knows of all.
+func (r *Runner) plannedData(ctx context.Context, w *cache.Writer, mixed bool) (datasets.Dataset, error) {
 	sums := map[string][32]byte{}
 	for _, shard := range w.Missing() {
 		for _, a := range w.Rows(shard).About {
 			sums[a.Path] = a.Content
 		}
 	}
-	data, err := r.openData(ctx, "train", sums)
+	data, err := r.openData(ctx, "train", sums, mixed)
 	if errors.Is(err, errNoSample) {
 		err = fmt.Errorf("%w: the data have changed since the plan was written: none of the task's %d samples is there any "+
 			"more", cache.ErrMismatch,

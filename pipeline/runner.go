@@ -59,7 +59,7 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 	if d := r.data[part]; d != nil {
 		return d, nil
 	}
-	d, err := r.openData(ctx, part, nil)
+	d, err := r.openData(ctx, part, nil, false)
 	if err != nil {
 		return nil, err
 	}
@@ -72,13 +72,16 @@ func (r *Runner) dataset(ctx context.Context, part string) (datasets.Dataset, er
 
 var errNoSample = fmt.Errorf("%w: no sample is left after classes and limit", datasets.ErrSource)
 
-// openData opens a part of the data; sums are those of its samples where they are known, see datasets.Resources.
-func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]byte) (d datasets.Dataset, err error) {
+// openData opens a part of the data; sums are those of its samples where they are known, and so is whether it is mixed,
+// see datasets.Resources.
+func (r *Runner) openData(ctx context.Context, part string, sums map[string][32]byte,
+	mixed bool,
+) (d datasets.Dataset, err error) {
 	data := &r.Experiment.Base.Data
 	if r.budget == nil {
 		r.budget = datasets.NewBudget(data.Limits)
 	}
-	resources := datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget, Sums: sums}
+	resources := datasets.Resources{CacheDir: r.CacheDir, Budget: r.budget, Sums: sums, Mixed: mixed}
 	sources := data.Train
 	if part == "test" && len(data.Test) > 0 {
 		sources = data.Test

@@ -119,8 +119,9 @@ func (t Task) String() string { return fmt.Sprintf("%s seed %d", t.row(), t.Seed
 type about struct {
 	Variant string `json:"variant"`
 	Seed    uint64 `json:"seed"`
-	Input   []int  `json:"input"`  // shape of one sample, as the network takes it
-	Pixels  [3]int `json:"pixels"` // height, width and channels of a sample before preprocessing
+	Input   []int  `json:"input"`           // shape of one sample, as the network takes it
+	Pixels  [3]int `json:"pixels"`          // height, width and channels of a sample before preprocessing
+	Mixed   bool   `json:"mixed,omitempty"` // some of them are gray, and some have colour
 	Teacher string `json:"teacher_sha256"`
 	Cache   string `json:"cache_key"`
 	Classes int    `json:"classes,omitempty"`       // that the head tells apart; 0 without one
