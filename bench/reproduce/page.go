@@ -21,7 +21,10 @@ const preface = "# What the paper claims, and what comes out here\n" +
 	"means in favour of\n" +
 	"the claim ± its standard error. A claim holds where the difference is more than two standard errors above 0, " +
 	"does not hold where it\n" +
-	"is as much below, and is undecided in between. The teacher is one model and has no spread.\n"
+	"is as much below, and is undecided in between. The teacher is one model and has no spread.\n" +
+	"\n" +
+	"What the paper does not try is measured elsewhere: few labels beside many pictures without, and two teachers, in\n" +
+	"[few-labels.md](few-labels.md); photographs in [tuning.md](tuning.md).\n"
 
 // page renders all experiments.
 func page(all []*experiment) []byte {
