@@ -54,6 +54,7 @@ for m in body.modules():
         m.running_var.uniform_(0.5, 1.5)
 if name.endswith("-folded"):
     fold(body.net)
+body.requires_grad_(True)  # newer versions of PyTorch leave the biases of folded convolutions constant
 x = torch.randn(STEPS, BATCH, 3, SIDE, SIDE)
 dim = body(x[0]).shape[1]
 head = nn.Linear(dim, DIM)
