@@ -36,17 +36,17 @@ func (r *Runner) Distill(ctx context.Context, tasks []Task) (err error) {
 	if err != nil {
 		return err
 	}
-	if len(trainings) > 0 && trainings[0].Generation == 1 {
-		if err := r.accountOnce(ctx, r.data["train"], trainings[0].source); err != nil {
-			return err
-		}
-	}
 	release, err := r.holdTasks(ctx, tasks)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, release()) }()
-	return r.trainAll(ctx, trainings, func() error { return nil })
+	return r.trainAll(ctx, trainings, func() error {
+		if len(trainings) == 0 || trainings[0].Generation > 1 {
+			return nil
+		}
+		return r.accountOnce(ctx, r.data["train"], trainings[0].source)
+	})
 }
 
 // distill is Distill for a caller that holds the run directory; admitted is called before the first training begins,

@@ -69,7 +69,7 @@ func TestBadBatch(t *testing.T) {
 		},
 		"another path": {
 			args: render("--set", "dir=/elsewhere"), code: exitUsage,
-			says: []string{`"/elsewhere/cache"`, "batch.volume.mount"},
+			says: []string{`dir is "/elsewhere"`, "batch.volume.mount"},
 		},
 		"namespace": {
 			args: render("--set", "batch.namespace=a.b"), code: exitUsage,
