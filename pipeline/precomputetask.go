@@ -120,7 +120,7 @@ func (r *Runner) precomputeTask(ctx context.Context, t *PlannedTask) error {
 	}
 	if w.Done() {
 		r.Progress.Say("precompute: task %d of %s is up to date", t.Task, t.Dir)
-		return nil
+		return w.CommitTask(ctx, t.Task)
 	}
 	_, mixed, err := plannedKey(t.Plan.Key, c)
 	if err != nil {
@@ -140,7 +140,10 @@ func (r *Runner) precomputeTask(ctx context.Context, t *PlannedTask) error {
 		return fmt.Errorf("%w: the teacher gives %d numbers and %d logits, the plan says %d and %d", cache.ErrMismatch,
 			model.Dim(), logits, p.Dim, p.LogitsDim)
 	}
-	return r.fill(ctx, c, w, model, data)
+	if err := r.fill(ctx, c, w, model, data); err != nil {
+		return err
+	}
+	return w.CommitTask(ctx, t.Task)
 }
 
 // checkPlan refuses, with cache.ErrMismatch, a plan for another teacher or other settings than those of c. The data are

@@ -66,8 +66,10 @@ func (c *Cache) checkSizes(ctx context.Context) error {
 	for _, s := range c.manifest.Shards {
 		check(s.File, s.Bytes)
 	}
-	if x := c.manifest.Index; x != nil {
-		check(x.File, x.Bytes)
+	for _, f := range []*ContentFile{c.manifest.Index, c.manifest.Table} {
+		if f != nil {
+			check(f.File, f.Bytes)
+		}
 	}
 	return errors.Join(errs...)
 }

@@ -64,9 +64,12 @@ func (m *Manifest) card(classes []string) ([]byte, error) {
 	if m.LogitsDim > 0 {
 		features = append(features, feature{Name: "logits", List: "float32", Len: m.LogitsDim})
 	}
-	var files []string
-	for _, s := range m.Shards {
-		files = append(files, s.File)
+	files := []string{"shard-*.parquet"}
+	if len(m.Shards) <= maxListed {
+		files = files[:0]
+		for _, s := range m.Shards {
+			files = append(files, s.File)
+		}
 	}
 	head, err := yaml.Marshal(map[string]any{
 		"dataset_info": map[string]any{"features": features},
@@ -92,35 +95,70 @@ func (m *Manifest) card(classes []string) ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// classNames returns the names of the labels 0 to K−1 of samples, nil where labels have gaps or several names.
-func classNames(samples []Sample) []string {
-	var names []string
+// classNames are the names of labels, as far as samples have told them.
+type classNames []string
+
+// add takes what samples tell, and says whether each label still has one name.
+func (c *classNames) add(samples []Sample) bool {
 	for _, s := range samples {
 		if s.Label < 0 || s.Label >= maxClasses {
-			return nil
+			return false
 		}
-		for len(names) <= int(s.Label) {
-			names = append(names, "")
+		for len(*c) <= int(s.Label) {
+			*c = append(*c, "")
 		}
-		if at := &names[s.Label]; *at != "" && *at != s.Class || s.Class == "" {
-			return nil
+		if at := &(*c)[s.Label]; *at != "" && *at != s.Class || s.Class == "" {
+			return false
 		} else {
 			*at = s.Class
 		}
 	}
+	return true
+}
+
+// all returns the names of the labels 0 to K−1, nil where labels have gaps or a name is that of two.
+func (c classNames) all() []string {
 	seen := map[string]bool{"": true}
-	for _, n := range names {
+	for _, n := range c {
 		if seen[n] {
 			return nil
 		}
 		seen[n] = true
 	}
-	return names
+	return c
+}
+
+// classes returns the names of the plan's classes, nil where there are none for all labels. A table of samples that is
+// not in memory is read in pieces.
+func (w *Writer) classes(ctx context.Context) ([]string, error) {
+	var names classNames
+	if t := w.plan.table; t != nil {
+		if !names.add(t.samples) {
+			return nil, nil
+		}
+		return names.all(), nil
+	}
+	p := w.plan.PlanFile
+	piece := max(1, samplesPerGroup*p.Key.Views/p.RowsPerShard) // shards
+	for from := 0; from < p.ShardCount; from += piece {
+		of, err := openPlanned(ctx, w.store, p, from, min(from+piece, p.ShardCount))
+		if err != nil {
+			return nil, err
+		}
+		if !names.add(of.table.samples) {
+			return nil, nil
+		}
+	}
+	return names.all(), nil
 }
 
 // writeCard writes the card of the cache, unless it is there or the file is somebody else's.
 func (w *Writer) writeCard(ctx context.Context, m *Manifest) error {
-	data, err := m.card(classNames(w.plan.table.samples))
+	classes, err := w.classes(ctx)
+	if err != nil {
+		return err
+	}
+	data, err := m.card(classes)
 	if err != nil {
 		return err
 	}

@@ -76,17 +76,17 @@ func corrupt(path string, err error) error {
 }
 
 func (w *Writer) check(ctx context.Context, i int) (*finished, error) {
-	return w.plan.check(ctx, w.store, w.old, i)
+	return w.plan.check(ctx, w.store, w.known, i)
 }
 
-// check checks the file of the planned shard i. If a manifest lists the shard, its SHA-256 decides. Otherwise the rows
+// check checks the file of the planned shard i. If it is known, by a manifest, its SHA-256 decides. Otherwise the rows
 // are compared with the plan and encoded again, and the encoding must equal the file: that finds a change anywhere in
 // the file, also where Parquet has no checksums.
-func (p *planned) check(ctx context.Context, store Store, known *Manifest, i int) (out *finished, err error) {
+func (p *planned) check(ctx context.Context, store Store, known map[string]*Shard, i int) (out *finished, err error) {
 	name := shardName(p.Plan, i, p.ShardCount)
 	err = withFile(ctx, store, name, func(f File) error {
 		d := newDigest()
-		listed := known.find(name)
+		listed := known[name]
 		if listed != nil {
 			if err := listed.checkBytes(ctx, f, d); err != nil {
 				return err

@@ -36,8 +36,9 @@ func Collect(ctx context.Context, dir string) (*Garbage, error) {
 	}
 	g := new(Garbage)
 	var errs []error
+	listed := c.manifest.listed()
 	for _, e := range entries {
-		if shardPattern.MatchString(e.Name) && c.manifest.find(e.Name) == nil {
+		if shardPattern.MatchString(e.Name) && listed[e.Name] == nil {
 			errs = append(errs, c.store.Remove(ctx, e.Name))
 			g.Shards++
 			g.Bytes += e.Bytes

@@ -13,16 +13,6 @@ import (
 	"rkd/pipeline/storage"
 )
 
-// Finalize writes the manifest of a folder's newest plan once all of its shards are there: the last step of a cache
-// that is filled by tasks. It returns ErrIncomplete, naming what is missing, ErrNoPlan, and the errors of Create.
-func Finalize(ctx context.Context, dir string) (*Manifest, error) {
-	w, err := Resume(ctx, dir, -1)
-	if err != nil {
-		return nil, err
-	}
-	return w.Commit(ctx)
-}
-
 // Commit writes the manifest, last and atomically, and removes what interrupted writers left. Shards that other writers
 // finished since this one was opened are checked first. It returns ErrIncomplete, naming them, while shards are
 // missing. Calling it again changes nothing.
@@ -33,15 +23,9 @@ func (w *Writer) Commit(ctx context.Context) (*Manifest, error) {
 	if err := w.reclaim(ctx); err != nil {
 		return nil, err
 	}
-	entries, err := w.store.List(ctx)
+	sizes, err := w.list(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading cache %q: %w", w.store.Path(""), err)
-	}
-	sizes := make(map[string]int64, len(entries))
-	w.files = w.files[:0]
-	for _, e := range entries {
-		sizes[e.Name] = e.Bytes
-		w.files = append(w.files, e.Name)
+		return nil, err
 	}
 	m := &Manifest{Header: w.plan.Header, CreatedBy: createdBy, Skipped: Skipped{IDs: []int64{}}}
 	if w.plan.whole() {
@@ -53,27 +37,46 @@ func (w *Writer) Commit(ctx context.Context) (*Manifest, error) {
 	} else if err := w.index(ctx, m); err != nil {
 		return nil, err
 	}
+	return m, w.publish(ctx, m, sizes)
+}
+
+// list lists the files of the folder with their sizes.
+func (w *Writer) list(ctx context.Context) (sizes map[string]int64, err error) {
+	entries, err := w.store.List(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading cache %q: %w", w.store.Path(""), err)
+	}
+	sizes = make(map[string]int64, len(entries))
+	w.files = w.files[:0]
+	for _, e := range entries {
+		sizes[e.Name] = e.Bytes
+		w.files = append(w.files, e.Name)
+	}
+	return sizes, nil
+}
+
+// publish writes a manifest whose shards have to have their sizes, and removes what interrupted writers left.
+func (w *Writer) publish(ctx context.Context, m *Manifest, sizes map[string]int64) error {
 	for _, s := range m.Shards {
 		if size, ok := sizes[s.File]; !ok || size != s.Bytes {
-			return nil, fmt.Errorf("%w in %q: %q changed while the cache was written", ErrIncomplete, w.store.Path(""), s.File)
+			return fmt.Errorf("%w in %q: %q changed while the cache was written", ErrIncomplete, w.store.Path(""), s.File)
 		}
 	}
 	if m.Rows == 0 {
-		return nil, fmt.Errorf("%w in %q: every one of %d samples was skipped", ErrIncomplete, w.store.Path(""),
-			w.plan.Samples)
+		return fmt.Errorf("%w in %q: every one of %d samples was skipped", ErrIncomplete, w.store.Path(""), w.plan.Samples)
 	}
 	m.Skipped.IDs = slices.Compact(m.Skipped.IDs) // the views of one sample may lie in two shards
 	m.Skipped.Count = len(m.Skipped.IDs)
 	if err := w.writeCard(ctx, m); err != nil {
-		return nil, fmt.Errorf("writing %q: %w", w.store.Path(CardName), err)
+		return fmt.Errorf("writing %q: %w", w.store.Path(CardName), err)
 	}
 	if err := w.writeManifest(ctx, m); err != nil {
-		return nil, fmt.Errorf("writing manifest %q: %w", w.store.Path(ManifestName), err)
+		return fmt.Errorf("writing manifest %q: %w", w.store.Path(ManifestName), err)
 	}
 	if err := w.sweep(ctx); err != nil {
-		return nil, fmt.Errorf("cleaning cache %q: %w", w.store.Path(""), err)
+		return fmt.Errorf("cleaning cache %q: %w", w.store.Path(""), err)
 	}
-	return m, nil
+	return nil
 }
 
 // reclaim makes sure that the plan is still there: the writer that created it may have failed and removed it.
@@ -131,6 +134,9 @@ func some(names []string) string {
 }
 
 func (w *Writer) writeManifest(ctx context.Context, m *Manifest) error {
+	if err := m.writeTable(ctx, w.store); err != nil {
+		return err
+	}
 	data, err := m.encode()
 	if err != nil {
 		return err
@@ -138,6 +144,12 @@ func (w *Writer) writeManifest(ctx context.Context, m *Manifest) error {
 	written, err := parseManifest(data)
 	if err != nil {
 		return err
+	}
+	if m.Table != nil {
+		written.Shards = m.Shards
+		if err := written.validateShards(); err != nil {
+			return err
+		}
 	}
 	*m = *written
 	if there, err := storage.ReadFile(ctx, w.store, ManifestName, maxJSON); err == nil && bytes.Equal(there, data) {
@@ -149,8 +161,8 @@ func (w *Writer) writeManifest(ctx context.Context, m *Manifest) error {
 	})
 }
 
-// sweep removes parts of shards, which are finished now, tables and bases that no plan and no manifest names, and
-// temporary files.
+// sweep removes parts of shards, which are finished now, records of tasks, tables and bases that no plan and no manifest
+// names, and temporary files.
 func (w *Writer) sweep(ctx context.Context) error {
 	used := map[string]bool{}
 	for _, name := range w.files {
@@ -169,12 +181,15 @@ func (w *Writer) sweep(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if m.Index != nil {
-		used[m.Index.File] = true
+	for _, f := range []*ContentFile{m.Index, m.Table} {
+		if f != nil {
+			used[f.File] = true
+		}
 	}
 	var errs []error
 	for _, name := range w.files {
-		if _, _, _, part := parsePart(name); part || contentPattern.MatchString(name) && !used[name] {
+		_, _, _, part := parsePart(name)
+		if part || contentPattern.MatchString(name) && !used[name] || recordPattern.MatchString(name) {
 			errs = append(errs, w.store.Remove(ctx, name))
 		}
 	}

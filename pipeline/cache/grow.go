@@ -31,6 +31,7 @@ type holdings struct {
 // holdings lists the rows in the shards of plans; a broken shard holds none.
 func (w *Writer) holdings(ctx context.Context, plans []*PlanFile) (*holdings, error) {
 	h := &holdings{rows: map[rowKey]place{}}
+	known := w.old.listed()
 	present := map[string]bool{}
 	for _, name := range w.files {
 		_, out := w.leaveOut[name]
@@ -49,7 +50,7 @@ func (w *Writer) holdings(ctx context.Context, plans []*PlanFile) (*holdings, er
 				continue
 			}
 			group.Go(fault.Guard(func() error {
-				shard, err := of.check(ctx, w.store, w.old, i)
+				shard, err := of.check(ctx, w.store, known, i)
 				if err == nil {
 					keys[i], err = rowKeys(ctx, w.store, shard.File)
 				}

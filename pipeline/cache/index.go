@@ -71,7 +71,7 @@ func (w *Writer) index(ctx context.Context, m *Manifest) error {
 	if err := encodeIndex(d, records); err != nil {
 		return err
 	}
-	m.Index = &Index{File: contentName(d.hex(), indexSuffix), Bytes: d.bytes, SHA256: d.hex()}
+	m.Index = &ContentFile{File: contentName(d.hex(), indexSuffix), Bytes: d.bytes, SHA256: d.hex()}
 	err = w.store.Create(ctx, m.Index.File, func(out io.Writer) error { return encodeIndex(out, records) })
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("writing index %q: %w", w.store.Path(m.Index.File), err)

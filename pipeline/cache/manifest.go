@@ -19,12 +19,14 @@ type Manifest struct {
 	Skipped   Skipped `json:"skipped"`
 	Shards    []Shard `json:"shards"`
 	// Index is there when shards of several plans hold the rows: it says where each one lies.
-	Index    *Index `json:"index,omitempty"`
-	Checksum string `json:"checksum"` // SHA-256 of these bytes with an empty checksum
+	Index *ContentFile `json:"index,omitempty"`
+	// Table holds the shards where there are more than maxListed of them; the file's own list is empty then.
+	Table    *ContentFile `json:"shard_table,omitempty"`
+	Checksum string       `json:"checksum"` // SHA-256 of these bytes with an empty checksum
 }
 
-// Index names the table that says in which shard, and where in it, each row of a cache lies.
-type Index struct {
+// ContentFile is a file that is named by what is in it.
+type ContentFile struct {
 	File   string `json:"file"`
 	Bytes  int64  `json:"bytes"`
 	SHA256 string `json:"sha256"`
@@ -49,20 +51,22 @@ type Shard struct {
 // encode returns the manifest's file, its checksum filled in.
 func (m Manifest) encode() ([]byte, error) {
 	m.Checksum = ""
+	if m.Table != nil {
+		m.Shards = []Shard{}
+	}
 	return withChecksum(&m, &m.Checksum)
 }
 
-// find returns the entry of a shard, or nil. A nil manifest has none.
-func (m *Manifest) find(name string) *Shard {
+// listed returns the shards by their files. A nil manifest has none.
+func (m *Manifest) listed() map[string]*Shard {
 	if m == nil {
 		return nil
 	}
+	of := make(map[string]*Shard, len(m.Shards))
 	for i := range m.Shards {
-		if m.Shards[i].File == name {
-			return &m.Shards[i]
-		}
+		of[m.Shards[i].File] = &m.Shards[i]
 	}
-	return nil
+	return of
 }
 
 // parseManifest reads a manifest's file and makes sure that it agrees with itself. A manifest of another format
@@ -80,6 +84,11 @@ func parseManifest(data []byte) (*Manifest, error) {
 	if err := m.validate(); err != nil {
 		return nil, err
 	}
+	if m.Table == nil {
+		if err := m.validateShards(); err != nil {
+			return nil, err
+		}
+	}
 	canonical, err := m.encode()
 	if err != nil {
 		return nil, err
@@ -90,38 +99,70 @@ func parseManifest(data []byte) (*Manifest, error) {
 	return m, nil
 }
 
+// validate looks at all but the shards.
 func (m *Manifest) validate() error {
 	if err := m.Header.validate(); err != nil {
 		return err
 	}
-	if m.Index == nil && len(m.Shards) != m.ShardCount {
-		return fmt.Errorf("%d shards are listed, expected %d", len(m.Shards), m.ShardCount)
-	}
 	if m.Skipped.Count != len(m.Skipped.IDs) {
 		return fmt.Errorf("skipped.count is %d for %d ids", m.Skipped.Count, len(m.Skipped.IDs))
-	}
-	rows := 0
-	for i, s := range m.Shards {
-		switch name := shardName(m.Plan, i, m.ShardCount); {
-		case m.Index == nil && s.File != name:
-			return fmt.Errorf("shard %d is %q, expected %q", i, s.File, name)
-		case !shardPattern.MatchString(s.File):
-			return fmt.Errorf("shard %d is %q, expected a shard's name", i, s.File)
-		case s.Rows < 0 || m.Index == nil && s.Rows > m.RowsPerShard:
-			return fmt.Errorf("%q has %d rows, expected at most %d", s.File, s.Rows, m.RowsPerShard)
-		case int64(s.Rows) > s.Bytes/m.leastBytes():
-			return fmt.Errorf("%q has %d rows in %d bytes", s.File, s.Rows, s.Bytes)
-		case !isDigest(s.SHA256):
-			return fmt.Errorf("%q has sha256 %q, expected a SHA-256", s.File, s.SHA256)
-		}
-		rows += s.Rows
 	}
 	if x := m.Index; x != nil && (!isDigest(x.SHA256) || x.File != contentName(x.SHA256, indexSuffix)) {
 		return fmt.Errorf("index is %q with sha256 %q", x.File, x.SHA256)
 	}
+	t := m.Table
+	if t != nil && (!isDigest(t.SHA256) || t.File != contentName(t.SHA256, tableSuffix) || len(m.Shards) > 0) {
+		return fmt.Errorf("shard_table is %q with sha256 %q beside %d shards", t.File, t.SHA256, len(m.Shards))
+	}
+	return nil
+}
+
+// validateShards tells whether the shards are those of the header, and have the rows that the manifest promises.
+func (m *Manifest) validateShards() error {
+	if m.Index == nil && len(m.Shards) != m.ShardCount {
+		return fmt.Errorf("%d shards are listed, expected %d", len(m.Shards), m.ShardCount)
+	}
+	rows := 0
+	for i, s := range m.Shards {
+		if !shardPattern.MatchString(s.File) {
+			return fmt.Errorf("shard %d is %q, expected a shard's name", i, s.File)
+		}
+		err := m.Header.plausible(s)
+		if m.Index == nil {
+			err = m.Header.fitting(s, i)
+		}
+		if err != nil {
+			return err
+		}
+		rows += s.Rows
+	}
 	// An index leaves rows of the shards out, and takes some for several samples with the same content.
 	if m.Rows < 1 || m.Index == nil && m.Rows != rows || m.Index != nil && int64(m.Rows) > m.Index.Bytes {
 		return fmt.Errorf("rows is %d, but the shards have %d", m.Rows, rows)
+	}
+	return nil
+}
+
+// fitting tells whether facts of a shard can be those of the planned shard i.
+func (h Header) fitting(s Shard, i int) error {
+	if name := shardName(h.Plan, i, h.ShardCount); s.File != name {
+		return fmt.Errorf("shard %d is %q, expected %q", i, s.File, name)
+	}
+	if s.Rows > h.RowsPerShard {
+		return fmt.Errorf("%q has %d rows, expected at most %d", s.File, s.Rows, h.RowsPerShard)
+	}
+	return h.plausible(s)
+}
+
+// plausible tells whether facts of a shard agree with themselves.
+func (h Header) plausible(s Shard) error {
+	switch {
+	case s.Rows < 0:
+		return fmt.Errorf("%q has %d rows", s.File, s.Rows)
+	case int64(s.Rows) > s.Bytes/h.leastBytes():
+		return fmt.Errorf("%q has %d rows in %d bytes", s.File, s.Rows, s.Bytes)
+	case !isDigest(s.SHA256):
+		return fmt.Errorf("%q has sha256 %q, expected a SHA-256", s.File, s.SHA256)
 	}
 	return nil
 }
@@ -142,8 +183,11 @@ func readManifest(ctx context.Context, store Store) (*Manifest, error) {
 		mismatch.Dir = store.Path("")
 		return nil, mismatch
 	}
+	if err == nil && m.Table != nil {
+		err = m.readTable(ctx, store)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w: reading manifest %q: %w", ErrCorrupt, path, err)
+		return nil, corrupt(path, err)
 	}
 	return m, nil
 }

@@ -1,6 +1,7 @@
 package cache
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -16,6 +17,8 @@ const (
 	indexSuffix   = ".index"
 	basisSuffix   = ".basis"
 	partSuffix    = ".part"
+	recordSuffix  = ".done"
+	tableSuffix   = ".shards"
 )
 
 // The names of this package's files. Those of the samples, the index of rows and
@@ -24,17 +27,34 @@ var (
 	shardPattern   = regexp.MustCompile(`^shard-(\d{5,})-of-(\d{5,})(?:-plan-(\d+))?\.parquet$`)
 	planPattern    = regexp.MustCompile(`^PLAN(?:-(\d+))?\.json$`)
 	partPattern    = regexp.MustCompile(`^(shard-\d{5,}-of-\d{5,}(?:-plan-\d+)?)\.(\d{9,})-(\d{9,})\.part$`)
-	contentPattern = regexp.MustCompile(`^plan-[0-9a-f]{16}\.(?:samples|index|basis)$`)
+	contentPattern = regexp.MustCompile(`^plan-[0-9a-f]{16}\.(?:samples|index|basis|shards)$`)
+	recordPattern  = regexp.MustCompile(`^task-\d{5,}-of-\d{5,}(?:-plan-\d+)?\.done$`)
 )
 
 // isOurs tells whether a name is one that this package writes.
 func isOurs(name string) bool {
-	for _, p := range []*regexp.Regexp{shardPattern, planPattern, partPattern, contentPattern} {
+	for _, p := range []*regexp.Regexp{shardPattern, planPattern, partPattern, contentPattern, recordPattern} {
 		if p.MatchString(name) {
 			return true
 		}
 	}
 	return name == ManifestName || name == CardName
+}
+
+// parseShard returns what shardName was called with.
+func parseShard(name string) (plan, i, count int, ok bool) {
+	m := shardPattern.FindStringSubmatch(name)
+	if m == nil {
+		return 0, 0, 0, false
+	}
+	plan = 1
+	var errs [3]error
+	if m[3] != "" {
+		plan, errs[2] = strconv.Atoi(m[3])
+	}
+	i, errs[0] = strconv.Atoi(m[1])
+	count, errs[1] = strconv.Atoi(m[2])
+	return plan, i, count, errors.Join(errs[:]...) == nil
 }
 
 // shardName names shard i of a plan's count. Plans are counted from 1.

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"rkd/datasets/parquetfile"
 )
 
 // Of several keys that claim a fresh folder at once exactly one has it, and the others are refused.
@@ -272,6 +274,48 @@ func FuzzPlan(f *testing.F) {
 		again, err := p.encode()
 		if err != nil || !bytes.Equal(again, data) {
 			t.Errorf("accepted bytes that it does not write: %v", err)
+		}
+	})
+}
+
+func FuzzShardTable(f *testing.F) {
+	var b bytes.Buffer
+	must(f, encodeShardTable(&b, []Shard{{shardName(1, 0, 2), 3, 1, 5, 1000, strings.Repeat("ab", 32)}, {
+		shardName(1, 1, 2), 1, 6, 6, 900, strings.Repeat("cd", 32),
+	}}))
+	f.Add(b.Bytes())
+	f.Add(b.Bytes()[:b.Len()/2])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		var shards []Shard
+		err := parquetfile.Guard(func() (err error) {
+			shards, err = parseShardTable(t.Context(), bytes.NewReader(data), int64(len(data)))
+			return err
+		})
+		if err == nil && len(shards) > len(data) {
+			t.Errorf("%d shards in %d bytes", len(shards), len(data))
+		}
+	})
+}
+
+func FuzzTaskRecord(f *testing.F) {
+	p := create(f, f.TempDir(), tasksPlan()).Plan()
+	from, to, err := p.TaskShards(1)
+	must(f, err)
+	r := taskRecord{FormatVersion: FormatVersion, Plan: p.Checksum, Task: 1, Skipped: []int64{}}
+	for i := from; i < to; i++ {
+		r.Shards = append(r.Shards, Shard{shardName(1, i, p.ShardCount), 7, 0, 1, 1000, strings.Repeat("ab", 32)})
+	}
+	data, err := r.encode()
+	must(f, err)
+	f.Add(data)
+	f.Add(data[:len(data)/2])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := parseRecord(data, p, 1)
+		if err != nil {
+			return
+		}
+		if again, err := r.encode(); err != nil || !bytes.Equal(again, data) {
+			t.Errorf("it is read as something else (%v)", err)
 		}
 	})
 }

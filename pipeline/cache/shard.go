@@ -69,7 +69,7 @@ func openParquet(r io.ReaderAt, size int64) (*parquet.File, error) {
 // openShard reads the footer of a shard of size bytes. Everything that it promises is checked against size before
 // memory is set aside for it.
 //
-// It may panic on hostile bytes; see guard.
+// It may panic on hostile bytes; see parquetfile.Guard.
 func openShard(r io.ReaderAt, size int64) (*shardFile, error) {
 	f, err := openParquet(r, size)
 	if err != nil {

@@ -21,9 +21,10 @@ import (
 type Writer struct {
 	store     Store
 	plan      *planned
-	from, to  int       // shards that this writer is to make
-	created   bool      // the plan is this writer's own
-	old       *Manifest // that the folder had, nil without
+	from, to  int               // shards that this writer is to make
+	created   bool              // the plan is this writer's own
+	old       *Manifest         // that the folder had, nil without
+	known     map[string]*Shard // that it lists
 	keepEvery time.Duration
 	leaveOut  map[string]int64 // shards of earlier plans whose rows do not count, by name
 
@@ -195,14 +196,9 @@ var oldFormat = Difference{"format_version", "1", fmt.Sprintf("%d to add to it o
 
 // refuseForeign refuses a folder with a shard that belongs to another key, or to no plan.
 func (w *Writer) refuseForeign(ctx context.Context, plans []*PlanFile, key Key) error {
-	known := map[string]bool{}
-	for _, p := range plans {
-		for i := range p.ShardCount {
-			known[shardName(p.Plan, i, p.ShardCount)] = true
-		}
-	}
 	for _, name := range w.files {
-		if !shardPattern.MatchString(name) || known[name] {
+		number, i, count, ok := parseShard(name)
+		if !ok || number >= 1 && number <= len(plans) && count == plans[number-1].ShardCount && i < count {
 			continue
 		}
 		err := withFile(ctx, w.store, name, func(f File) error {
@@ -236,6 +232,7 @@ func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err err
 	}
 	w.from, w.to = from, to
 	w.done = make([]*finished, p.ShardCount)
+	w.known = w.old.listed()
 	present := map[string]bool{}
 	for _, name := range w.files {
 		present[name] = true
@@ -273,7 +270,7 @@ func (w *Writer) resume(ctx context.Context, p *PlanFile, from, to int) (err err
 			return fmt.Errorf("resuming cache %q: %w", w.store.Path(""), err)
 		}
 	}
-	return nil
+	return w.dropRecords(ctx)
 }
 
 // Describe makes the writer tell of each row how its view was drawn, as JSON.
