@@ -76,14 +76,15 @@ test: setup ## run all tests
 .PHONY: test-crash
 test-crash: setup ## kill precompute and distill at random moments and require the bytes of an undisturbed run (slow)
 	go test -timeout 40m -tags crash -run Crash -v ./cmd/rkd/...
-	go test -timeout 40m -tags crash -count 1 -run 'Store|Race|Killed|Tasks|Writers' ./pipeline/cache
+	go test -timeout 40m -tags crash -count 1 -run 'Race|Killed|Tasks|Writers|OneKey' ./pipeline/cache
+	go test -timeout 40m -tags crash -count 1 -run '^(TestFolder|TestBucket)$$' ./pipeline/storage
 
 .PHONY: test-slurm
 test-slurm: setup ## run batch jobs on a real Slurm of two nodes on this machine (as root; installs Debian's packages)
 	go test -timeout 20m -tags slurm -run Slurm -count 1 -v ./cmd/rkd
 
 .PHONY: test-s3
-test-s3: setup ## run stores and an experiment in buckets against versitygw and Azurite (installed into the cache folder)
+test-s3: setup ## run stores and an experiment in buckets against servers of S3, Google and Azure (fetched into the cache folder)
 	@.ci/buckets
 	go test -timeout 20m -tags s3 -run S3 -count 1 ./pipeline/storage/cloud ./cmd/rkd
 
@@ -129,6 +130,10 @@ test-snippets: setup ## run the programs of `rkd export --snippet` and of docs/u
 .PHONY: test-scale
 test-scale: ## write, open and map a cache of 1,000,000 rows within 1 GiB and 100 ms (slow, 5 GB of disk)
 	go test -tags scale -run Scale -count 1 -timeout 60m -v ./pipeline/cache
+
+.PHONY: sim-scale
+sim-scale: ## plan, look at, finalize and open a cache of 1,000,000 shards within 1 GiB (a million empty files)
+	go test -tags scale -run Simulation -count 1 -timeout 30m -v ./pipeline/cache
 
 .PHONY: race
 race: setup ## run all tests under the race detector (slow)
