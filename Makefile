@@ -24,6 +24,7 @@ HOSTILE ?= 100
 UPDATE ?=
 ARGS ?=
 MOBILENET ?=
+PHOTOGRAPHS ?=
 
 .PHONY: setup
 setup: ## fetch ONNX Runtime's library and MNIST into the cache folder, pinned and checksummed
@@ -155,12 +156,27 @@ fuzz: setup ## run every fuzz target, each for FUZZTIME
 bench: setup ## run all benchmarks, each for BENCHTIME
 	go test -timeout 30m -run '^$$' -bench . -benchtime $(BENCHTIME) ./...
 
+# The virtual environment of bench-setup, and the interpreter of peers: PYTHON where it was given, else that environment's.
+BENCH_ENV = $(or $(RKD_CACHE_DIR),$(if $(filter Darwin,$(shell uname)),$(HOME)/Library/Caches/rkd,$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/rkd))/bench
+PEER = $(if $(filter-out file,$(origin PYTHON)),$(PYTHON),$(or $(wildcard $(BENCH_ENV)/bin/python),$(PYTHON)))
+
+.PHONY: bench-setup
+bench-setup: ## install the peers of benchmarks, PyTorch among them, into the cache folder (6 GB; development only)
+	$(PYTHON) -m venv '$(BENCH_ENV)'
+	'$(BENCH_ENV)/bin/python' -m pip install --disable-pip-version-check --requirement bench/requirements.txt
+
 .PHONY: bench-peer
 bench-peer: setup ## compare with PyTorch, write bench/results.json (PYTHON=program, MOBILENET=file; CASE=regexp prints)
-	@$(PYTHON) -c 'import numpy, torch' 2>/dev/null || { echo "PyTorch is missing in $(PYTHON):" \
-		"install it (Debian: apt-get install python3-torch) or name another interpreter with PYTHON=" >&2; exit 1; }
-	go run ./bench/peer -python $(PYTHON) $(if $(MOBILENET),-mobilenet '$(MOBILENET)') \
+	@'$(PEER)' -c 'import numpy, torch' 2>/dev/null || { echo "PyTorch is missing in $(PEER):" \
+		"make bench-setup installs it, or name another interpreter with PYTHON=" >&2; exit 1; }
+	go run ./bench/peer -python '$(PEER)' $(if $(MOBILENET),-mobilenet '$(MOBILENET)') \
 		$(if $(CASE),-case '$(CASE)',-out bench/results.json)
+
+.PHONY: bench-precompute
+bench-precompute: setup ## embeddings of photographs, beside a loop in Python (PHOTOGRAPHS=folder, MOBILENET=file, ARGS)
+	@'$(PEER)' -c 'import onnxruntime, torchvision' 2>/dev/null || { echo "onnxruntime or torchvision is missing in" \
+		"$(PEER): make bench-setup installs them, or name another interpreter with PYTHON=" >&2; exit 1; }
+	go run ./bench/precompute -python '$(PEER)' -photographs '$(PHOTOGRAPHS)' -model '$(MOBILENET)' -output embedding $(ARGS)
 
 .PHONY: reproduce
 reproduce: setup build ## try the paper's claims on real data and write docs/results.md (six minutes on two cores)

@@ -4,8 +4,8 @@ import "math"
 
 // Develop applies what a file has beside 8-bit pixels: 16-bit channels become 8 bits as Range says, transparency is
 // dropped or laid over Alpha, and the picture is turned upright unless Orientation is ignore. A gray picture of a mixed
-// data set becomes colour unless Color says otherwise. The result has 8-bit pixels alone; an image that has nothing else is
-// returned as it is. Views come after it, and the methods of Preprocess begin with it themselves.
+// data set becomes colour unless Color says otherwise. The result has 8-bit pixels alone; an image that has nothing
+// else is returned as it is. Views come after it, and the methods of Preprocess begin with it themselves.
 func (p Preprocess) Develop(img Image) Image {
 	if img.plain() {
 		return img
