@@ -64,6 +64,19 @@ func TestCacheVectors(t *testing.T) {
 	expectSentence(t, rkd(t, dir, "cache", "import", sampleConfig, "few.csv"), exitUsage, []string{"teacher.declared"})
 }
 
+// Whitened components are part of what a cache is, and a teacher that is narrower than cache.pca keeps all of them.
+func TestWhitenedCache(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	args := []string{"precompute", sampleConfig, "--set", "cache.pca=500"}
+	must(t, dir, append(args, "--set", "cache.whiten=0.5")...)
+	if out := must(t, dir, "cache", "verify", "runs/sample/cache", "--teacher", "40").stdout; !strings.Contains(out,
+		"40 rows embedded") {
+		t.Error(out)
+	}
+	expectSentence(t, rkd(t, dir, args...), exitMismatch, []string{"whiten is 0.5, expected 0"})
+}
+
 // Rows that are not what the teacher says end with exit code 4 and the worst of them.
 func TestVerifyTeacherFindsOtherRows(t *testing.T) {
 	t.Parallel()
