@@ -3,6 +3,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -78,8 +79,24 @@ func TestS3Pipeline(t *testing.T) {
 		}
 	}
 
+	// killAtRandom begins a command some times and kills it at a random moment of the time that it would take.
+	moments := rand.New(rand.NewPCG(7, 12))
+	killAtRandom := func(times int, args ...string) {
+		t.Helper()
+		for range times {
+			c := elsewhere(t, dir, append(args, set...)...)
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Duration(moments.Int64N(int64(1500 * time.Millisecond))))
+			_ = c.Process.Kill()
+			_ = c.Wait()
+		}
+	}
+
 	do("precompute", file, "--plan", "--tasks", "3")
 	kill("runs/sample/cache/*.parquet", "precompute", file, "--task-index", "1")
+	killAtRandom(6, "precompute", file, "--task-index", "0")
 	for _, task := range []string{"2", "1", "0"} {
 		do("precompute", file, "--task-index", task)
 	}
@@ -90,6 +107,7 @@ func TestS3Pipeline(t *testing.T) {
 		t.Errorf("cache verify: exit code %d\n%s", r.code, r.stderr)
 	}
 	kill("runs/sample/plain/seed-1/checkpoint.json", "distill", file, "--task-index", "0")
+	killAtRandom(6, "distill", file, "--task-index", "1")
 	for _, task := range []string{"0", "1", "2", "3"} {
 		do("distill", file, "--task-index", task)
 	}

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/parquet-go/parquet-go"
 )
 
 const dim = 3
@@ -179,4 +181,50 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%d values of %d", len(s.Values), s.Dim)
 		}
 	})
+}
+
+// A folder of clip-retrieval's inference holds matrices of float16 in parts, beside metadata as pandas writes them:
+// columns that may be null, of which only the path is read. Its README describes it.
+func TestReadClipRetrieval(t *testing.T) {
+	type metadata struct {
+		ImagePath *string `parquet:"image_path,optional"`
+		Caption   *string `parquet:"caption,optional"`
+	}
+	dir := t.TempDir()
+	var want []string
+	for part := range 2 {
+		half := []uint16{0x3c00, 0xc000, 0x3555, uint16(part), 0x7bff, 0x0400} // 1, −2, 0.33325195, …
+		rows := []metadata{}
+		for i := range 2 {
+			path := fmt.Sprintf("/data/cats/%d-%d.jpg", part, i)
+			rows, want = append(rows, metadata{ImagePath: &path}), append(want, path)
+		}
+		caption := "a cat"
+		rows[0].Caption = &caption
+		var b bytes.Buffer
+		w := parquet.NewGenericWriter[metadata](&b)
+		if _, err := w.Write(rows); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for name, data := range map[string][]byte{
+			fmt.Sprintf("img_emb/img_emb_%d.npy", part):       array("<f2", "(2, 3)", half),
+			fmt.Sprintf("metadata/metadata_%d.parquet", part): b.Bytes(),
+		} {
+			file := filepath.Join(dir, filepath.FromSlash(name))
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, data, 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	s, err := Read(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Dim != 3 || !slices.Equal(s.Paths, want) || !slices.Equal(s.Values[:3], []float32{1, -2, 0.33325195}) ||
+		s.Values[6] != 1 || s.Values[4] != 65504 {
+		t.Errorf("it is read as %v of %v", s.Values, s.Paths)
+	}
 }

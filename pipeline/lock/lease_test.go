@@ -158,3 +158,30 @@ func TestTakingOverFromTheDead(t *testing.T) {
 	put(alive)
 	refusedLease(t, run, "")
 }
+
+// A sign that was given by a clock in another century is treated as one of now: whoever waits goes by its own clock.
+func TestClocksThatJump(t *testing.T) {
+	quick(t)
+	for year, run := range map[int]string{1970: "mem://past/run", 2199: "mem://future/run"} {
+		data, err := json.Marshal(sign{
+			Owner: Owner{PID: 1, Host: "elsewhere", Since: time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)},
+			Nonce: "its", Place: "another machine",
+		})
+		if err == nil {
+			err = storage.At(run+"/"+File).Create(t.Context(), signName(1), storage.Bytes(data))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		refusedLease(t, run, "")
+		began := time.Now()
+		l, err := HoldBucket(t.Context(), run, "", true, func(error) {})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if waited := time.Since(began); waited < patience {
+			t.Errorf("%d: taken over after %v, expected %v without a sign", year, waited, patience)
+		}
+		releaseLease(t, l)
+	}
+}
