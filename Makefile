@@ -101,7 +101,7 @@ test-kubernetes: setup build ## run batch jobs on a real Kubernetes of two nodes
 	go test -timeout 40m -tags kubernetes -run Kubernetes -count 1 -v ./cmd/rkd
 
 .PHONY: test-cluster
-test-cluster: test-slurm test-kubernetes ## run what runs on real clusters
+test-cluster: test-slurm test-kubernetes test-s3 ## run what runs on real clusters and buckets
 
 .PHONY: test-torch
 test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
@@ -208,7 +208,7 @@ check: lint check-docs ## lint, vet, and check formatting, go.mod and the genera
 	@$(STRICT); \
 	unformatted=$$($(TOOL) gofumpt -l .); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run make fmt:" $$unformatted >&2; exit 1; fi
-	go vet -tags crash,hostile,torch,slurm,kubernetes,browser,tensorboard,snippets,s3 ./...
+	go vet -tags crash,hostile,torch,slurm,kubernetes,browser,tensorboard,snippets,s3,scale ./...
 	go mod tidy -diff
 
 .PHONY: clean
