@@ -97,7 +97,7 @@ test-hostile: setup ## pairs of processes, kills, flipped bytes, bombs, a soak (
 test-kubernetes: setup build ## run batch jobs on a real Kubernetes of two nodes on this machine (as root; builds it once)
 	.ci/kubernetes/cluster build
 	@.ci/buckets
-	go -C .ci/kubernetes test -trimpath -vet=off . # as the programs are built, whose packages it shares
+	go -C .ci/kubernetes test -count 1 -trimpath -vet=off . # as the programs are built, whose packages it shares
 	go test -timeout 40m -tags kubernetes -run Kubernetes -count 1 -v ./cmd/rkd
 
 .PHONY: test-cluster
