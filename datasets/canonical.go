@@ -45,6 +45,9 @@ func (p Preprocess) Canonical() string {
 	if len(p.Range) > 0 {
 		text += " range=" + joinInts(p.Range)
 	}
+	if p.Draft && len(p.Resize) > 0 {
+		text += " draft=true"
+	}
 	if p.Pad != "" {
 		text += " pad=" + p.Pad
 	}

@@ -48,6 +48,8 @@ type format struct {
 	// version names the pixels that reading a file gives, where they are others than when caches were first made; caches
 	// name it. It is empty where they have never changed.
 	version func(data []byte) string
+	// former are earlier versions, in the order of version's results; "" is the first.
+	former []string
 }
 
 func prefix(magic ...string) func([]byte) bool {
@@ -98,15 +100,15 @@ func jpegMemory(c image.Config, data []byte) int64 {
 func always(version string) func([]byte) string { return func([]byte) string { return version } }
 
 var formats = []format{
-	{"PNG", prefix("\x89PNG\r\n\x1a\n"), reading(png.DecodeConfig), readPNG, pngMemory, versionPNG},
-	{"JPEG", prefix("\xff\xd8"), configJPEG, readJPEG, jpegMemory, always(jpeg.Version)},
+	{"PNG", prefix("\x89PNG\r\n\x1a\n"), reading(png.DecodeConfig), readPNG, pngMemory, versionPNG, []string{""}},
+	{"JPEG", prefix("\xff\xd8"), configJPEG, readJPEG, jpegMemory, always(jpeg.Version), []string{""}},
 	{
 		"WebP", func(b []byte) bool { return len(b) >= 12 && string(b[:4]) == "RIFF" && string(b[8:12]) == "WEBP" },
-		reading(webp.DecodeConfig), readWebP, perPixel(16), always(""),
+		reading(webp.DecodeConfig), readWebP, perPixel(16), always(""), nil,
 	},
-	{"GIF", prefix("GIF87a", "GIF89a"), reading(gif.DecodeConfig), readGIF, perPixel(8), always("")},
-	{"BMP", prefix("BM"), reading(bmp.DecodeConfig), readBMP, goMemory, always("")},
-	{"TIFF", prefix("II*\x00", "MM\x00*"), reading(tiff.DecodeConfig), readTIFF, goMemory, always("")},
+	{"GIF", prefix("GIF87a", "GIF89a"), reading(gif.DecodeConfig), readGIF, perPixel(8), always(""), nil},
+	{"BMP", prefix("BM"), reading(bmp.DecodeConfig), readBMP, goMemory, always(""), nil},
+	{"TIFF", prefix("II*\x00", "MM\x00*"), reading(tiff.DecodeConfig), readTIFF, goMemory, always(""), nil},
 }
 
 // formatOf tells the format of a file by its first bytes. The error says what they are.
@@ -228,8 +230,9 @@ func pixelsVersion(data []byte) string {
 }
 
 // contentSum is the SHA-256 of a file's bytes, behind the version of their pixels where that is not the first.
-func contentSum(data []byte) [sha256.Size]byte {
-	version := pixelsVersion(data)
+func contentSum(data []byte) [sha256.Size]byte { return sumOf(data, pixelsVersion(data)) }
+
+func sumOf(data []byte, version string) [sha256.Size]byte {
 	if version == "" {
 		return sha256.Sum256(data)
 	}

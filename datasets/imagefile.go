@@ -47,6 +47,10 @@ func (imageFile) Kind() string { return "an image" }
 
 // Image reads and decodes the file.
 func (f imageFile) Image(ctx context.Context, use func(Image) error) error {
+	return f.image(ctx, decode, use)
+}
+
+func (f imageFile) image(ctx context.Context, decode func([]byte) (Image, error), use func(Image) error) error {
 	file, size, err := f.bytes.open()
 	if err != nil {
 		return fmt.Errorf("reading image: %w", err)
@@ -63,6 +67,10 @@ func (f imageFile) Image(ctx context.Context, use func(Image) error) error {
 		return fmt.Errorf("reading image: %w", err)
 	}
 	if err != nil || contentSum(data) != f.sum {
+		if was, now, ok := decoders(data, f.sum); ok && err == nil {
+			return fmt.Errorf("%w in what it decodes to: %q was fingerprinted with decoder %s, and this is %s: use one version "+
+				"of rkd, or begin anew", ErrChanged, f.path, was, now)
+		}
 		return fmt.Errorf("%w: %q is not what was fingerprinted when the data set was opened: leave the data alone while "+
 			"they are read",
 			ErrChanged, f.path)

@@ -30,6 +30,9 @@ type Preprocess struct {
 	Alpha Alpha `yaml:"alpha,omitempty"`
 	// Range maps [low, high] of 16-bit channels to 0–255. Default the upper 8 bits. Files of 8 bits are left alone.
 	Range []int `yaml:"range,flow,omitempty"`
+	// Draft decodes a JPEG at a half, a quarter or an eighth of its size where that is still no smaller than it is resized
+	// to, as Pillow's Image.draft. It changes pixels. Views of an image are made of all of it.
+	Draft bool `yaml:"draft,omitempty"`
 	// Pad is empty, or square: the shorter side is padded on both sides with Fill, before resizing.
 	Pad string `yaml:"pad,omitempty"`
 	// Fill is the colour of padding, black by default, and of what a crop takes from outside the image: without it a crop

@@ -136,7 +136,13 @@ func (t *Pictures) Compact(ctx context.Context, s Sample, view int32, dst []byte
 	if t.byID {
 		draw = s.ID
 	}
-	return picture.Image(ctx, func(img Image) error {
+	read := picture.Image
+	if reducible, ok := picture.(reducible); ok && t.preprocess.Draft && (view == 0 || t.views == Views{}) {
+		read = func(ctx context.Context, use func(Image) error) error {
+			return reducible.Reduced(ctx, t.preprocess.reduction, use)
+		}
+	}
+	return read(ctx, func(img Image) error {
 		t.depth.see(img)
 		img, err := t.preprocess.Pixels(t.views.Apply(t.preprocess.Develop(img), t.seed, draw, view))
 		if err != nil {

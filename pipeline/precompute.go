@@ -132,8 +132,28 @@ func checkKey(ctx context.Context, c *cache.Cache, key cache.Key, data datasets.
 	if listErr != nil {
 		return errors.Join(err, listErr)
 	}
+	if was, now, ok := otherDecoder(changes, data); ok {
+		if mismatch, is := errors.AsType[*cache.MismatchError](err); is {
+			mismatch.Differences = []cache.Difference{{Field: "decoder", Have: was, Want: now}}
+		}
+		return fmt.Errorf("%w: %d files that are what they were have other pixels since; \"rkd precompute\" computes them "+
+			"anew", err, len(changes.Changed))
+	}
 	return fmt.Errorf("%w: samples have changed since: %s; \"rkd precompute\" computes those that are missing", err,
 		changes)
+}
+
+// otherDecoder says that samples have changed because another version of a decoder gave their pixels, and which.
+func otherDecoder(changes *cache.Changes, data datasets.Dataset) (was, now string, ok bool) {
+	if changes == nil || len(changes.Changed) == 0 {
+		return "", "", false
+	}
+	for i := range data.Len() {
+		if path := data.Rel(i); path == changes.Changed[0] {
+			return datasets.Decoders(data.Sample(i), changes.Before[path])
+		}
+	}
+	return "", "", false
 }
 
 // refused adds what to do to the error of a cache that was made from something else.

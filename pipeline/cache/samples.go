@@ -11,6 +11,8 @@ import (
 // Changes is how samples differ from those of a cache's plan. Paths are sorted.
 type Changes struct {
 	Added, Removed, Changed, Moved []string
+
+	Before map[string][32]byte // content of those that have changed, in the cache
 }
 
 // Changes compares samples with those that the cache's plan is about. It is nil for a cache of format version 1, which
@@ -31,12 +33,12 @@ func (c *Cache) Changes(ctx context.Context, samples []Sample) (*Changes, error)
 	for _, s := range known.table.samples {
 		byPath[s.Path], contents[s.Content] = s.Content, true
 	}
-	out := &Changes{}
+	out := &Changes{Before: map[string][32]byte{}}
 	for _, s := range samples {
 		before, there := byPath[s.Path]
 		switch {
 		case there && before != s.Content:
-			out.Changed = append(out.Changed, s.Path)
+			out.Changed, out.Before[s.Path] = append(out.Changed, s.Path), before
 		case !there && contents[s.Content]:
 			out.Moved = append(out.Moved, s.Path)
 		case !there:
