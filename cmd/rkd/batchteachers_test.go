@@ -23,7 +23,7 @@ func TestTasksOfSeveralTeachers(t *testing.T) {
 	t.Parallel()
 	dir, whole := workplace(t), workplace(t)
 	const file = "two.yaml"
-	text := twoTeachers + "cache: {rows_per_shard: 64}\nbatch: {tasks: 2, image: rkd, volume: {claim: shared, mount: /data}}\n"
+	text := twoTeachers + "cache: {rows_per_shard: 64}\nbatch: {tasks: 2}\n"
 	for _, d := range []string{dir, whole} {
 		write(t, filepath.Join(d, file), []byte(text))
 	}
@@ -52,7 +52,8 @@ func TestTasksOfSeveralTeachers(t *testing.T) {
 		!strings.Contains(submit, "--array=2)") {
 		t.Errorf("--missing submits\n%s", submit)
 	}
-	if finalize := string(read(t, filepath.Join(dir, "missing", "2-finalize.sh"))); strings.Contains(finalize, "classifier") {
+	finalize = string(read(t, filepath.Join(dir, "missing", "2-finalize.sh")))
+	if strings.Contains(finalize, "classifier") {
 		t.Errorf("--missing finalizes\n%s", finalize)
 	}
 	expectSentence(t, rkd(t, dir, "precompute", file, "--task-index", "4"), exitUsage,

@@ -62,7 +62,9 @@ const everything = `
 func gaps() *batch.Chain {
 	c := plain()
 	c.Name, c.Batch.Environment = "Digits_of.all KINDS", map[string]string{"HOME": "/root", "A": "$(PATH) it's"}
-	c.Work = batch.Work{Precompute: []int{1, 4, 5}, Finalize: []string{"runs/sample/cache"}, Distill: []int{2}, Export: []int{0, 1, 2}}
+	c.Work = batch.Work{
+		Precompute: []int{1, 4, 5}, Finalize: c.CacheDirs, Distill: []int{2}, Export: []int{0, 1, 2},
+	}
 	return c
 }
 

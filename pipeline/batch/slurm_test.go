@@ -63,7 +63,8 @@ func teachers() *batch.Chain {
 	c := plain()
 	c.CacheDirs = []string{"runs/sample/cache/a", "runs/sample/cache/b", "runs/sample/cache/c"}
 	c.Work = batch.Work{
-		Precompute: []int{0, 1, 5, 6}, Finalize: []string{c.CacheDirs[0], c.CacheDirs[2]}, Distill: []int{0}, Export: []int{0},
+		Precompute: []int{0, 1, 5, 6}, Finalize: []string{c.CacheDirs[0], c.CacheDirs[2]},
+		Distill: []int{0}, Export: []int{0},
 	}
 	return c
 }

@@ -161,8 +161,8 @@ func (w *Writer) writeManifest(ctx context.Context, m *Manifest) error {
 	})
 }
 
-// sweep removes parts of shards, which are finished now, records of tasks, tables and bases that no plan and no manifest
-// names, and temporary files.
+// sweep removes parts of shards, which are finished now, records of tasks, tables and bases that no plan and no
+// manifest names, and temporary files.
 func (w *Writer) sweep(ctx context.Context) error {
 	used := map[string]bool{}
 	for _, name := range w.files {

@@ -54,7 +54,9 @@ func (w *Writer) finalize(ctx context.Context) (*Manifest, error) {
 	if err != nil {
 		return nil, err
 	}
-	m := &Manifest{Header: p.Header, CreatedBy: createdBy, Shards: make([]Shard, p.ShardCount), Skipped: Skipped{IDs: []int64{}}}
+	m := &Manifest{
+		Header: p.Header, CreatedBy: createdBy, Shards: make([]Shard, p.ShardCount), Skipped: Skipped{IDs: []int64{}},
+	}
 	found := make([]taskFound, p.Tasks)
 	known := w.old.listed()
 	group, groupCtx := errgroup.WithContext(ctx)
@@ -94,7 +96,8 @@ func (w *Writer) finalize(ctx context.Context) (*Manifest, error) {
 }
 
 // findTask fills in the shards of a task: as its record says where they are as large as that says, else as they are.
-func (w *Writer) findTask(ctx context.Context, task int, shards []Shard, sizes map[string]int64, known map[string]*Shard,
+func (w *Writer) findTask(ctx context.Context, task int, shards []Shard, sizes map[string]int64,
+	known map[string]*Shard,
 ) (f taskFound, err error) {
 	p := w.plan.PlanFile
 	if _, there := sizes[p.recordName(task)]; there {

@@ -127,9 +127,9 @@ func (m *Manifest) validateShards() error {
 		if !shardPattern.MatchString(s.File) {
 			return fmt.Errorf("shard %d is %q, expected a shard's name", i, s.File)
 		}
-		err := m.Header.plausible(s)
+		err := m.plausible(s)
 		if m.Index == nil {
-			err = m.Header.fitting(s, i)
+			err = m.fitting(s, i)
 		}
 		if err != nil {
 			return err
