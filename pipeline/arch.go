@@ -21,8 +21,8 @@ type Architecture struct {
 }
 
 // Architectures describes the students of tasks, in their order. It needs neither teacher nor cache, but for drop-in
-// students, and no data where student.preprocess alone decides what a sample's shape is: by crop, or by height and width
-// in resize, and by color.
+// students, and no data where student.preprocess alone decides what a sample's shape is: by crop, or by height and
+// width in resize, and by color.
 func (r *Runner) Architectures(ctx context.Context, tasks []Task) ([]Architecture, error) {
 	var all []Architecture
 	for _, t := range tasks {

@@ -27,8 +27,8 @@ type score struct {
 // By MAP@R, as a rule: on classes that training has seen, Recall@1 is near 1 from the first epoch on, and noise would
 // decide. A classification with a head is chosen by its accuracy. Where fewer than half of the split's samples have
 // labels, or their labels are too few for a figure, it is the agreement with the teacher: the rank correlation of
-// distances. A drop-in student is chosen by what it is for: that it finds among the teacher's embeddings what the teacher
-// finds.
+// distances. A drop-in student is chosen by what it is for: that it finds among the teacher's embeddings what the
+// teacher finds.
 func (r *Runner) newScore(t *training, table *cache.Table, classes []string) (score, error) {
 	train, held, err := sampler.Split(table.Labels, table.IDs, *t.options.Selection, t.Seed)
 	if err != nil {

@@ -173,8 +173,8 @@ type student struct {
 	classes []string // of the training data; known to exports
 }
 
-// newNetwork fits a configuration's student to its input; a drop-in one to the width of its teacher's vectors, too. hash
-// identifies the ONNX file that it starts from; it is empty without one.
+// newNetwork fits a configuration's student to its input; a drop-in one to the width of its teacher's vectors, too.
+// hash identifies the ONNX file that it starts from; it is empty without one.
 func newNetwork(c *config.Config, input []int, width int) (n *arch.Network, hash string, err error) {
 	if !c.Student.DropIn {
 		return networkOf(c.Student, input)

@@ -41,7 +41,8 @@ func main() {
 	flag.StringVar(&o.photographs, "photographs", "", "folder of pictures")
 	flag.StringVar(&o.model, "model", "", "ONNX file of a teacher that takes 224 × 224 pixels as ImageNet's networks do")
 	flag.StringVar(&o.output, "output", "", "its tensor that is the embedding; default the only output")
-	flag.StringVar(&o.python, "python", "", "interpreter with torchvision and onnxruntime; without one that row is left out")
+	flag.StringVar(&o.python, "python", "",
+		"interpreter with torchvision and onnxruntime; without one that row is left out")
 	flag.StringVar(&o.script, "script", "bench/precompute.py", "the loop in Python")
 	flag.IntVar(&o.repeat, "repeat", 4, "times that each picture is computed")
 	flag.IntVar(&o.rounds, "rounds", 5, "measurements of each, taken in turn; medians count")
@@ -120,7 +121,8 @@ func run(ctx context.Context, o options) error {
 // print writes the table. Both halves run on the same cores, so that together they allow 1/(1/a + 1/b).
 func print(w io.Writer, b *bench, ours, infer, decode *way, python []*way) {
 	together := 1 / (1/infer.median() + 1/decode.median())
-	fmt.Fprintf(w, "%d pictures, %d threads, medians of %d rounds\n\n| | pictures a second | ours to it |\n|---|---|---|\n",
+	fmt.Fprintf(w,
+		"%d pictures, %d threads, medians of %d rounds\n\n| | pictures a second | ours to it |\n|---|---|---|\n",
 		b.pictures(), b.threads, b.rounds)
 	row := func(name string, rate float64) {
 		fmt.Fprintf(w, "| %s | %.1f | %.2f |\n", name, rate, ours.median()/rate)

@@ -10,7 +10,10 @@ func TestDoctorLooksAtAnExperiment(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
 	r := must(t, dir, "doctor", sampleConfig)
-	for _, part := range []string{"data.train", "250 samples", "128 numbers", "student", "not complete", "engines, batches and metrics"} {
+	for _, part := range []string{
+		"data.train", "250 samples", "128 numbers", "student", "not complete",
+		"engines, batches and metrics",
+	} {
 		if !strings.Contains(r.stdout, part) || strings.Contains(r.stdout, "FAULT") {
 			t.Errorf("it does not say %q:\n%s", part, r.stdout)
 		}

@@ -37,7 +37,8 @@ func TestDropInStudentSearchesItsTeachersVectors(t *testing.T) {
 	if of("mapped") < 0.35 || of("wide") < 0.35 || of("relations") > 0.3 {
 		t.Errorf("%s is %.3f mapped, %.3f as wide, %.3f without", metric, of("mapped"), of("wide"), of("relations"))
 	}
-	if again := must(t, dir, args...); !strings.Contains(again.stdout, metric+": the model's vectors search the teacher's") ||
+	again := must(t, dir, args...)
+	if !strings.Contains(again.stdout, metric+": the model's vectors search the teacher's") ||
 		strings.Count(again.stderr, "up to date") < 8 {
 		t.Errorf("a second run says\n%s%s", again.stdout, again.stderr)
 	}
@@ -77,7 +78,8 @@ func TestDropInStudentSearchesItsTeachersVectors(t *testing.T) {
 	if !strings.Contains(page, metric) || !strings.Contains(page, "mapped, among the teacher&#39;s vectors") {
 		t.Error("the report does not show what the student finds among the teacher's vectors")
 	}
-	if shown := must(t, dir, "arch", "show", "examples/drop-in.yaml", "--variant", "by-64"); !strings.Contains(shown.stdout, "map.0.linear") {
+	shown := must(t, dir, "arch", "show", "examples/drop-in.yaml", "--variant", "by-64")
+	if !strings.Contains(shown.stdout, "map.0.linear") {
 		t.Errorf("the student is shown as\n%s", shown.stdout)
 	}
 }

@@ -194,9 +194,8 @@ func (k *kubernetes) place(t *testing.T, name, script string, set ...string) (di
 
 // bucketPlace is a place whose experiment lies in a bucket with all that it needs, for tasks that see no volume. They
 // read the keys of the bucket, with a secret word as given, from a secret.
-func (k *kubernetes) bucketPlace(t *testing.T, server *storagetest.Server, name, word string, set ...string) (dir string,
-	args []string,
-) {
+func (k *kubernetes) bucketPlace(t *testing.T, server *storagetest.Server, name, word string, set ...string,
+) (dir string, args []string) {
 	t.Helper()
 	dir, _ = k.place(t, name, "")
 	for from, to := range map[string]string{".": "models", "mnist": "mnist"} {

@@ -22,7 +22,8 @@ func (c *Config) checkDropIn() error {
 	case c.Untaught():
 		return errors.New("student.drop_in is true, but teacher is none: there are no vectors for the student to search")
 	case len(c.Teachers) > 0:
-		return fmt.Errorf("student.drop_in is true, but there are %d teachers: expected one, whose vectors the student searches",
+		return fmt.Errorf("student.drop_in is true, but there are %d teachers: expected one, whose vectors the "+
+			"student searches",
 			len(c.Teachers))
 	case c.Cache.PCA > 0:
 		return fmt.Errorf("student.drop_in is true, but cache.pca keeps %d components of the teacher's embedding, and its "+
@@ -47,8 +48,9 @@ func (c *Config) checkLosses() error {
 		err = errors.New("student.drop_in is true, but no loss pulls a vector to the teacher's own of the sample: give " +
 			"loss.info_nce or loss.regression a weight, without project: true")
 	case !lengths && c.teacherNormalize() == teacher.NormalizeNone:
-		err = errors.New("student.drop_in is true, but no loss sees how long the teacher's vectors are: give loss.regression " +
-			"(kind mse, without normalize) a weight, or set teacher.normalize: l2, if those searched have length 1")
+		err = errors.New("student.drop_in is true, but no loss sees how long the teacher's vectors are: give " +
+			"loss.regression (kind mse, without normalize) a weight, or set teacher.normalize: l2, if those searched have " +
+			"length 1")
 	default:
 		return nil
 	}

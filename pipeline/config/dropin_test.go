@@ -17,7 +17,8 @@ student: {arch: {conv: [8]}, drop_in: true}
 loss: {info_nce: 1}
 `
 
-// A drop-in student has its teacher's normalisation and, without a width of its own, the teacher's; its metric is added.
+// A drop-in student has its teacher's normalisation and, without a width of its own, the teacher's; its metric is
+// added.
 func TestDropIn(t *testing.T) {
 	e, err := Parse("d.yaml", []byte(dropInText), nil)
 	if err != nil {
@@ -67,7 +68,9 @@ func TestDropInsThatCannotWork(t *testing.T) {
 			[]string{"kind mse"},
 		},
 		"a width below 0": {[]string{"student.embedding_dim=0"}, []string{"embedding_dim"}},
-		"a variant":       {[]string{"variants={a: {loss: {info_nce: 0, rkd_angle: 1}}}"}, []string{`variant "a"`, "drop_in"}},
+		"a variant": {
+			[]string{"variants={a: {loss: {info_nce: 0, rkd_angle: 1}}}"}, []string{`variant "a"`, "drop_in"},
+		},
 	} {
 		_, err := Parse("d.yaml", []byte(dropInText), test.sets)
 		if !errors.Is(err, ErrConfig) {

@@ -58,8 +58,8 @@ func others(hits []Hit, q, k int) []int {
 }
 
 // WithAsymmetric adds to the names of metrics one that searches the teacher's embeddings with the model's, unless there
-// is one: that of the first recall@K, without one asymmetric-recall@1, and where no metric is on labels that of the first
-// overlap@K, without one asymmetric-overlap@10.
+// is one: that of the first recall@K, without one asymmetric-recall@1, and where no metric is on labels that of the
+// first overlap@K, without one asymmetric-overlap@10.
 func WithAsymmetric(names []string) []string {
 	metrics, err := ParseMetrics(names)
 	if err != nil || slices.ContainsFunc(metrics, Metric.Asymmetric) {

@@ -239,8 +239,8 @@ func (l Losses) OnTeacher() string {
 	return ""
 }
 
-// Ties says whether some loss pulls each of the student's rows to the teacher's row of the sample, without a map between
-// them that learns to: places, if in direction, lengths, if in length too.
+// Ties says whether some loss pulls each of the student's rows to the teacher's row of the sample, without a map
+// between them that learns to: places, if in direction, lengths, if in length too.
 func (l Losses) Ties() (places, lengths bool) {
 	direct := func(t Term, project *bool) bool { return t.Weight > 0 && (project == nil || !*project) }
 	regression := direct(l.Regression.Term, l.Regression.Project)
