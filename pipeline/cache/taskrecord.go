@@ -116,6 +116,12 @@ func (w *Writer) CommitTask(ctx context.Context, task int) error {
 	if err != nil {
 		return fmt.Errorf("writing %q: %w", w.store.Path(name), err)
 	}
+	// Who finalized meanwhile, by the shards alone, has not seen the record.
+	if data, err := storage.ReadFile(ctx, w.store, ManifestName, maxJSON); err == nil {
+		if m, err := parseManifest(data); err == nil && m.Header == p.Header {
+			return w.store.Remove(ctx, name)
+		}
+	}
 	return nil
 }
 

@@ -49,6 +49,8 @@ func TestFinalizeByRecords(t *testing.T) {
 	data, err := os.ReadFile(shard)
 	must(t, err)
 	must(t, os.WriteFile(shard, make([]byte, len(data)), 0o644)) // nobody looks
+	late, err := Resume(t.Context(), dir, 2)
+	must(t, err)
 	_, err = Finalize(t.Context(), dir)
 	must(t, err)
 	wantError(t, Verify(t.Context(), dir), ErrCorrupt, filepath.Base(shard))
@@ -59,6 +61,7 @@ func TestFinalizeByRecords(t *testing.T) {
 	w, err := Resume(t.Context(), dir, 1) // again, when all is done
 	must(t, err)
 	must(t, w.CommitTask(t.Context(), 1))
+	must(t, late.CommitTask(t.Context(), 2)) // by who began before
 	if len(records(t, dir)) != 0 {
 		t.Errorf("records are left: %v", records(t, dir))
 	}
