@@ -4,12 +4,15 @@ import (
 	"fmt"
 	"testing"
 
+	"rkd/student/internal/instruction/instructiontest"
 	"rkd/student/internal/parallel"
 )
 
-// BenchmarkPlan measures convolutions of resnet20, the demo's student and MobileNetV2 in GFLOP/s.
+// BenchmarkPlan measures convolutions of resnet20, the demo's student and MobileNetV2 in GFLOP/s and in percent of the
+// processor's peak.
 func BenchmarkPlan(b *testing.B) {
-	team := parallel.NewTeam(2)
+	const threads = 2
+	team := parallel.NewTeam(threads)
 	defer team.Close()
 	for _, c := range []struct{ n, channels, filters, size, kernel, stride, groups int }{
 		{64, 16, 16, 32, 3, 1, 1},
@@ -45,7 +48,7 @@ func BenchmarkPlan(b *testing.B) {
 						b.Fatal(err)
 					}
 				}
-				b.ReportMetric(flop*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "GFLOP/s")
+				instructiontest.ReportShare(b, flop, threads)
 			})
 		}
 	}
