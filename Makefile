@@ -106,6 +106,7 @@ test-cluster: test-slurm test-kubernetes test-s3 ## run what runs on real cluste
 .PHONY: test-torch
 test-torch: setup ## train torchvision's networks here and in PyTorch and compare ten steps (PYTHON=interpreter)
 	PYTHON=$(PYTHON) go test -tags torch -run TenSteps -timeout 20m -v ./student/importer
+	PYTHON=$(PYTHON) go test -tags torch -run ReadmeExports -count 1 -v ./cmd/rkd
 
 .PHONY: test-readers
 test-readers: ## read a cache with pandas, Polars, DuckDB and Hugging Face datasets (PYTHON=interpreter that has them)

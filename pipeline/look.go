@@ -162,7 +162,9 @@ func (l *looked) neighbours(ctx context.Context) ([]report.Block, error) {
 				if err != nil {
 					return nil, err
 				}
-				p.Good, p.Bad = l.labels[j] == l.labels[q], l.labels[j] != l.labels[q]
+				if l.labels[q] != datasets.NoLabel && l.labels[j] != datasets.NoLabel {
+					p.Good, p.Bad = l.labels[j] == l.labels[q], l.labels[j] != l.labels[q]
+				}
 				row.Cells = append(row.Cells, *p)
 			}
 			block.Rows = append(block.Rows, row)
@@ -170,17 +172,20 @@ func (l *looked) neighbours(ctx context.Context) ([]report.Block, error) {
 		blocks = append(blocks, block)
 	}
 	note := fmt.Sprintf("On the left a test sample, beside it its nearest among %d, for the teacher and for students of "+
-		"the first seed. Framed green: of the sample's class; orange and dashed: of another.", len(l.rows))
+		"the first seed.", len(l.rows))
+	if slices.ContainsFunc(l.labels, func(label int32) bool { return label != datasets.NoLabel }) {
+		note += " Framed green: of the sample's class; orange and dashed: of another."
+	}
 	return append([]report.Block{report.Text(note)}, blocks...), nil
 }
 
-// queries are samples of different classes, spread over the data.
+// queries are samples of different classes, or without one, spread over the data.
 func (l *looked) queries() []int {
 	var chosen []int
 	seen := map[int32]bool{}
 	for _, i := range sampler.Stream(0, "report queries", 0).Perm(len(l.rows)) {
-		if len(chosen) < queries && !seen[l.labels[i]] {
-			seen[l.labels[i]] = true
+		if label := l.labels[i]; len(chosen) < queries && !seen[label] {
+			seen[label] = label != datasets.NoLabel
 			chosen = append(chosen, i)
 		}
 	}
@@ -301,7 +306,10 @@ func (l *looked) projections(ctx context.Context) ([]report.Block, error) {
 		}
 		p := &report.Plot{Title: fmt.Sprintf("%s: %.0f %% of the variance", m.name, 100*share), Bare: true, Height: 260}
 		for c, class := range classes {
-			s := report.Series{Name: l.data.Classes()[class], Mark: report.Dots, Colour: c}
+			s := report.Series{Name: "without a class", Mark: report.Dots, Colour: c}
+			if class != datasets.NoLabel {
+				s.Name = l.data.Classes()[class]
+			}
 			for k, row := range rows {
 				if l.labels[row] == class {
 					s.X, s.Y = append(s.X, x[k]), append(s.Y, y[k])

@@ -30,9 +30,9 @@ type proposal struct {
 	Selection     string
 	Flat, Overlap bool // no classes; test samples that training sees
 	// Recipe is that of the student, its losses and its training; empty has them written out. Size is that of its batches,
-	// 0 leaves it to the recipe.
-	Recipe string
-	Size   int
+	// Epochs their number, with Warmup steps; 0 leaves them to the recipe.
+	Recipe               string
+	Size, Epochs, Warmup int
 }
 
 // Proposal is a configuration that Propose wrote.
@@ -135,9 +135,7 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 	if smallest >= enough && !p.Flat {
 		p.Selection = "0.1"
 	}
-	if total < 4*recipeBatch {
-		p.Size = max(2, min(64, total/2))
-	}
+	p.spread(total)
 	if p.Flat || perClass < 2 || len(counts) < 2 {
 		p.Batch = fmt.Sprintf("{kind: shuffled, size: %d}", max(2, min(64, total/2)))
 	} else {
@@ -146,8 +144,24 @@ func (p *proposal) data(ctx context.Context, dir string) error {
 	return nil
 }
 
-// recipeBatch is the size of batches of the recipe for photographs.
-const recipeBatch = 128
+// What the recipe for photographs has, which is made for tens of thousands of pictures, and the steps below which a
+// training has hardly begun.
+const (
+	recipeBatch, recipeViews, recipeEpochs = 128, 4, 8
+	fewestSteps                            = 600
+)
+
+// spread gives few pictures smaller batches, and as many epochs as make fewestSteps.
+func (p *proposal) spread(pictures int) {
+	size := recipeBatch
+	if pictures < 4*recipeBatch {
+		p.Size = max(2, min(64, pictures/2))
+		size = p.Size
+	}
+	if each := max(1, recipeViews*pictures/size); recipeEpochs*each < fewestSteps {
+		p.Epochs, p.Warmup = (fewestSteps+each-1)/each, fewestSteps/10
+	}
+}
 
 // flat divides a folder without classes: a tenth, and enough to compare with the teacher by, is for testing.
 func (p *proposal) flat(train datasets.Source, samples int) {

@@ -17,6 +17,7 @@ import (
 	"rkd/models/onnx"
 	"rkd/models/quantize"
 	"rkd/pipeline/config"
+	"rkd/pipeline/eval"
 	"rkd/student/train/record"
 	"rkd/teacher"
 )
@@ -88,6 +89,11 @@ func (r *Runner) exportQuantized(ctx context.Context, s *student, path string, o
 	if err := r.runtime(); err != nil {
 		return nil, err
 	}
+	if needsTeacher(o) {
+		if err := r.referTo(ctx, &r.Experiment.Base); err != nil {
+			return nil, fmt.Errorf("export.max_drop compares with the teacher: %w", err)
+		}
+	}
 	gate := &gate{runner: r, options: o, of: studentOptions(path, s.config), data: test}
 	gate.scratch = filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+unverifiedSuffix)
 	if gate.float, err = gate.measure(ctx, path); err != nil {
@@ -156,9 +162,19 @@ func (s *student) quantizedKey(o config.Export, e config.Eval, data string) (str
 	if err != nil {
 		return "", err
 	}
-	return config.Key{
+	key := config.Key{
 		"format_version": quantizedKeyVersion, "export": export, "options": options, "eval": measured, "data": data,
-	}.Hash(), nil
+	}
+	if needsTeacher(o) {
+		key["teacher"] = s.about.Teacher
+	}
+	return key.Hash(), nil
+}
+
+// needsTeacher says that the gate compares with the teacher.
+func needsTeacher(o config.Export) bool {
+	metrics, err := eval.ParseMetrics(slices.Sorted(maps.Keys(o.MaxDrop)))
+	return err == nil && slices.ContainsFunc(metrics, eval.Metric.NeedsTeacher)
 }
 
 // quantizedKeyVersion is raised when the same student is quantised differently.
@@ -212,10 +228,21 @@ func (g *gate) measure(ctx context.Context, path string) (map[string]float64, er
 	if err != nil {
 		return nil, err
 	}
+	if err := g.runner.reference.beside(&out); err != nil {
+		return nil, err
+	}
 	e := g.runner.Experiment.Base.Eval
 	e.Metrics = slices.Sorted(maps.Keys(g.options.MaxDrop))
 	figures, err := measure(ctx, e, out.Outputs, Quiet{}, 0)
-	return figures.Values, err
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range e.Metrics {
+		if _, measured := figures.Values[name]; !measured {
+			return nil, fmt.Errorf("%w: export.max_drop has %s, which this student has no figure of", config.ErrConfig, name)
+		}
+	}
+	return figures.Values, nil
 }
 
 // check says how far a form falls, and whether that is further than allowed.

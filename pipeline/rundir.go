@@ -73,9 +73,14 @@ func runTeacher(dir string) (teacher.Options, error) {
 	return e.Base.Teacher, nil
 }
 
-// studentOf chooses an exported student of a run directory.
+// studentOf chooses an exported student of a run directory, by the name of a row of the table or of a training. A name
+// that ends in /int8 or /float16 means that form of it.
 func studentOf(dir, name string) (string, error) {
-	found, err := filepath.Glob(filepath.Join(escaped(dir), "*", "seed-*", "student.onnx"))
+	name, kind := formOf(name)
+	found, err := filepath.Glob(filepath.Join(escaped(dir), "*", "seed-*", exportedName(kind)))
+	if err == nil && len(found) == 0 && kind != "" {
+		return "", fmt.Errorf("%q holds no student in %s: %w; export.quantize: %s makes it", dir, kind, fs.ErrNotExist, kind)
+	}
 	if err != nil || len(found) == 0 {
 		return "", errors.Join(err, fmt.Errorf("%q holds no exported student: %w; 'rkd export CONFIG' makes it", dir,
 			fs.ErrNotExist))
@@ -105,6 +110,24 @@ func studentOf(dir, name string) (string, error) {
 	return best, nil
 }
 
+// formOf cuts the name of a form that is no float32 off the end of a student's name.
+func formOf(name string) (student, kind string) {
+	for _, kind := range []string{config.QuantizeInt8, config.QuantizeFloat16} {
+		if student, ok := strings.CutSuffix(name, "/"+kind); ok {
+			return student, kind
+		}
+	}
+	return name, ""
+}
+
+// exportedName is the name of a student's file in a form, of float32 without one.
+func exportedName(kind string) string {
+	if kind == "" {
+		return "student.onnx"
+	}
+	return quantizedPath("student.onnx", kind)
+}
+
 // trainingScores are the values of the first metric of a run's results, by the path of the student.
 func trainingScores(dir string) (map[string]float64, error) {
 	scores := map[string]float64{}
@@ -113,9 +136,10 @@ func trainingScores(dir string) (map[string]float64, error) {
 		return scores, err
 	}
 	for row, v := range res.Models {
+		variant, kind := formOf(row)
 		for i, value := range v.Metrics[res.Metrics[0]].Values {
 			if i < len(v.Seeds) {
-				scores[filepath.Join(dir, row, fmt.Sprintf("seed-%d", v.Seeds[i]), "student.onnx")] = value
+				scores[filepath.Join(dir, variant, fmt.Sprintf("seed-%d", v.Seeds[i]), exportedName(kind))] = value
 			}
 		}
 	}

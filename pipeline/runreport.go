@@ -225,10 +225,14 @@ func (r *runReport) skipped(ctx context.Context, seen *looked) []report.Block {
 			list = append(list, fmt.Sprintf("%s: %s not begun", row.name, counted(missing, "training")))
 		}
 	}
-	if len(list) == 0 {
-		return []report.Block{report.Text("Nothing: every sample was read, and every training is there.")}
+	var blocks []report.Block
+	if left != "" {
+		blocks = append(blocks, report.Text(left))
 	}
-	return []report.Block{list}
+	if len(list) == 0 {
+		return append(blocks, report.Text("Nothing: every sample was read, and every training is there."))
+	}
+	return append(blocks, list)
 }
 
 func someOf(ids []int64) string {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -43,8 +44,23 @@ func TestQuantisedStudents(t *testing.T) {
 		}
 		must(t, dir, "embed", "run-"+kind+"/student/seed-1/student_"+kind+".onnx", "{source: sample, split: test, limit: 5}")
 	}
+	// A gate that compares with the teacher: what is said stands in the table.
+	r := must(t, dir, shortly("run", "--json", "--set", "dir=agree", "--set", "data.test.labels=none", "--set",
+		"eval.metrics=[spearman]", "--set", "export={quantize: int8, calibrate: 64, max_drop: {spearman: 0.5}}")...)
+	var res pipeline.Results
+	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
+		t.Fatal(err)
+	}
+	float, small := res.Models["student"], res.Models["student/int8"]
+	if drop := float.Metrics["spearman"].Mean - small.Metrics["spearman"].Mean; len(small.Quantized) != 1 || drop == 0 ||
+		math.Abs(drop-small.Quantized[0].Drop["spearman"]) > 1e-6 {
+		t.Errorf("int8 loses %g of spearman, and says %+v", drop, small.Quantized)
+	}
+	expectSentence(t, rkd(t, dir, shortly("export", "--set",
+		"export={quantize: int8, max_drop: {top-1: 0.1}}", "--set", "dir=run-int8", "--set", "cache.dir=cache-int8", "--set",
+		"student.arch.conv=[16, 32]")...), exitUsage, []string{"export.max_drop", "top-1"})
 	// A gate that nothing passes: no file, and a sentence.
-	r := must(t, dir, shortly("run", "--set", "dir=run-int8", "--set", "cache.dir=cache-int8", "--set",
+	r = must(t, dir, shortly("run", "--set", "dir=run-int8", "--set", "cache.dir=cache-int8", "--set",
 		"export={quantize: int8, calibrate: 2, max_drop: {map@r: 0, recall@1: 0, recall@2: 0, recall@3: 0, knn@1: 0, nmi: "+
 			"0}}",
 		"--set", "student.arch.conv=[16, 32]")...)

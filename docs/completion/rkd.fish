@@ -107,7 +107,7 @@ complete -c rkd -n '__fish_seen_subcommand_from compare' -f -l quiet -s q -d 'no
 complete -c rkd -n '__fish_seen_subcommand_from embed' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'embed' -d 'embed pictures with a student or another model, and write vectors with paths'
 complete -c rkd -n '__fish_seen_subcommand_from embed' -f -l out -s o -r -d '`FILE` of vectors, .parquet or .npy'
-complete -c rkd -n '__fish_seen_subcommand_from embed' -f -l model -r -d '`NAME` of a run\'s student: VARIANT or VARIANT/seed-N; or teacher. Default the best student'
+complete -c rkd -n '__fish_seen_subcommand_from embed' -f -l model -r -d '`NAME` of a run\'s student: VARIANT or VARIANT/seed-N, with /int8 or /float16 behind it of a quantised one; or teacher. Default the best student'
 complete -c rkd -n '__fish_seen_subcommand_from embed' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from embed' -f -l quiet -s q -d 'no progress on stderr'
 complete -c rkd -n '__fish_seen_subcommand_from embed' -f -l config -r -d '`CONFIG` whose teacher section says how a model is opened that rkd did not export'

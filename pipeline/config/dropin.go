@@ -27,8 +27,7 @@ func (c *Config) checkDropIn() error {
 			len(c.Teachers))
 	case c.Cache.PCA > 0:
 		return fmt.Errorf("student.drop_in is true, but cache.pca keeps %d components of the teacher's embedding, and its "+
-			"vectors have all of them: leave cache.pca out, or where it is a recipe's, set cache.pca and cache.whiten to 0",
-			c.Cache.PCA)
+			"vectors have all of them: expected cache.pca: 0", c.Cache.PCA)
 	case c.Student.Normalize != c.teacherNormalize():
 		return fmt.Errorf("student.normalize is %q, expected %q, as teacher.normalize is: the vectors of a drop-in student "+
 			"(student.drop_in) are compared with the teacher's", c.Student.Normalize, c.teacherNormalize())

@@ -48,6 +48,20 @@ func TestDropIn(t *testing.T) {
 	}
 }
 
+// A recipe's components, width and normalisation are none of a drop-in student's.
+func TestDropInByARecipe(t *testing.T) {
+	text := strings.Replace(dropInText, "student: {arch: {conv: [8]}, drop_in: true}",
+		"recipe: photographs\nstudent: {drop_in: true}",
+		1)
+	e, err := Parse("d.yaml", []byte(text), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c := e.Base; c.Cache.PCA != 0 || c.Cache.Views != 4 || c.Student.EmbeddingDim != 0 || c.Student.Normalize != "l2" {
+		t.Errorf("the cache is %+v, the student %+v", c.Cache, c.Student)
+	}
+}
+
 func TestDropInsThatCannotWork(t *testing.T) {
 	for name, test := range map[string]struct {
 		sets []string
@@ -58,7 +72,7 @@ func TestDropInsThatCannotWork(t *testing.T) {
 			[]string{"teacher=null", "teachers={a: {model: a.onnx}, b: {model: b.onnx}}"},
 			[]string{"2 teachers", "expected one"},
 		},
-		"components":    {[]string{"cache.pca=8"}, []string{"cache.pca keeps 8", "leave cache.pca out"}},
+		"components":    {[]string{"cache.pca=8"}, []string{"cache.pca keeps 8", "expected cache.pca: 0"}},
 		"other lengths": {[]string{"student.normalize=none"}, []string{`student.normalize is "none", expected "l2"`}},
 		"relations":     {[]string{"loss={rkd_distance: 1, rkd_angle: 2}"}, []string{"loss.info_nce or loss.regression"}},
 		"a lost map":    {[]string{"loss.info_nce={weight: 1, project: true}"}, []string{"without project: true"}},

@@ -61,8 +61,26 @@ func (d *document) useRecipe() error {
 			remove(parent, section[1])
 		}
 	}
+	if student := lookup(own, "student"); student != nil && isTrue(lookup(student, "drop_in")) {
+		for _, key := range notOfDropIns {
+			if section := lookup(recipe.root, key[0]); section != nil {
+				remove(section, key[1])
+			}
+		}
+	}
 	d.root = merge(recipe.root, own)
 	return nil
+}
+
+// notOfDropIns are keys of a recipe that a drop-in student follows its teacher in.
+var notOfDropIns = [][]string{
+	{"cache", "pca"}, {"cache", "whiten"}, {"student", "embedding_dim"}, {"student", "normalize"},
+}
+
+// isTrue says whether a key is there and true.
+func isTrue(node *yaml.Node) bool {
+	on := false
+	return node != nil && node.Decode(&on) == nil && on
 }
 
 // remove takes a key out of a mapping.
