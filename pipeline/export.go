@@ -13,6 +13,7 @@ import (
 	"rkd/datasets"
 	"rkd/models/onnx"
 	"rkd/pipeline/config"
+	"rkd/pipeline/storage"
 	"rkd/student/engine"
 	"rkd/student/loss"
 	"rkd/teacher"
@@ -88,15 +89,48 @@ func (r *Runner) export(ctx context.Context, tasks []Task) ([]Exported, error) {
 	return all, nil
 }
 
-// ExportCheckpoint exports the student of the checkpoint in dir to the file path, without a configuration file: the
-// checkpoint holds the one that it was trained with.
-func (m Machine) ExportCheckpoint(ctx context.Context, dir, path string) (*Exported, error) {
-	s, err := readStudent(dir)
+// ExportCheckpoint exports the student of the checkpoint in dir to the file path, default student.onnx in dir, without a
+// configuration file: the checkpoint holds the one that it was trained with. Both may be URLs.
+func (m Machine) ExportCheckpoint(ctx context.Context, dir, path string) (done *Exported, err error) {
+	local, err := localRun(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
+	s, err := readStudent(local)
+	if err != nil {
+		return nil, err
+	}
+	if path == "" {
+		path = storage.Join(dir, exportedName(""))
+	}
 	r := &Runner{Machine: m, Experiment: &config.Experiment{File: dir, Base: *s.config}}
-	return r.exportStudent(ctx, s, path, s.config.Export)
+	if !storage.IsRemote(path) {
+		return r.exportStudent(ctx, s, path, s.config.Export)
+	}
+	scratch, err := os.MkdirTemp("", "rkd-export-")
+	if err != nil {
+		return nil, fmt.Errorf("exporting: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(scratch)) }()
+	folder, name := storage.Split(path)
+	file := filepath.Join(scratch, name)
+	if done, err = r.exportStudent(ctx, s, file, s.config.Export); err != nil {
+		return nil, err
+	}
+	upload := func(file string) (string, error) {
+		data, err := os.ReadFile(file)
+		if err == nil {
+			err = storage.At(folder).Replace(ctx, filepath.Base(file), storage.Bytes(data))
+		}
+		return storage.Join(folder, filepath.Base(file)), err
+	}
+	if done.Model, err = upload(file); err == nil && done.Images != nil {
+		done.Images.Model, err = upload(done.Images.Model)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("exporting to %q: %w", path, err)
+	}
+	return done, nil
 }
 
 func (r *Runner) exportStudent(ctx context.Context, s *student, path string, o config.Export) (*Exported, error) {
@@ -219,11 +253,7 @@ func (s *student) bakePreprocess(b *onnx.Builder) string {
 // verify compares the model in path, run by ONNX Runtime, with the student's graph, run by the engine, on samples of
 // the training data.
 func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported, error) {
-	data, err := r.dataset(ctx, "train")
-	if err != nil {
-		return nil, err
-	}
-	samples, err := datasets.Spread(ctx, data, verifySamples)
+	samples, err := r.verified(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -255,6 +285,15 @@ func (r *Runner) verify(ctx context.Context, s *student, path string) (*Exported
 			done.Samples, verifyLimit)
 	}
 	return done, nil
+}
+
+// verified are the samples of the training data that exports are verified on.
+func (r *Runner) verified(ctx context.Context) ([]datasets.Sample, error) {
+	data, err := r.dataset(ctx, "train")
+	if err != nil {
+		return nil, err
+	}
+	return datasets.Spread(ctx, data, verifySamples)
 }
 
 // embed runs the student's inference graph on the engine: embeddings (N,D), then, where there is a head, logits (N,C).

@@ -188,7 +188,14 @@ func (g *shaping) luma() {
 func (r *Runner) exportImages(ctx context.Context, s *student, path, key string) (*FromImages, error) {
 	p := s.config.Student.Preprocess
 	b := onnx.NewBuilder(s.config.Name, imagesOpset)
-	channels := s.about.Pixels[2]
+	samples, err := r.verified(ctx)
+	if err != nil {
+		return nil, err
+	}
+	channels, err := s.imageChannels(ctx, samples)
+	if err != nil {
+		return nil, err
+	}
 	input := b.Input(imagesInput, onnx.Uint8, "N", "height", "width", channels)
 	pixels, err := bakeShaping(b, input, p, channels)
 	if errors.Is(err, errNotInONNX) {
@@ -218,7 +225,7 @@ func (r *Runner) exportImages(ctx context.Context, s *student, path, key string)
 	if err := m.Tap(shaped, embeddingOutput); err != nil {
 		return nil, err
 	}
-	measured, err := r.measureImages(ctx, s, m)
+	measured, err := r.measureImages(ctx, s, m, samples, channels)
 	if err != nil {
 		return nil, err
 	}
@@ -227,6 +234,25 @@ func (r *Runner) exportImages(ctx context.Context, s *student, path, key string)
 	}
 	measured.Model = path
 	return measured, nil
+}
+
+// imageChannels is the number of channels of the pictures that the model takes: three where preprocessing chooses
+// colours, and some pictures are gray and others are not.
+func (s *student) imageChannels(ctx context.Context, samples []datasets.Sample) (int, error) {
+	p, channels := s.config.Student.Preprocess, s.about.Pixels[2]
+	if p.Color == "" {
+		return channels, nil
+	}
+	for _, sample := range samples {
+		size, err := sample.Size(ctx)
+		if err != nil {
+			return 0, err
+		}
+		if p.Developed(size).Channels != channels {
+			return 3, nil
+		}
+	}
+	return channels, nil
 }
 
 // exportedWith reports whether a model stands at path that was exported with this key.
@@ -247,15 +273,9 @@ func (s *student) bakeNormalization(b *onnx.Builder, pixels string) string {
 
 // measureImages says how far m, whose outputs are preprocessed pixels and embedding, is from rkd's own preprocessing on
 // samples of the training data.
-func (r *Runner) measureImages(ctx context.Context, s *student, m *onnx.Model) (*FromImages, error) {
-	data, err := r.dataset(ctx, "train")
-	if err != nil {
-		return nil, err
-	}
-	samples, err := datasets.Spread(ctx, data, verifySamples)
-	if err != nil {
-		return nil, err
-	}
+func (r *Runner) measureImages(ctx context.Context, s *student, m *onnx.Model, samples []datasets.Sample,
+	channels int,
+) (*FromImages, error) {
 	want, err := s.embed(ctx, samples)
 	if err != nil {
 		return nil, err
@@ -277,6 +297,12 @@ func (r *Runner) measureImages(ctx context.Context, s *student, m *onnx.Model) (
 		}
 		err := picture.Image(ctx, func(img datasets.Image) error {
 			img = s.config.Student.Preprocess.Develop(img)
+			if img.Channels != channels { // gray among coloured ones: as who decodes makes it
+				var err error
+				if img, err = (datasets.Preprocess{Color: "rgb"}).Pixels(img); err != nil {
+					return err
+				}
+			}
 			got, embedding, err := runImages(ctx, session, img)
 			if err != nil {
 				return err

@@ -81,6 +81,22 @@ func (r *Runner) accountOnce(ctx context.Context, data datasets.Dataset, s *sour
 	return nil
 }
 
+// readAccount reads the ledger of a run directory; nil where there is none.
+func readAccount(dir string) (*Account, error) {
+	data, err := regular.ReadFile(filepath.Join(dir, LedgerFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
+	}
+	a := new(Account)
+	if err := json.Unmarshal(data, a); err != nil {
+		return nil, fmt.Errorf("reading the ledger: %w", err)
+	}
+	return a, nil
+}
+
 // writeAccount writes the ledger; one that is there and says the same is left alone, as is a folder that cannot be
 // written.
 func (r *Runner) writeAccount(a *Account) error {

@@ -147,19 +147,27 @@ func (r *Runner) saved(ctx context.Context, t Task) error {
 
 // refresh pulls a run directory in a bucket for who only looks at it, unless a process of this machine works there.
 func (r *Runner) refresh(ctx context.Context) (err error) {
-	c := &r.Experiment.Base
-	if !storage.IsRemote(c.Dir) {
-		return nil
+	_, err = localRun(ctx, r.Experiment.Base.Dir)
+	return err
+}
+
+// localRun is a run directory, or a training's folder in one, on this machine: where it lies in a bucket, a copy that is
+// brought up to date.
+func localRun(ctx context.Context, location string) (dir string, err error) {
+	location, err = storage.Clean(location)
+	if err != nil || !storage.IsRemote(location) {
+		return location, err
 	}
-	l, err := lock.Hold(workDir(c), lock.Exclusive)
+	dir = storage.Scratch(location)
+	l, err := lock.Hold(dir, lock.Exclusive)
 	if errors.Is(err, lock.ErrHeld) {
-		return nil
+		return dir, nil
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer func() { err = errors.Join(err, l.Release()) }()
-	return tree(workDir(c), c.Dir).Pull(ctx)
+	return dir, tree(dir, location).Pull(ctx)
 }
 
 // location is where the task's folder lies, in a bucket or not.

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -21,6 +22,14 @@ import (
 //
 // as are the options of a model that rkd did not export: preprocessing, names of tensors.
 func chooseModel(path, name string, as teacher.Options) (teacher.Options, error) {
+	local := localModel
+	if filepath.Ext(path) != ".onnx" {
+		local = localRun
+	}
+	path, err := local(context.Background(), path)
+	if err != nil {
+		return as, fmt.Errorf("opening the model: %w", err)
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return as, fmt.Errorf("opening the model: %w", err)

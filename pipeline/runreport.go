@@ -14,6 +14,7 @@ import (
 	"rkd/pipeline/cache"
 	"rkd/pipeline/config"
 	"rkd/pipeline/report"
+	"rkd/pipeline/storage"
 	"rkd/student/train"
 )
 
@@ -47,7 +48,7 @@ type reportedRow struct {
 //
 // It returns fs.ErrNotExist for a folder that is no run, and the errors of config.Load and of damaged checkpoints.
 func (m Machine) Report(ctx context.Context, dir string) (*report.Page, error) {
-	r, err := m.openRun(dir)
+	r, err := m.openRun(ctx, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -93,9 +94,13 @@ func (m Machine) Report(ctx context.Context, dir string) (*report.Page, error) {
 	return page, nil
 }
 
-// openRun reads what there is of a run.
-func (m Machine) openRun(dir string) (*runReport, error) {
-	file := filepath.Join(dir, configFile)
+// openRun reads what there is of a run, which may lie in a bucket.
+func (m Machine) openRun(ctx context.Context, dir string) (*runReport, error) {
+	local, err := localRun(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	file := filepath.Join(local, configFile)
 	text, err := regular.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("%q is no run directory, it has no %s: 'rkd run CONFIG' makes one: %w", dir, configFile, err)
@@ -108,7 +113,7 @@ func (m Machine) openRun(dir string) (*runReport, error) {
 		return nil, err
 	}
 	r := &runReport{Runner: &Runner{Machine: m, Experiment: e}, dir: dir, text: text}
-	if r.results, err = readResults(dir); err != nil {
+	if r.results, err = readResults(local); err != nil {
 		return nil, err
 	}
 	for _, t := range generations(e) {
@@ -201,13 +206,7 @@ func (r *runReport) figures() []report.Block {
 
 // skipped lists the samples that were left out, and why.
 func (r *runReport) skipped(ctx context.Context, seen *looked) []report.Block {
-	var list report.List
-	if c, err := cache.Open(ctx, r.Experiment.Base.Cache.Dir); err == nil {
-		if n := c.Manifest().Skipped.Count; n > 0 {
-			ids := c.Manifest().Skipped.IDs
-			list = append(list, fmt.Sprintf("%s of the training data did not decode: ids %s", counted(n, "sample"), someOf(ids)))
-		}
-	}
+	list := r.skippedInTraining(ctx)
 	if r.results != nil && r.results.Skipped > 0 {
 		list = append(list, fmt.Sprintf("%s of the test data did not decode", counted(r.results.Skipped, "sample")))
 	}
@@ -235,6 +234,35 @@ func (r *runReport) skipped(ctx context.Context, seen *looked) []report.Block {
 	return append(blocks, list)
 }
 
+// skippedInTraining is what the ledger says of the training data, or, of a run of an earlier version, their cache.
+func (r *runReport) skippedInTraining(ctx context.Context) (list report.List) {
+	a, err := readAccount(workDir(&r.Experiment.Base))
+	if err != nil || a == nil {
+		for _, t := range r.Experiment.Base.EachTeacher() {
+			c, err := cache.Open(ctx, t.Config.Cache.Dir)
+			if err != nil || c.Manifest().Skipped.Count == 0 {
+				continue
+			}
+			skipped := c.Manifest().Skipped
+			list = append(list, fmt.Sprintf("%s of the training data did not decode: ids %s", counted(skipped.Count, "sample"),
+				someOf(skipped.IDs)))
+		}
+		return list
+	}
+	if a.Data.Found > a.Cached {
+		list = append(list, fmt.Sprintf("Of %s of the training data %d are trained on: %s", counted(a.Data.Found, "sample"),
+			a.Cached, a.Data))
+	}
+	for i, s := range a.Skipped {
+		if i == sayShown {
+			list = append(list, fmt.Sprintf("and %d more of the training data: %s names them", len(a.Skipped)-i, LedgerFile))
+			break
+		}
+		list = append(list, fmt.Sprintf("%s: %s", s.Path, s.Reason))
+	}
+	return list
+}
+
 func someOf(ids []int64) string {
 	var parts []string
 	for _, id := range ids[:min(len(ids), 10)] {
@@ -257,7 +285,7 @@ func (r *runReport) commands() string {
 		return path
 	}
 	lines := []string{
-		"rkd run " + quoted(filepath.Join(r.dir, configFile)) + "    # all stages; what is up to date stays",
+		"rkd run " + quoted(storage.Join(r.dir, configFile)) + "    # all stages; what is up to date stays",
 		"rkd report " + quoted(r.dir),
 	}
 	if !filepath.IsAbs(r.Experiment.Base.Teacher.Model) {

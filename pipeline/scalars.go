@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/csv"
 	"fmt"
 	"io"
@@ -11,11 +12,12 @@ import (
 	"rkd/student/train/tensorboard"
 )
 
-// WriteTensorBoard writes an event file beside the metrics of each training of the run in dir, and returns the files.
+// WriteTensorBoard writes an event file beside the metrics of each training of the run in dir, and returns the files; of a
+// run in a bucket they stay on this machine.
 // Errors are those of Report.
-func (m Machine) WriteTensorBoard(dir string) ([]string, error) {
+func (m Machine) WriteTensorBoard(ctx context.Context, dir string) ([]string, error) {
 	var files []string
-	err := m.eachTraining(dir, func(t Task, c *train.Checkpoint, selection string) error {
+	err := m.eachTraining(ctx, dir, func(t Task, c *train.Checkpoint, selection string) error {
 		files = append(files, filepath.Join(t.Dir(), tensorboard.FileName))
 		return c.WriteEvents(t.Dir(), selection)
 	})
@@ -24,12 +26,12 @@ func (m Machine) WriteTensorBoard(dir string) ([]string, error) {
 
 // WriteCSV writes the figures of all epochs of the run in dir, one a line: variant, seed, epoch, step, the name of the
 // figure and its value. Errors are those of Report and of w.
-func (m Machine) WriteCSV(dir string, w io.Writer) error {
+func (m Machine) WriteCSV(ctx context.Context, dir string, w io.Writer) error {
 	out := csv.NewWriter(w)
 	if err := out.Write([]string{"variant", "seed", "epoch", "step", "scalar", "value"}); err != nil {
 		return err
 	}
-	err := m.eachTraining(dir, func(t Task, c *train.Checkpoint, selection string) error {
+	err := m.eachTraining(ctx, dir, func(t Task, c *train.Checkpoint, selection string) error {
 		for _, e := range c.Epochs {
 			for _, s := range e.Scalars(selection) {
 				line := []string{
@@ -51,8 +53,10 @@ func (m Machine) WriteCSV(dir string, w io.Writer) error {
 }
 
 // eachTraining calls visit with the checkpoints of a run that there are.
-func (m Machine) eachTraining(dir string, visit func(t Task, c *train.Checkpoint, selection string) error) error {
-	r, err := m.openRun(dir)
+func (m Machine) eachTraining(ctx context.Context, dir string,
+	visit func(t Task, c *train.Checkpoint, selection string) error,
+) error {
+	r, err := m.openRun(ctx, dir)
 	if err != nil {
 		return err
 	}

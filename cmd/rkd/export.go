@@ -10,6 +10,7 @@ import (
 
 	"rkd/pipeline"
 	"rkd/pipeline/config"
+	"rkd/pipeline/storage"
 	"rkd/student/train"
 )
 
@@ -30,7 +31,7 @@ func exportCommand(out console) *cli.Command {
 		Flags: []cli.Flag{
 			&cli.StringFlag{
 				Name: "output", Aliases: []string{"o"},
-				Usage:       "`FILE` for the student of a CHECKPOINT; default student.onnx beside it",
+				Usage:       "`FILE` or URL for the student of a CHECKPOINT; default student.onnx beside it",
 				Destination: &o.Output,
 			},
 			&cli.StringFlag{
@@ -125,21 +126,20 @@ func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Export
 	if err != nil {
 		return nil, err
 	}
-	output := o.Output
-	if output == "" {
-		output = filepath.Join(dir, "student.onnx")
-	}
-	e, err := m.ExportCheckpoint(ctx, dir, output)
+	e, err := m.ExportCheckpoint(ctx, dir, o.Output)
 	if err != nil {
 		return nil, err
 	}
 	return []pipeline.Exported{*e}, nil
 }
 
-// checkpointDir tells a checkpoint, its folder or its JSON file, from a configuration.
+// checkpointDir tells a checkpoint, its folder or its JSON file, from a configuration. A URL that does not end as a file's
+// does is a folder's.
 func checkpointDir(arg string) (string, bool) {
-	if filepath.Base(arg) == train.CheckpointFile {
-		return filepath.Dir(arg), true
+	if folder, name := storage.Split(arg); name == train.CheckpointFile {
+		return folder, true
+	} else if storage.IsRemote(arg) {
+		return arg, filepath.Ext(name) == ""
 	}
 	info, err := os.Stat(arg)
 	return arg, err == nil && info.IsDir()

@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 
 	"github.com/google/renameio/v2"
 	"github.com/urfave/cli/v2"
+
+	"rkd/pipeline/storage"
 )
 
 // Formats of a report.
@@ -40,7 +41,7 @@ func reportCommand(out console) *cli.Command {
 				Destination: &o.Format,
 			},
 			&cli.StringFlag{
-				Name: "out", Aliases: []string{"o"}, Usage: "`FILE` to write (default: RUN/report.html; md and csv go to stdout)",
+				Name: "out", Aliases: []string{"o"}, Usage: "`FILE` to write, or a URL (default: RUN/report.html; md and csv go to stdout)",
 				Destination: &o.Out,
 			},
 			&cli.BoolFlag{
@@ -64,7 +65,7 @@ func runReport(ctx context.Context, o reportOptions, args []string) error {
 		return err
 	}
 	if o.TensorBoard {
-		files, err := m.WriteTensorBoard(dir)
+		files, err := m.WriteTensorBoard(ctx, dir)
 		for _, file := range files {
 			o.printf("%s\n", file)
 		}
@@ -72,7 +73,7 @@ func runReport(ctx context.Context, o reportOptions, args []string) error {
 	}
 	switch o.Format {
 	case formatCSV:
-		return o.write(o.Out, func(w io.Writer) error { return m.WriteCSV(dir, w) })
+		return o.write(ctx, o.Out, func(w io.Writer) error { return m.WriteCSV(ctx, dir, w) })
 	case formatHTML, formatMarkdown:
 	default:
 		return usage("--format", "--format is %q, expected html, md or csv", o.Format)
@@ -82,18 +83,26 @@ func runReport(ctx context.Context, o reportOptions, args []string) error {
 		return err
 	}
 	if o.Format == formatMarkdown {
-		return o.write(o.Out, page.Markdown)
+		return o.write(ctx, o.Out, page.Markdown)
 	}
 	if o.Out == "" {
-		o.Out = filepath.Join(dir, "report.html")
+		o.Out = storage.Join(dir, "report.html")
 	}
-	return o.write(o.Out, page.HTML)
+	return o.write(ctx, o.Out, page.HTML)
 }
 
-// write writes to a file, which gets its name when it is whole, or to stdout where none is named.
-func (o *reportOptions) write(file string, to func(io.Writer) error) error {
+// write writes to a file, which gets its name when it is whole, in a bucket too, or to stdout where none is named.
+func (o *reportOptions) write(ctx context.Context, file string, to func(io.Writer) error) error {
 	if file == "" {
 		return to(o.stdout)
+	}
+	if storage.IsRemote(file) {
+		folder, name := storage.Split(file)
+		if err := storage.At(folder).Replace(ctx, name, to); err != nil {
+			return fmt.Errorf("writing the report: %w", err)
+		}
+		o.printf("%s\n", file)
+		return nil
 	}
 	f, err := renameio.NewPendingFile(file, renameio.WithPermissions(0o644))
 	if err != nil {
