@@ -13,6 +13,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"rkd/datasets"
+	"rkd/pipeline/config"
 	"rkd/pipeline/report"
 	"rkd/student/sampler"
 	"rkd/teacher"
@@ -74,9 +75,9 @@ func (r *runReport) look(ctx context.Context) (*looked, error) {
 	for i, sample := range chosen {
 		rows[i] = datasets.Row{Sample: sample}
 	}
-	r.Progress.Start("report", "images", 0, (1+len(students))*len(rows))
+	r.Progress.Start("report", "images", 0, (len(r.Experiment.Base.EachTeacher())+len(students))*len(rows))
 	defer r.Progress.Finish()
-	if err := l.add(ctx, "teacher", maxShown-1, r.Experiment.Base.Teacher, false, rows); err != nil {
+	if err := l.addTeachers(ctx, rows); err != nil {
 		return nil, err
 	}
 	for _, row := range students {
@@ -89,19 +90,51 @@ func (r *runReport) look(ctx context.Context) (*looked, error) {
 	return l, nil
 }
 
-// add runs a model; dropIn says that it searches the vectors of the first one, the teacher.
+// addTeachers runs the teacher, or all of them, whose embeddings, times the teachers' weights, lie behind each other.
+func (l *looked) addTeachers(ctx context.Context, rows []datasets.Row) error {
+	all, name := &reference{}, "teacher"
+	for _, t := range l.report.Experiment.Base.EachTeacher() {
+		out, err := l.embed(ctx, t.Config.Teacher, rows)
+		if err != nil {
+			return t.Named(err)
+		}
+		all.teachers = append(all.teachers, referred{t, out})
+		if err := all.join(out, t); err != nil {
+			return err
+		}
+	}
+	if len(all.teachers) == 0 {
+		return fmt.Errorf("%w: there is no teacher to compare with", config.ErrConfig)
+	}
+	if len(all.teachers) > 1 {
+		name = fmt.Sprintf("all %d teachers", len(all.teachers))
+	}
+	return l.take(name, maxShown-1, all.joined, false)
+}
+
+// add runs a student; dropIn says that it searches the vectors of the teacher.
 func (l *looked) add(ctx context.Context, name string, colour int, o teacher.Options, dropIn bool,
 	rows []datasets.Row,
 ) error {
+	out, err := l.embed(ctx, o, rows)
+	if err != nil {
+		return err
+	}
+	return l.take(name, colour, out, dropIn)
+}
+
+// embed runs a model.
+func (l *looked) embed(ctx context.Context, o teacher.Options, rows []datasets.Row) (outputs, error) {
 	model, _, err := l.report.openModel(ctx, o, l.data)
 	if err != nil {
-		return err
+		return outputs{}, err
 	}
 	defer model.Close()
-	out, err := newEmbedder(model, l.data, rows, model.Transform()).all(ctx, l.report.Progress)
-	if err != nil {
-		return err
-	}
+	return newEmbedder(model, l.data, rows, model.Transform()).all(ctx, l.report.Progress)
+}
+
+// take adds what a model says, the teacher first.
+func (l *looked) take(name string, colour int, out outputs, dropIn bool) error {
 	if len(l.models) == 0 {
 		l.skipped, l.labels = out.skipped, out.Labels
 		for _, id := range out.ids {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -169,12 +170,27 @@ func (r *runReport) omitted() string {
 
 func (r *runReport) subtitle() string {
 	seeds := len(r.Experiment.Base.Seeds)
-	s := fmt.Sprintf("%s × %s of teacher %s", counted(len(r.rows), "student"), counted(seeds, "seed"),
-		filepath.Base(r.Experiment.Base.Teacher.Model))
+	s := fmt.Sprintf("%s × %s%s", counted(len(r.rows), "student"), counted(seeds, "seed"), r.taughtBy())
 	if r.results != nil {
 		s += fmt.Sprintf(", measured on %s", counted(r.results.Samples, "test sample"))
 	}
 	return s
+}
+
+// taughtBy names the teachers.
+func (r *runReport) taughtBy() string {
+	var names []string
+	for _, t := range r.Experiment.Base.EachTeacher() {
+		name := cmp.Or(t.Name, t.Config.Teacher.Declared, filepath.Base(t.Config.Teacher.Model))
+		names = append(names, name)
+	}
+	switch len(names) {
+	case 0:
+		return ", without a teacher"
+	case 1:
+		return " of teacher " + names[0]
+	}
+	return " of teachers " + strings.Join(names, ", ")
 }
 
 func counted(n int, what string) string {
@@ -206,7 +222,7 @@ func (r *runReport) figures() []report.Block {
 
 // skipped lists the samples that were left out, and why.
 func (r *runReport) skipped(ctx context.Context, seen *looked) []report.Block {
-	list := r.skippedInTraining(ctx)
+	left, list := r.skippedInTraining(ctx)
 	if r.results != nil && r.results.Skipped > 0 {
 		list = append(list, fmt.Sprintf("%s of the test data did not decode", counted(r.results.Skipped, "sample")))
 	}
@@ -234,8 +250,9 @@ func (r *runReport) skipped(ctx context.Context, seen *looked) []report.Block {
 	return append(blocks, list)
 }
 
-// skippedInTraining is what the ledger says of the training data, or, of a run of an earlier version, their cache.
-func (r *runReport) skippedInTraining(ctx context.Context) (list report.List) {
+// skippedInTraining is what the ledger says of the training data, or, of a run of an earlier version, their cache: in left
+// what the configuration leaves out.
+func (r *runReport) skippedInTraining(ctx context.Context) (left string, list report.List) {
 	a, err := readAccount(workDir(&r.Experiment.Base))
 	if err != nil || a == nil {
 		for _, t := range r.Experiment.Base.EachTeacher() {
@@ -247,11 +264,10 @@ func (r *runReport) skippedInTraining(ctx context.Context) (list report.List) {
 			list = append(list, fmt.Sprintf("%s of the training data did not decode: ids %s", counted(skipped.Count, "sample"),
 				someOf(skipped.IDs)))
 		}
-		return list
+		return "", list
 	}
-	if a.Data.Found > a.Cached {
-		list = append(list, fmt.Sprintf("Of %s of the training data %d are trained on: %s", counted(a.Data.Found, "sample"),
-			a.Cached, a.Data))
+	if a.Data.Found > a.Data.Taken {
+		left = fmt.Sprintf("Of %d files and samples of the training data: %s.", a.Data.Found, a.Data)
 	}
 	for i, s := range a.Skipped {
 		if i == sayShown {
@@ -260,7 +276,7 @@ func (r *runReport) skippedInTraining(ctx context.Context) (list report.List) {
 		}
 		list = append(list, fmt.Sprintf("%s: %s", s.Path, s.Reason))
 	}
-	return list
+	return left, list
 }
 
 func someOf(ids []int64) string {

@@ -100,6 +100,26 @@ func TestReport(t *testing.T) {
 	}
 }
 
+// Training samples that were skipped are named with the reason, and those that the configuration leaves out are counted.
+func TestReportSaysWhatWasSkipped(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	for i, class := range []string{"a", "b", "c", "d"} {
+		drawings(t, filepath.Join(dir, "pictures", class), i)
+	}
+	write(t, filepath.Join(dir, "pictures/a/broken.png"), []byte("no picture"))
+	must(t, dir, "run", "examples/sample.yaml", "--set", "train.epochs=1", "--set", "train.steps_per_epoch=1", "--set",
+		"data={train: {source: folder, dir: pictures, on_error: skip, classes: [a, b]}, test: {source: folder, dir: "+
+			"pictures, classes: [c, d]}}", "--set", "teacher.preprocess={resize: [28, 28], color: gray, mean: [0.5]}",
+		"--set", "train.batch={classes: 2, per_class: 3}", "--set", "eval.metrics=[recall@1]")
+	page := must(t, dir, "report", "runs/sample", "--format", "md").stdout
+	for _, part := range []string{"pictures/a/broken.png: ", "left out by classes"} {
+		if !strings.Contains(page, part) {
+			t.Errorf("the report does not say %q:\n%s", part, page)
+		}
+	}
+}
+
 // What there is of a run is shown, and what cannot be is said.
 func TestReportOfWhatThereIs(t *testing.T) {
 	t.Parallel()

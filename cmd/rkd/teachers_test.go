@@ -51,6 +51,12 @@ func TestSeveralTeachers(t *testing.T) {
 	if again := must(t, dir, "run", "two.yaml"); strings.Count(again.stderr, "up to date") != 5 {
 		t.Errorf("a second run does something:\n%s", again.stderr)
 	}
+	page := must(t, dir, "report", "runs/two", "--format", "md").stdout
+	must(t, dir, "report", "runs/two")
+	if html := string(read(t, filepath.Join(dir, "runs/two/report.html"))); !strings.Contains(html, "all 2 teachers") ||
+		!strings.Contains(page, "of teachers classifier, embedding") || strings.Contains(page, "not shown") {
+		t.Errorf("the report does not show what the teachers say together:\n%s", page)
+	}
 	// One teacher fewer: its cache is there, and another training is refused rather than overwritten.
 	one := "teachers={embedding: {model: models/mnist-teacher.onnx, output: embedding, preprocess: {mean: [0.5]}, " +
 		"normalize: l2}}"
