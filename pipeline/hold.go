@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"syscall"
@@ -24,6 +26,7 @@ const configFile = "config.yaml"
 // itself what it could not write.
 func (r *Runner) hold(ctx context.Context, dir string, mode lock.Mode) (release func() error, err error) {
 	nothing := func() error { return nil }
+	made := missing(dir)
 	var l *lock.Lock
 	if r.Wait {
 		l, err = lock.Wait(ctx, dir, mode, func(held error) { r.Progress.Say("waiting: %v", held) })
@@ -39,7 +42,26 @@ func (r *Runner) hold(ctx context.Context, dir string, mode lock.Mode) (release 
 	case err != nil:
 		return nil, err
 	}
-	return l.Release, nil
+	return func() error {
+		err := l.Release()
+		for _, dir := range made { // of which nothing came: a folder with files in it stays
+			if os.Remove(dir) != nil {
+				break
+			}
+		}
+		return err
+	}, nil
+}
+
+// missing lists the folders that have to be made for dir to be there, dir first.
+func missing(dir string) (made []string) {
+	for {
+		if _, err := os.Lstat(dir); !errors.Is(err, fs.ErrNotExist) || filepath.Dir(dir) == dir {
+			return made
+		}
+		made = append(made, dir)
+		dir = filepath.Dir(dir)
+	}
 }
 
 // holdAlone holds a folder exclusively: dir on this machine and, where it is that of a location in a bucket, that one,

@@ -174,5 +174,5 @@ func wrongFlag(c *cli.Context, err error, _ bool) error {
 // alike says whether a name may be a misspelt form of another: at most half of its letters are wrong.
 func alike(name, other string) bool {
 	other = strings.TrimLeft(other, "-")
-	return other != "" && levenshtein.ComputeDistance(name, other) <= len(name)/2
+	return other != "" && levenshtein.ComputeDistance(name, other) <= (len(name)+1)/2
 }

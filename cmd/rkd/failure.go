@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strings"
 )
@@ -16,7 +17,7 @@ type failure struct {
 	// Code is the exit code.
 	Code    int    `json:"code"`
 	Message string `json:"message"`
-	// Field is the configuration key, flag or argument that is wrong, where it is known.
+	// Field is the configuration key, flag, argument or file that is wrong, where it is known.
 	Field string `json:"field,omitempty"`
 	// Hint says what to do where Message does not.
 	Hint string `json:"hint,omitempty"`
@@ -28,8 +29,12 @@ func newFailure(ctx context.Context, err error) failure {
 	code, hint := exitCode(ctx, err)
 	f := failure{Code: code, Message: oneLine(err), Hint: hint}
 	var fielder interface{ Field() string }
-	if errors.As(err, &fielder) {
+	var path *fs.PathError
+	switch {
+	case errors.As(err, &fielder):
 		f.Field = fielder.Field()
+	case (code == exitUsage || code == exitInput) && errors.As(err, &path):
+		f.Field = path.Path
 	}
 	var hinter interface{ Hint() string }
 	if errors.As(err, &hinter) && hinter.Hint() != "" {

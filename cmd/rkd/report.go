@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -48,7 +49,7 @@ func reportCommand(out console) *cli.Command {
 				Name: "tensorboard", Usage: "write TensorBoard event files beside each metrics.jsonl instead",
 				DisableDefaultText: true, Destination: &o.TensorBoard,
 			},
-			o.libraryFlag(), o.quietFlag(),
+			o.libraryFlag(), o.jsonFlag(), o.quietFlag(),
 		},
 		Action: func(c *cli.Context) error { return runReport(c.Context, o, c.Args().Slice()) },
 	}, onStages, "rkd report runs/mnist-unseen", "rkd report runs/mnist-unseen --format md",
@@ -66,6 +67,9 @@ func runReport(ctx context.Context, o reportOptions, args []string) error {
 	}
 	if o.TensorBoard {
 		files, err := m.WriteTensorBoard(ctx, dir)
+		if o.JSON && err == nil {
+			return o.printJSON(map[string]any{"files": files})
+		}
 		for _, file := range files {
 			o.printf("%s\n", file)
 		}
@@ -93,6 +97,13 @@ func runReport(ctx context.Context, o reportOptions, args []string) error {
 
 // write writes to a file, which gets its name when it is whole, in a bucket too, or to stdout where none is named.
 func (o *reportOptions) write(ctx context.Context, file string, to func(io.Writer) error) error {
+	if file == "" && o.JSON {
+		var text bytes.Buffer
+		if err := to(&text); err != nil {
+			return err
+		}
+		return o.printJSON(map[string]string{"format": o.Format, "text": text.String()})
+	}
 	if file == "" {
 		return to(o.stdout)
 	}
@@ -101,8 +112,7 @@ func (o *reportOptions) write(ctx context.Context, file string, to func(io.Write
 		if err := storage.At(folder).Replace(ctx, name, to); err != nil {
 			return fmt.Errorf("writing the report: %w", err)
 		}
-		o.printf("%s\n", file)
-		return nil
+		return o.written(file)
 	}
 	f, err := renameio.NewPendingFile(file, renameio.WithPermissions(0o644))
 	if err != nil {
@@ -114,6 +124,14 @@ func (o *reportOptions) write(ctx context.Context, file string, to func(io.Write
 	}
 	if err := f.CloseAtomicallyReplace(); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
+	}
+	return o.written(file)
+}
+
+// written says which file was written.
+func (o *reportOptions) written(file string) error {
+	if o.JSON {
+		return o.printJSON(map[string]string{"file": file})
 	}
 	o.printf("%s\n", file)
 	return nil

@@ -92,6 +92,7 @@ complete -c rkd -n '__fish_seen_subcommand_from report' -f -l format -r -d '`FOR
 complete -c rkd -n '__fish_seen_subcommand_from report' -f -l out -s o -r -d '`FILE` to write, or a URL (default: RUN/report.html; md and csv go to stdout)'
 complete -c rkd -n '__fish_seen_subcommand_from report' -f -l tensorboard -d 'write TensorBoard event files beside each metrics.jsonl instead'
 complete -c rkd -n '__fish_seen_subcommand_from report' -f -l onnxruntime-lib -r -d '`PATH` of ONNX Runtime\'s library (else $ONNXRUNTIME_LIB, the cache folder, the system\'s)'
+complete -c rkd -n '__fish_seen_subcommand_from report' -f -l json -d 'print the result, and an error, as JSON'
 complete -c rkd -n '__fish_seen_subcommand_from report' -f -l quiet -s q -d 'no progress on stderr'
 complete -c rkd -n '__fish_seen_subcommand_from compare' -f -l help -s h -d 'show help'
 complete -r -c rkd -n '__fish_rkd_no_subcommand' -a 'compare' -d 'measure how alike two sets of embeddings are: caches, ONNX models or .npy matrices'
