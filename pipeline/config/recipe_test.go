@@ -112,19 +112,21 @@ variants:
 	}
 }
 
-// Every configuration that docs/tuning.md shows is one.
-func TestTuningShowsConfigurations(t *testing.T) {
-	page, err := os.ReadFile("../../docs/tuning.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1)
-	if len(blocks) < 3 {
-		t.Fatalf("the page shows %d configurations, expected 3 or more", len(blocks))
-	}
-	for _, block := range blocks {
-		if _, err := Parse("docs/tuning.md", block[1], nil); err != nil {
-			t.Errorf("%v, in\n%s", err, block[1])
+// Every configuration that the pages of figures show is one.
+func TestPagesShowConfigurations(t *testing.T) {
+	for name, least := range map[string]int{"tuning.md": 3, "few-labels.md": 1} {
+		page, err := os.ReadFile("../../docs/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		blocks := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1)
+		if len(blocks) < least {
+			t.Fatalf("%s shows %d configurations, expected %d or more", name, len(blocks), least)
+		}
+		for _, block := range blocks {
+			if _, err := Parse(name, block[1], nil); err != nil {
+				t.Errorf("%v, in\n%s", err, block[1])
+			}
 		}
 	}
 }
