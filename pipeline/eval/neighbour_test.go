@@ -227,14 +227,14 @@ func TestRankKeyOrdersByDistanceThenRow(t *testing.T) {
 	}
 }
 
-// benchShapes are N and D. The largest takes most of a minute.
-var benchShapes = [][2]int{{5000, 128}, {20_000, 128}, {20_000, 512}, {100_000, 128}}
+// benchShapes are N, D and the number of classes. The largest takes half a minute.
+var benchShapes = [][3]int{{5000, 128, 5}, {20_000, 128, 200}, {20_000, 512, 5}, {100_000, 128, 1000}}
 
 func benchmark(b *testing.B, measure func(b *testing.B, x []float32, n, d int, y []int32)) {
 	for _, shape := range benchShapes {
-		n, d := shape[0], shape[1]
-		b.Run(fmt.Sprintf("N=%d,D=%d", n, d), func(b *testing.B) {
-			x, y := clusters(n, d, 5, 3)
+		n, d, classes := shape[0], shape[1], shape[2]
+		b.Run(fmt.Sprintf("N=%d,D=%d,classes=%d", n, d, classes), func(b *testing.B) {
+			x, y := clusters(n, d, classes, 3)
 			for b.Loop() {
 				measure(b, x, n, d, y)
 			}
