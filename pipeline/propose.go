@@ -58,7 +58,9 @@ func Propose(ctx context.Context, dir, model string) (*Proposal, error) {
 		return nil, fmt.Errorf("%w: no tensor of %q could be an embedding: `rkd inspect` lists what the model has",
 			config.ErrConfig, model)
 	}
-	p := proposal{Name: experimentName(dir), Teacher: teacher.Section}
+	// No loss of the proposal is on logits, which would make the cache larger.
+	section := regexp.MustCompile(`(?m)^  (logits: .*)$`).ReplaceAllString(teacher.Section, "  # $1    # for loss.hkd")
+	p := proposal{Name: experimentName(dir), Teacher: section}
 	if err := p.data(ctx, dir); err != nil {
 		return nil, err
 	}

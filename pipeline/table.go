@@ -72,6 +72,9 @@ func (t *resultTable) references(teachers []NamedResult, teacher ModelResult, b 
 		t.notes = append(t.notes, fmt.Sprintf("gap closed: share of the way from %s to the teacher in %s",
 			baseline, gapMetric(t.metrics)))
 	}
+	if t.fidelity && slices.Contains(t.metrics, Overlap) && slices.Contains(t.metrics, eval.Spearman) {
+		t.fidelity = false // the same, as metrics
+	}
 	if t.fidelity {
 		t.notes = append(t.notes, fmt.Sprintf("%s, rank corr.: agreement with the teacher in the 10 nearest neighbours "+
 			"and in the order of distances, on %d test samples", Overlap, samples))

@@ -30,13 +30,48 @@ var (
 // `make test-snippets`.
 func TestReadme(t *testing.T) {
 	t.Parallel()
-	for document, least := range map[string]int{"README.md": 10, "docs/use.md": 6} {
+	for document, least := range map[string]int{"README.md": 10, "docs/use.md": 6, "docs/tuning.md": 3} {
 		t.Run(document, func(t *testing.T) {
 			t.Parallel()
 			dir := workplace(t)
 			tourFolders(t, dir)
 			runDocument(t, dir, document, least)
 		})
+	}
+}
+
+// TestCommandsOfTheTuningGuide runs what docs/tuning.md mentions of rkd, placeholders filled in; a command that it comes
+// to mention is missing here.
+func TestCommandsOfTheTuningGuide(t *testing.T) {
+	t.Parallel()
+	dir := workplace(t)
+	drawings(t, filepath.Join(dir, "pictures"), 1)
+	must(t, dir, shortly("run")...)
+	const imported = "student={arch: {onnx: models/mnist-teacher.onnx}, embedding_dim: 8}"
+	known := map[string][]string{
+		"rkd init":                       {"init", "pictures", "--model", "models/mnist-teacher.onnx"},
+		"rkd report RUN":                 {"report", "runs/sample"},
+		"rkd inspect teacher.onnx --all": {"inspect", "models/mnist-teacher.onnx", "--all"},
+		"rkd arch show":                  {"arch", "show", sampleConfig},
+		"rkd arch show CONFIG --set student.arch.output=TENSOR": {
+			"arch", "show", sampleConfig, "--set", imported, "--set", "student.arch.output=embedding",
+		},
+		"rkd cache export": {"cache", "export", "runs/sample/cache", "--out", "vectors.npy"},
+		"rkd embed":        {"embed", "runs/sample", "{source: sample, split: test}"},
+	}
+	text := block.ReplaceAllString(string(read(t, filepath.Join("..", "..", "docs/tuning.md"))), "")
+	mentioned := regexp.MustCompile("`(rkd [^`]+)`").FindAllStringSubmatch(text, -1)
+	if len(mentioned) < 5 {
+		t.Errorf("%d commands are mentioned", len(mentioned))
+	}
+	for _, m := range mentioned {
+		name := strings.Join(strings.Fields(m[1]), " ")
+		if known[name] == nil {
+			t.Errorf("nothing runs %q", name)
+			continue
+		}
+		_ = os.Remove(filepath.Join(dir, "rkd.yaml"))
+		must(t, dir, known[name]...)
 	}
 }
 

@@ -76,7 +76,11 @@ func runSearch(ctx context.Context, o searchOptions, args []string) error {
 		w := o.table(tabwriter.AlignRight)
 		fmt.Fprintln(w, "rank\tdistance\tclass\t path")
 		for rank, n := range f.Neighbours {
-			fmt.Fprintf(w, "%d\t%.4f\t%s\t %s\n", rank+1, n.Distance, n.Class, n.Path)
+			class := n.Class
+			if class == "." || class == "" { // a picture that lies in no class's folder
+				class = "–"
+			}
+			fmt.Fprintf(w, "%d\t%.4f\t%s\t %s\n", rank+1, n.Distance, class, n.Path)
 		}
 		if err := w.Flush(); err != nil {
 			return err
