@@ -95,7 +95,7 @@ func TestErrorsForMachines(t *testing.T) {
 	}{
 		{
 			[]string{"run", "none.yaml", "--json"},
-			failure{Code: exitUsage, Message: "none.yaml", Hint: "docs/configuration.md"},
+			failure{Code: exitUsage, Message: "none.yaml", Field: "none.yaml", Hint: "docs/configuration.md"},
 		},
 		{[]string{"run", "--json", "--fast", "x"}, failure{
 			Code: exitUsage, Message: "unknown flag", Field: "--fast",
