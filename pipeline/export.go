@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"rkd/datasets"
+	"rkd/datasets/regular"
 	"rkd/models/onnx"
 	"rkd/pipeline/config"
 	"rkd/pipeline/storage"
@@ -118,7 +119,7 @@ func (m Machine) ExportCheckpoint(ctx context.Context, dir, path string) (done *
 		return nil, err
 	}
 	upload := func(file string) (string, error) {
-		data, err := os.ReadFile(file)
+		data, err := regular.ReadFile(file)
 		if err == nil {
 			err = storage.At(folder).Replace(ctx, filepath.Base(file), storage.Bytes(data))
 		}

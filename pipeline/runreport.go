@@ -250,8 +250,8 @@ func (r *runReport) skipped(ctx context.Context, seen *looked) []report.Block {
 	return append(blocks, list)
 }
 
-// skippedInTraining is what the ledger says of the training data, or, of a run of an earlier version, their cache: in left
-// what the configuration leaves out.
+// skippedInTraining is what the ledger says of the training data, or, of a run of an earlier version, their cache: in
+// left what the configuration leaves out.
 func (r *runReport) skippedInTraining(ctx context.Context) (left string, list report.List) {
 	a, err := readAccount(workDir(&r.Experiment.Base))
 	if err != nil || a == nil {

@@ -12,8 +12,8 @@ import (
 	"rkd/student/train/tensorboard"
 )
 
-// WriteTensorBoard writes an event file beside the metrics of each training of the run in dir, and returns the files; of a
-// run in a bucket they stay on this machine.
+// WriteTensorBoard writes an event file beside the metrics of each training of the run in dir, and returns the files;
+// of a run in a bucket they stay on this machine.
 // Errors are those of Report.
 func (m Machine) WriteTensorBoard(ctx context.Context, dir string) ([]string, error) {
 	var files []string

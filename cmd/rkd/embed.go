@@ -102,7 +102,8 @@ func embedCommand(out console) *cli.Command {
 				Destination: &o.Out,
 			},
 			&cli.StringFlag{
-				Name: "model", Usage: "`NAME` of a run's student: VARIANT or VARIANT/seed-N, with /int8 or /float16 behind it of a quantised one; or " +
+				Name: "model", Usage: "`NAME` of a run's student: VARIANT or VARIANT/seed-N, with /int8 or /float16 behind it " +
+					"of a quantised one; or " +
 					"teacher. Default the best student",
 				Destination: &o.Model,
 			},

@@ -106,8 +106,10 @@ var sentinels = []struct {
 		train.ErrCheckpoint, engine.ErrState, record.ErrChecksum, tensorboard.ErrRecord, syscall.ENOTDIR,
 		syscall.EISDIR,
 	}},
-	{exitInput, "paths are relative to the folder where rkd runs; those of a configuration with paths: file to its own",
-		[]error{fs.ErrNotExist}},
+	{
+		exitInput, "paths are relative to the folder where rkd runs; those of a configuration with paths: file to its own",
+		[]error{fs.ErrNotExist},
+	},
 	{exitInput, "", []error{exchange.ErrFormat}},
 	{exitInput, "", []error{pipeline.ErrNotShared}},
 	{exitUnequipped, "", []error{ort.ErrLibraryMissing, ort.ErrLibraryTooOld, batch.ErrNoEngine}},

@@ -133,8 +133,8 @@ func export(ctx context.Context, o exportOptions, arg string) ([]pipeline.Export
 	return []pipeline.Exported{*e}, nil
 }
 
-// checkpointDir tells a checkpoint, its folder or its JSON file, from a configuration. A URL that does not end as a file's
-// does is a folder's.
+// checkpointDir tells a checkpoint, its folder or its JSON file, from a configuration. A URL that does not end as a
+// file's does is a folder's.
 func checkpointDir(arg string) (string, bool) {
 	if folder, name := storage.Split(arg); name == train.CheckpointFile {
 		return folder, true

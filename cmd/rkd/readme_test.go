@@ -40,8 +40,8 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// TestCommandsOfTheTuningGuide runs what docs/tuning.md mentions of rkd, placeholders filled in; a command that it comes
-// to mention is missing here.
+// TestCommandsOfTheTuningGuide runs what docs/tuning.md mentions of rkd, placeholders filled in; a command that it
+// comes to mention is missing here.
 func TestCommandsOfTheTuningGuide(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
@@ -75,8 +75,8 @@ func TestCommandsOfTheTuningGuide(t *testing.T) {
 	}
 }
 
-// tourFolders stand in for what the README's tour begins with: a folder of pictures, gray ones and coloured ones, another
-// one to search in, and an exported model.
+// tourFolders stand in for what the README's tour begins with: a folder of pictures, gray ones and coloured ones,
+// another one to search in, and an exported model.
 func tourFolders(t *testing.T, dir string) {
 	t.Helper()
 	for folder, count := range map[string]int{"photographs": 40, "more": 8} {

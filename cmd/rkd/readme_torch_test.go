@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// The README's program exports a ResNet whose embedding `rkd init` finds. Its weights are not fetched. `make test-torch`
-// runs this: PYTHON has torch, torchvision and, for a torch of 2.5 or newer, onnxscript.
+// The README's program exports a ResNet whose embedding `rkd init` finds. Its weights are not fetched.
+// `make test-torch` runs this: PYTHON has torch, torchvision and, for a torch of 2.5 or newer, onnxscript.
 func TestReadmeExportsAResNet(t *testing.T) {
 	dir := workplace(t)
 	drawings(t, filepath.Join(dir, "photographs"), 1)

@@ -42,7 +42,8 @@ func reportCommand(out console) *cli.Command {
 				Destination: &o.Format,
 			},
 			&cli.StringFlag{
-				Name: "out", Aliases: []string{"o"}, Usage: "`FILE` to write, or a URL (default: RUN/report.html; md and csv go to stdout)",
+				Name: "out", Aliases: []string{"o"},
+				Usage:       "`FILE` to write, or a URL (default: RUN/report.html; md and csv go to stdout)",
 				Destination: &o.Out,
 			},
 			&cli.BoolFlag{

@@ -100,7 +100,8 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// Training samples that were skipped are named with the reason, and those that the configuration leaves out are counted.
+// Training samples that were skipped are named with the reason, and those that the configuration leaves out are
+// counted.
 func TestReportSaysWhatWasSkipped(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
