@@ -90,8 +90,8 @@ func (r *Runner) export(ctx context.Context, tasks []Task) ([]Exported, error) {
 	return all, nil
 }
 
-// ExportCheckpoint exports the student of the checkpoint in dir to the file path, default student.onnx in dir, without a
-// configuration file: the checkpoint holds the one that it was trained with. Both may be URLs.
+// ExportCheckpoint exports the student of the checkpoint in dir to the file path, default student.onnx in dir, without
+// a configuration file: the checkpoint holds the one that it was trained with. Both may be URLs.
 func (m Machine) ExportCheckpoint(ctx context.Context, dir, path string) (done *Exported, err error) {
 	local, err := localRun(ctx, dir)
 	if err != nil {

@@ -151,8 +151,8 @@ func (r *Runner) refresh(ctx context.Context) (err error) {
 	return err
 }
 
-// localRun is a run directory, or a training's folder in one, on this machine: where it lies in a bucket, a copy that is
-// brought up to date.
+// localRun is a run directory, or a training's folder in one, on this machine: where it lies in a bucket, a copy that
+// is brought up to date.
 func localRun(ctx context.Context, location string) (dir string, err error) {
 	location, err = storage.Clean(location)
 	if err != nil || !storage.IsRemote(location) {

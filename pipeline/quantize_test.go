@@ -11,8 +11,8 @@ import (
 	"rkd/pipeline/config"
 )
 
-// A gate that no form passes, by a drop that no configuration can ask for: no file, that of an earlier gate is gone, and
-// the table says so.
+// A gate that no form passes, by a drop that no configuration can ask for: no file, that of an earlier gate is gone,
+// and the table says so.
 func TestAGateRefusesEveryForm(t *testing.T) {
 	dir, err := filepath.Abs(filepath.Join("..", "models", "mnist-teacher.onnx"))
 	if err != nil {

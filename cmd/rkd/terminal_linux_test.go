@@ -44,8 +44,8 @@ func onTerminal(t *testing.T, dir string, environment []string, args ...string) 
 	return string(written)
 }
 
-// On a terminal a bar moves in each stage, metrics included; colours there are none, with NO_COLOR or without. Elsewhere
-// there are plain lines, without any control character.
+// On a terminal a bar moves in each stage, metrics included; colours there are none, with NO_COLOR or without.
+// Elsewhere there are plain lines, without any control character.
 func TestProgressOnATerminal(t *testing.T) {
 	t.Parallel()
 	dir := workplace(t)
