@@ -13,6 +13,7 @@ import (
 
 	"rkd/datasets/regular"
 	"rkd/pipeline/config"
+	"rkd/pipeline/storage"
 	"rkd/teacher"
 )
 
@@ -23,7 +24,7 @@ import (
 // as are the options of a model that rkd did not export: preprocessing, names of tensors.
 func chooseModel(path, name string, as teacher.Options) (teacher.Options, error) {
 	local := localModel
-	if filepath.Ext(path) != ".onnx" {
+	if _, base := storage.Split(path); filepath.Ext(base) != ".onnx" {
 		local = localRun
 	}
 	path, err := local(context.Background(), path)

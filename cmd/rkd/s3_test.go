@@ -170,3 +170,27 @@ func TestS3BadInput(t *testing.T) {
 		}
 	}
 }
+
+// A run in a bucket is reported, a checkpoint there exported, to a bucket too, and its student embeds, as files do.
+func TestS3ReportAndExport(t *testing.T) {
+	dir, server := workplace(t), storagetest.S3(t)
+	run := server.URL("runs/sample")
+	must(t, dir, shortly("run", "--set", "dir="+run)...)
+	must(t, dir, "report", run)
+	if page := string(read(t, filepath.Join(server.Dir, "runs/sample/report.html"))); !strings.Contains(page, "gap closed") ||
+		!strings.Contains(page, "data:image/jpeg;base64,") {
+		t.Error("the report in the bucket has no table or no pictures")
+	}
+	if text := must(t, dir, "report", run, "--format", "md").stdout; !strings.Contains(text, "| model ") {
+		t.Errorf("the report is\n%s", text)
+	}
+	must(t, dir, "export", server.URL("runs/sample/student/seed-1"), "-o", server.URL("models/small.onnx"))
+	must(t, dir, "export", server.URL("runs/sample/student/seed-1"), "-o", "small.onnx")
+	here, there := read(t, filepath.Join(dir, "small.onnx")), read(t, filepath.Join(server.Dir, "models/small.onnx"))
+	if string(here) != string(there) {
+		t.Error("the student in the bucket is another than the local one")
+	}
+	for _, model := range []string{run, server.URL("models/small.onnx")} {
+		must(t, dir, "embed", model, "{source: sample, split: test, limit: 5}")
+	}
+}
