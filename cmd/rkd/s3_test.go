@@ -177,8 +177,8 @@ func TestS3ReportAndExport(t *testing.T) {
 	run := server.URL("runs/sample")
 	must(t, dir, shortly("run", "--set", "dir="+run)...)
 	must(t, dir, "report", run)
-	if page := string(read(t, filepath.Join(server.Dir, "runs/sample/report.html"))); !strings.Contains(page, "gap closed") ||
-		!strings.Contains(page, "data:image/jpeg;base64,") {
+	page := string(read(t, filepath.Join(server.Dir, "runs/sample/report.html")))
+	if !strings.Contains(page, "gap closed") || !strings.Contains(page, "data:image/jpeg;base64,") {
 		t.Error("the report in the bucket has no table or no pictures")
 	}
 	if text := must(t, dir, "report", run, "--format", "md").stdout; !strings.Contains(text, "| model ") {
