@@ -45,9 +45,9 @@ func TestQuantisedStudents(t *testing.T) {
 		must(t, dir, "embed", "run-"+kind+"/student/seed-1/student_"+kind+".onnx", "{source: sample, split: test, limit: 5}")
 	}
 	// A gate that compares with the teacher: what is said stands in the table.
-	r := must(t, dir, shortly("run", "--json", "--set", "dir=agree", "--set", "data.test={source: sample, split: test, labels: none}",
-		"--set",
-		"eval.metrics=[spearman]", "--set", "export={quantize: int8, calibrate: 64, max_drop: {spearman: 0.5}}")...)
+	r := must(t, dir, shortly("run", "--json", "--set", "dir=agree",
+		"--set", "data.test={source: sample, split: test, labels: none}", "--set", "eval.metrics=[spearman]",
+		"--set", "export={quantize: int8, calibrate: 64, max_drop: {spearman: 0.5}}")...)
 	var res pipeline.Results
 	if err := json.Unmarshal([]byte(r.stdout), &res); err != nil {
 		t.Fatal(err)
