@@ -125,7 +125,12 @@ func readNPZ(path string, src Source) (Matrix, []string, error) {
 		return Matrix{}, nil, err
 	}
 	var m Matrix
-	err = z.read(name, func(r io.Reader, size int64) (err error) { m, err = parseNPY(r, size); return err })
+	err = z.read(name, func(r io.Reader, size int64) (err error) {
+		if m, err = parseNPY(r, size); err == nil {
+			err = toEnd(r)
+		}
+		return err
+	})
 	if err != nil || src.unlabelled() || src.Labels != "" {
 		return m, nil, err
 	}
@@ -136,7 +141,9 @@ func readNPZ(path string, src Source) (Matrix, []string, error) {
 	}
 	var labels []string
 	err = z.read(z.names[label], func(r io.Reader, size int64) (err error) {
-		labels, err = parseNPYTexts(r, size)
+		if labels, err = parseNPYTexts(r, size); err == nil {
+			err = toEnd(r)
+		}
 		return err
 	})
 	if err == nil && len(labels) != m.Rows {
@@ -145,6 +152,12 @@ func readNPZ(path string, src Source) (Matrix, []string, error) {
 			m.Rows)
 	}
 	return m, labels, err
+}
+
+// toEnd reads what is left of an array: an archive compares its checksum at its end.
+func toEnd(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
 }
 
 // npz is an open NPZ file.

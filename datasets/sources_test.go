@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -300,4 +301,28 @@ func zipOf(t *testing.T, name string, data []byte) []byte {
 		t.Fatal(err)
 	}
 	return buf.Bytes()
+}
+
+// An archive has a checksum of each array, so that a flipped number is not taken for a vector.
+func TestAFlippedNumberOfAnArchive(t *testing.T) {
+	whole, err := os.ReadFile(filepath.Join("testdata", "sources", "vectors.npz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "vectors.npz")
+	src := Source{Kind: "vectors", Files: []string{path}, Columns: Columns{Vector: "x", Label: "y"}}
+	at := bytes.Index(whole, []byte("NUMPY")) + 200 // behind the header
+	damaged := bytes.Clone(whole)
+	damaged[at] ^= 1
+	for _, test := range []struct {
+		data []byte
+		want error
+	}{{whole, nil}, {damaged, ErrFormat}} {
+		if err := os.WriteFile(path, test.data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := readNPZ(path, src); !errors.Is(err, test.want) {
+			t.Errorf("got %v, expected %v", err, test.want)
+		}
+	}
 }

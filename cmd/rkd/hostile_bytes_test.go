@@ -30,6 +30,18 @@ func TestHostileBytes(t *testing.T) {
 	must(t, finished, "export", seed1, "--output", "exported.onnx")
 	must(t, finished, shortly("run", "--set", "dir=planned", "--set", "cache.views=2",
 		"--set", "data.augment.shift=1", "--set", "train.epochs=1")...)
+	plan := append(shortly("precompute", "--set", "dir=tasks"), "--plan", "--tasks", "2")
+	must(t, finished, plan...)
+	for _, task := range []string{"0", "1"} {
+		must(t, finished, "precompute", "tasks/cache/PLAN.json", "--task-index", task)
+	}
+	if err := os.CopyFS(filepath.Join(finished, "finalized"), os.DirFS(filepath.Join(finished, "tasks"))); err != nil {
+		t.Fatal(err)
+	}
+	must(t, finished, "cache", "finalize", "finalized/cache")
+	inputs(t, finished)
+	must(t, finished, "embed", "models/mnist-teacher.onnx", "pictures", "--output", "embedding", "--preprocess",
+		"{mean: [0.5]}", "--out", "found/vectors.parquet")
 	for name, test := range files(t, finished) {
 		t.Run(name, func(t *testing.T) { flip(t, finished, test) })
 	}
@@ -78,6 +90,9 @@ func files(t *testing.T, finished string) map[string]flipped {
 		return onSample(t, "precompute", append(more, "dir=new", "data.train="+source,
 			"train.batch={kind: shuffled, size: 2}", "train.selection=0")...)
 	}
+	look := func(source string) []string {
+		return []string{"data", "info", sampleConfig, "--set", "data.train=" + source, "--set", "data.test=" + source}
+	}
 	return map[string]flipped{
 		"configuration": {"config.yaml", []string{"arch", "show", "config.yaml"}, nil},
 		"shard":         {"runs/sample/cache/shard-00001-of-00004.parquet", verify, refused},
@@ -112,6 +127,25 @@ func files(t *testing.T, finished string) map[string]flipped {
 		"NPY":         {"a.npy", []string{"compare", "a.npy", "b.npy", "--quiet"}, nil},
 		"teacher":     {"teacher.onnx", onSample(t, "precompute", "dir=new", "teacher.model=teacher.onnx"), nil},
 		"a new model": {"teacher.onnx", []string{"inspect", "teacher.onnx"}, nil},
+		"WebDataset":  {"data/wds.tar", look("{source: webdataset, files: data/wds.tar}"), nil},
+		"Parquet of pictures": {
+			"hub/data/train-00000-of-00002.parquet", look("{source: parquet, dir: hub, split: train}"),
+			nil,
+		},
+		"CSV":                {"csv/labels.csv", look("{source: csv, files: csv/labels.csv}"), nil},
+		"NPZ":                {"data/vectors.npz", look("{source: vectors, files: data/vectors.npz}"), nil},
+		"Parquet of vectors": {"data/vectors.parquet", look("{source: vectors, files: data/vectors.parquet}"), nil},
+		"embedded pictures":  {"found/vectors.parquet", []string{"search", "found/vectors.parquet", "a/0.png", "-k", "2"}, nil},
+		"record of a task": {
+			"tasks/cache/task-00000-of-00002.done",
+			[]string{"cache", "finalize", "tasks/cache"},
+			func(t *testing.T, dir string, r result) {
+				whole := read(t, filepath.Join(finished, "finalized/cache/manifest.json"))
+				if r.code == exitDone && !bytes.Equal(read(t, filepath.Join(dir, "tasks/cache/manifest.json")), whole) {
+					t.Error("another manifest is written")
+				}
+			},
+		},
 		"student's start": {"teacher.onnx", []string{
 			"arch", "show", sampleConfig, "--set",
 			"student={arch: {onnx: teacher.onnx}, embedding_dim: 8}",
@@ -127,7 +161,7 @@ const small = "teacher.preprocess={resize: [28, 28], color: gray}"
 func flip(t *testing.T, finished string, test flipped) {
 	r := chance(t)
 	dir := workplace(t)
-	for _, folder := range []string{"runs", "planned"} {
+	for _, folder := range []string{"runs", "planned", "tasks", "found"} {
 		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(finished, folder))); err != nil {
 			t.Fatal(err)
 		}
@@ -160,6 +194,18 @@ func flip(t *testing.T, finished string, test flipped) {
 		codes[answer.code]++
 		for path, content := range kept { // what the command has repaired or replaced beside it, too
 			write(t, path, []byte(content))
+		}
+		beside, err := os.ReadDir(filepath.Dir(test.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range beside { // and what it has written
+			path := filepath.Join(filepath.Dir(test.file), e.Name())
+			if _, ours := kept[path]; !ours && !e.IsDir() && filepath.Dir(test.file) != "." {
+				if err := os.Remove(path); err != nil {
+					t.Fatal(err)
+				}
+			}
 		}
 	}
 	t.Logf("exit codes of %d flips: %v; the slowest took %v", rounds(t, 500), codes, slowest.Round(time.Millisecond))
@@ -201,6 +247,17 @@ func inputs(t *testing.T, dir string) {
 	write(t, filepath.Join(dir, "labels"), idx(t, 8, 8, 8))
 	for _, name := range []string{"a.npy", "b.npy"} {
 		write(t, filepath.Join(dir, name), read(t, filepath.Join(repository, "datasets/testdata/c_little_f4.npy")))
+	}
+	for _, folder := range []string{"hub", "csv"} {
+		if err := os.CopyFS(filepath.Join(dir, folder), os.DirFS(filepath.Join(sources(t), folder))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mkdir(t, filepath.Join(dir, "data"))
+	for name, of := range map[string]string{
+		"wds.tar": "wds-000000.tar", "vectors.npz": "vectors.npz", "vectors.parquet": "vectors.parquet",
+	} {
+		write(t, filepath.Join(dir, "data", name), read(t, filepath.Join(sources(t), of)))
 	}
 	write(t, filepath.Join(dir, "config.yaml"), read(t, filepath.Join(dir, sampleConfig)))
 	write(t, filepath.Join(dir, "teacher.onnx"), read(t, filepath.Join(dir, "models/mnist-teacher.onnx")))
