@@ -135,7 +135,9 @@ func files(t *testing.T, finished string) map[string]flipped {
 		"CSV":                {"csv/labels.csv", look("{source: csv, files: csv/labels.csv}"), nil},
 		"NPZ":                {"data/vectors.npz", look("{source: vectors, files: data/vectors.npz}"), nil},
 		"Parquet of vectors": {"data/vectors.parquet", look("{source: vectors, files: data/vectors.parquet}"), nil},
-		"embedded pictures":  {"found/vectors.parquet", []string{"search", "found/vectors.parquet", "a/0.png", "-k", "2"}, nil},
+		"embedded pictures": {
+			"found/vectors.parquet", []string{"search", "found/vectors.parquet", "a/0.png", "-k", "2"}, nil,
+		},
 		"record of a task": {
 			"tasks/cache/task-00000-of-00002.done",
 			[]string{"cache", "finalize", "tasks/cache"},
